@@ -1,0 +1,177 @@
+"""Backend: what a search engine must offer, and the plain values that go to it and come back.
+
+A third party's backend is one module and one entry-point line:
+
+    # my_engine.py
+    from leser.backend import Backend, BackendOptions, ExpandedQuery, Ranking, SearchError
+    from leser.hooks import hookimpl
+
+    class MyEngine(Backend):
+        \"\"\"My engine, over its HTTP API.\"\"\"
+        name = "my-engine"
+        capabilities = frozenset({"term_weights"})
+
+        class Options(BackendOptions):
+            url: str = "http://localhost:7700"
+
+        def search(self, queries, k, *, total=False): ...
+        def fetch(self, ids, fields): ...
+
+    @hookimpl
+    def leser_backends():
+        return [MyEngine]
+
+    # pyproject.toml
+    [project.entry-points.leser]
+    my_engine = "my_engine"
+
+Without packaging, the same file works as `--plugin my_engine.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from leser.options import Options
+
+Capability = Literal["index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total", "vectors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One weighted clause beside the original query; weight 1 counts as much as the same words in the original.
+
+    `text` is data, never query syntax. `match`: "any" of its words, "all" of them, or the "phrase". `negate` excludes
+    what matches. A weight of 0 does nothing at all: it neither scores nor matches.
+    """
+
+    text: str
+    weight: float = 1.0
+    field: str | None = None
+    match: Literal["any", "all", "phrase"] = "any"
+    negate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition every hit must meet; `value` is a number, a string, or a tuple of them for `in`."""
+
+    field: str
+    op: Literal["eq", "in", "lt", "lte", "gt", "gte"]
+    value: str | float | tuple[str | float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandedQuery:
+    """The user's query, untouched, with the clauses added to it."""
+
+    id: str
+    text: str
+    terms: tuple[Term, ...] = ()
+    filters: tuple[Filter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document's id and the score its engine gave it."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Hits in the engine's order; `total` matches when they were asked for (a lower bound unless `total_exact`)."""
+
+    hits: tuple[Hit, ...]
+    total: int | None = None
+    total_exact: bool = True
+    took_ms: float | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The hits' ids, best first."""
+        return tuple(hit.id for hit in self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchError:
+    """One query's failure, as a value: it never ends a step and is never a score.
+
+    `kind`: "transient" (worth a retry: timeouts, 429, 503), "query" (the engine refuses this query), "engine" (the engine
+    or index is wrong: no retry helps).
+    """
+
+    message: str
+    kind: Literal["transient", "query", "engine"] = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored document: its id and the text of the fields that were asked for."""
+
+    id: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+class BackendOptions(Options):
+    """Options every backend shares."""
+
+    match: Literal["widen", "rerank"] = Field(
+        "widen",
+        description="widen: a document matches if the original or an expansion matches; "
+        "rerank: the original decides what matches, expansions only what comes first",
+    )
+
+
+class Backend(ABC):
+    """A search engine. Built once from validated options; connects lazily, in the process that uses it.
+
+    `capabilities` is declared on the class and checked at start-up, so nothing is found out by a stack trace in training.
+    """
+
+    name: ClassVar[str]
+    api: ClassVar[int] = 1
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+
+    class Options(BackendOptions):
+        """Options of this backend."""
+
+    def __init__(self, options: BackendOptions) -> None:
+        self.options = options
+
+    @abstractmethod
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
+        """Search a whole batch; the answers keep the queries' order, one each, at most `k` hits, scores not increasing."""
+
+    @abstractmethod
+    def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
+        """Stored text of `fields` for each known id; an unknown id is absent, an unknown field is left out."""
+
+    def close(self) -> None:  # noqa: B027 - optional for backends that hold nothing
+        """Release connections; calling it twice is fine."""
+
+    def check(self) -> dict[str, Any]:
+        """Connect and return facts for start-up (documents, fields, version); raises LeserError saying what to do."""
+        return {}
+
+    def fingerprint(self) -> str:
+        """A string that changes when the index or its scoring changes; part of the cache key of searches."""
+        return f"{self.name} {self.options.model_dump_json()}"
+
+    def index(self, documents: Iterable[Document]) -> int:
+        """Create the index and store `documents`; returns their number. Capability "index"; only `leser index` calls it."""
+        raise NotImplementedError(f"{self.name} does not declare the capability 'index'")
+
+    def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:
+        """Index terms the engine makes of each text. Capability "analyze"."""
+        raise NotImplementedError(f"{self.name} does not declare the capability 'analyze'")
+
+    def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
+        """Number of documents that hold each analysed term. Capability "doc_freq"."""
+        raise NotImplementedError(f"{self.name} does not declare the capability 'doc_freq'")

@@ -1,0 +1,29 @@
+"""Errors a user can act on: each says what, where and what to do, and carries an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LeserError(Exception):
+    """An error with a message fit to print without a traceback; `exit_code` is the process's answer to it."""
+
+    exit_code = 2
+
+
+class EngineDown(LeserError):
+    """The engine stopped answering for good; the run was checkpointed and can be resumed (exit code 75, EX_TEMPFAIL)."""
+
+    exit_code = 75
+
+
+def unknown_name(kind: str, name: str, available: Iterable[str]) -> LeserError:
+    """An error of the form: Unknown backend 'elastic'. Did you mean 'elasticsearch'? Available: ...
+
+    `kind` is the word users know ("backend"); `available` may come in any order.
+    """
+    names = sorted(available)
+    close = get_close_matches(name, names, n=1, cutoff=0.4) or [n for n in names if n.startswith(name)][:1]
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return LeserError(f"Unknown {kind} '{name}'.{hint} Available: {', '.join(names) or 'none'}.")

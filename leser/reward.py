@@ -1,0 +1,110 @@
+"""Reward: what a measure sees of a completion, and what it must answer.
+
+A third party's reward is one class:
+
+    class Cheaper(Reward):
+        \"\"\"Share of the top k that costs less than the original's first hit.\"\"\"
+        name, range, fields = "cheaper", (0.0, 1.0), ("price",)
+        def score(self, outcomes): ...
+
+and a hook `leser_rewards()` that returns `[Cheaper]`. The string in a configuration is an instance of the family, in
+ir-measures' grammar: `cheaper@10`, `R(rel=2)@100`.
+"""
+
+from __future__ import annotations
+
+import ast
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from leser.backend import Document, Ranking
+from leser.errors import LeserError
+from leser.expansion import Code, Expansion
+from leser.task import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One completion and what the engine made of it.
+
+    `grades` are the query's judgments (document id to grade); `documents` hold the prefetched `fields` of hits and judged
+    documents. `expanded` is None exactly when the completion was gated or its search failed (see `code`).
+    """
+
+    query: Query
+    group: int
+    completion: str
+    expansions: tuple[Expansion, ...]
+    original: Ranking
+    expanded: Ranking | None
+    grades: Mapping[str, int]
+    code: Code
+    per_expansion: tuple[Ranking, ...] | None = None
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    split: str = "train"
+    platform: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSpec:
+    """A reward's string, read: `R(rel=2)@100` is family "R", params {"rel": 2}, cutoff 100."""
+
+    text: str
+    family: str
+    params: Mapping[str, Any]
+    cutoff: int | None
+
+
+class Reward(ABC):
+    """A family of measures; an instance is one string of the configuration.
+
+    `range` is the least and greatest value; `needs` may hold "per_expansion" (costs one search per expansion);
+    `fields` are the document fields to prefetch; `facets`-like data comes through `Query.needs`.
+    """
+
+    name: ClassVar[str]
+    api: ClassVar[int] = 1
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    needs: frozenset[str] = frozenset()
+    fields: tuple[str, ...] = ()
+    gate: bool = False
+    """A gate takes a completion out with the gated reward where its score is below 1, and adds nothing otherwise."""
+
+    def __init__(self, spec: RewardSpec) -> None:
+        self.spec = spec
+
+    @property
+    def depth(self) -> int:
+        """How many hits this reward reads; the search is at least this deep."""
+        return self.spec.cutoff or 10
+
+    @abstractmethod
+    def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
+        """One value an outcome, in order; None where it does not apply to the query (the same for a whole group)."""
+
+
+def parse_spec(text: str) -> RewardSpec:
+    """Read a reward's string in ir-measures' grammar, `family(key=value, ...)@k`; raises LeserError with the form expected."""
+    bad = LeserError(f"Cannot read the reward '{text}'. Expected NAME, NAME@k or NAME(key=value)@k, e.g. nDCG@10 or R(rel=2)@100.")
+    body, at, cutoff_text = text.strip().partition("@")
+    if at and not (cutoff_text.isdigit() and int(cutoff_text) > 0):
+        raise bad
+    try:
+        node = ast.parse(body, mode="eval").body
+    except SyntaxError:
+        raise bad from None
+    params: dict[str, Any] = {}
+    if isinstance(node, ast.Call) and not node.args:
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                raise bad
+            try:
+                params[keyword.arg] = ast.literal_eval(keyword.value)
+            except ValueError:
+                raise bad from None
+        node = node.func
+    if not isinstance(node, ast.Name):
+        raise bad
+    return RewardSpec(text.strip(), node.id, params, int(cutoff_text) if at else None)

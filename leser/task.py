@@ -1,0 +1,55 @@
+"""Task: queries, their judgments, and the documents they were judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from leser.backend import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query as its user typed it.
+
+    `needs` are the information needs behind it, for coverage: each maps document ids that serve it (a vague query has
+    several). `kind` groups queries in reports ("vague", "brand", ...).
+    """
+
+    id: str
+    text: str
+    kind: str | None = None
+    needs: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False, hash=False)
+
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""Judgments: query id to document id to grade."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One part of a task: queries that have a relevant document, their judgments, and apart from them those that have none."""
+
+    name: str
+    queries: tuple[Query, ...]
+    qrels: Qrels
+    no_result: tuple[Query, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Train, dev and test splits, and the documents where the task carries them (None: the engine already holds them)."""
+
+    name: str
+    train: Split
+    dev: Split
+    test: Split
+    documents: Callable[[], Iterable[Document]] | None = None
+    title_field: str = "title"
+    notes: tuple[str, ...] = ()
+    """Facts for the user: how many queries have no relevant document, how a split was made."""
+
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        """The three splits, in the order they are used."""
+        return self.train, self.dev, self.test
