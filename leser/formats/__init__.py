@@ -1,0 +1,68 @@
+"""Readers: how queries, judgments and documents on disk become a Task.
+
+A third party's reader is one class and a hook `leser_readers()` that returns it:
+
+    class Clicks(Reader):
+        \"\"\"Our click log, one CSV a day.\"\"\"
+        name = "clicks"
+
+        class Options(ReaderOptions):
+            min_clicks: int = 3
+
+        @classmethod
+        def recognises(cls, path): return (path / "clicks.csv").is_file()
+        def read(self): ...
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from leser.hooks import hookimpl
+from leser.options import Options
+
+if TYPE_CHECKING:
+    from leser.task import Task
+
+
+class ReaderOptions(Options):
+    """Options every reader shares."""
+
+    path: Path | None = Field(None, description="folder or file that holds the task")
+    seed: int = Field(1, description="seed of the split, where the task does not come with one")
+
+
+class Reader(ABC):
+    """A format of tasks. Built from validated options; reads nothing before `read` is called."""
+
+    name: ClassVar[str]
+    api: ClassVar[int] = 1
+
+    class Options(ReaderOptions):
+        """Options of this reader."""
+
+    def __init__(self, options: ReaderOptions) -> None:
+        self.options = options
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:  # noqa: ARG003 - readers that are chosen by name only recognise no path
+        """True when `path` (a folder or a file) is in this format, judged by names and first lines alone."""
+        return False
+
+    @abstractmethod
+    def read(self) -> Task:
+        """Read the task; raises LeserError naming the file and line of what cannot be read."""
+
+
+@hookimpl
+def leser_readers() -> list[type[Reader]]:
+    """The formats that come with LESER."""
+    from leser.formats.beir import Beir
+    from leser.formats.quepid import Quepid
+    from leser.formats.trec import Trec
+
+    return [Beir, Trec, Quepid]

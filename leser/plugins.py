@@ -1,0 +1,242 @@
+"""Plugins: finds, checks and lists them; the only file that touches pluggy's manager.
+
+A plugin is a module named by an entry point of the group `leser`, or a file given with `--plugin`. Entry points are loaded one
+by one, because pluggy's own loader stops at the first that fails: here a plugin that cannot be imported is reported and skipped,
+and is an error only when somebody asks for what it offers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from leser import hooks
+from leser.errors import LeserError, unknown_name
+
+GROUP = "leser"
+API = 1
+"""The plugin API this LESER speaks; a class that declares a newer one is reported as broken."""
+KINDS = {
+    "backend": "leser_backends",
+    "reward": "leser_rewards",
+    "reader": "leser_readers",
+    "baseline": "leser_baselines",
+}
+BLOCK_VARIABLE = "LESER_BLOCK_PLUGINS"
+
+log = logging.getLogger("leser.plugins")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a plugin comes from: its entry point's name (or file) and the distribution that brought it."""
+
+    plugin: str
+    distribution: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One thing a plugin offers, as `leser plugins` shows it; `cls` is None where it could not even be loaded."""
+
+    kind: str
+    name: str
+    description: str
+    origin: Origin
+    state: str = "ok"
+    cls: type[Any] | None = None
+
+    @property
+    def broken(self) -> bool:
+        """True when it cannot be used (a blocked plugin is not broken)."""
+        return self.state.startswith("broken")
+
+
+class Registry:
+    """The plugins that were found; classes by kind and name, and `hook` to call observers."""
+
+    def __init__(self, manager: pluggy.PluginManager, offers: Iterable[Offer]) -> None:
+        self.hook = manager.hook
+        self._offers = tuple(offers)
+
+    def get(self, kind: str, name: str) -> type[Any]:
+        """The class of `kind` ("backend", "reward", "reader", "baseline") called `name`; raises LeserError."""
+        found = [offer for offer in self._of(kind) if offer.name == name]
+        if len(found) > 1:
+            raise LeserError(_clash(found))
+        if not found:
+            unknown = unknown_name(kind, name, {offer.name for offer in self._of(kind) if offer.state == "ok"})
+            raise LeserError(f"{unknown}{self._suspects()}")
+        offer = found[0]
+        if offer.cls is None or offer.state != "ok":
+            raise LeserError(f"{kind.capitalize()} '{name}' of {offer.origin} cannot be used: {offer.state}")
+        return offer.cls
+
+    def all(self, kind: str) -> dict[str, type[Any]]:
+        """Every usable class of `kind` by name, sorted; raises LeserError where a name is offered twice."""
+        return {offer.name: self.get(kind, offer.name) for offer in self._of(kind) if offer.state == "ok"}
+
+    def offers(self) -> list[Offer]:
+        """Everything found, sorted by kind and name; names offered twice are marked as broken."""
+        marked = []
+        for offer in self._offers:
+            twins = [o for o in self._offers if (o.kind, o.name) == (offer.kind, offer.name) and o.kind in KINDS]
+            state = f"broken: {_clash(twins)}" if len(twins) > 1 and not offer.broken else offer.state
+            marked.append(Offer(offer.kind, offer.name, offer.description, offer.origin, state, offer.cls))
+        return sorted(marked, key=lambda offer: (offer.kind, offer.name, str(offer.origin)))
+
+    def _of(self, kind: str) -> list[Offer]:
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind of plugin {kind!r}, expected one of {', '.join(KINDS)}")
+        return sorted((offer for offer in self._offers if offer.kind == kind), key=lambda offer: offer.name)
+
+    def _suspects(self) -> str:
+        """Plugins whose names are unknown because they could not be loaded: any of them may be the one that was meant."""
+        broken = [offer for offer in self._offers if offer.kind == "plugin" and offer.state != "ok"]
+        lines = [f"\n  {offer.name} ({offer.origin}): {offer.state}" for offer in broken]
+        return "\nNot loaded, and may offer it:" + "".join(lines) if lines else ""
+
+
+def load_plugins(files: Iterable[str | Path] = (), block: Iterable[str] | None = None) -> Registry:
+    """Load every plugin that is installed and the given `files`, and check what they offer.
+
+    `block` names plugins to leave out, by entry point or distribution (default: the variable LESER_BLOCK_PLUGINS, a,b).
+    Raises LeserError for a hook that does not exist, and for a file that cannot be loaded (it was asked for).
+    """
+    blocked = {name.strip() for name in (os.environ.get(BLOCK_VARIABLE, "").split(",") if block is None else block)} - {
+        ""
+    }
+    manager = pluggy.PluginManager("leser")
+    manager.add_hookspecs(hooks)
+    origins: dict[str, Origin] = {}
+    offers: list[Offer] = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        origin = Origin(entry.name, *_distribution(entry))
+        if blocked & {entry.name, origin.distribution}:
+            blocked_offer = Offer("plugin", entry.name, "", origin, f"blocked by {BLOCK_VARIABLE}")
+            offers.append(blocked_offer)
+            continue
+        try:
+            origins[_register(manager, entry.load(), origin)] = origin
+        except Exception as error:  # whatever a third party's module raises concerns only that plugin
+            offers.append(_broken(origin, error))
+    for path in dict.fromkeys(Path(file).resolve() for file in files):
+        origin = Origin(path.name, f"--plugin {path.name}")
+        origins[_register(manager, _module_of(path), origin)] = origin
+    _check_hooks(manager, origins)
+    offers.extend(_collect(manager, origins))
+    return Registry(manager, offers)
+
+
+def _distribution(entry: EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "")
+
+
+def _register(manager: pluggy.PluginManager, module: object, origin: Origin) -> str:
+    # the same entry-point name in two distributions must not make the second one vanish
+    key = f"{origin.plugin} of {origin}"
+    manager.register(module, name=key)
+    return key
+
+
+def _module_of(path: Path) -> ModuleType:
+    name = f"leser_plugin_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise LeserError(f"No plugin at {path}. --plugin takes a Python file (.py) that defines LESER hooks.")
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # pydantic and dataclasses look annotations up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise LeserError(f"The plugin {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not any(hasattr(value, "leser_impl") for value in vars(module).values()):
+        names = ", ".join(KINDS.values())
+        raise LeserError(
+            f"The plugin {path} defines no hook. Add a function marked @hookimpl (leser.hooks), one of: {names}."
+        )
+    return module
+
+
+def _check_hooks(manager: pluggy.PluginManager, origins: dict[str, Origin]) -> None:
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        origin = origins[manager.get_name(error.plugin) or ""]
+        callers = manager.get_hookcallers(error.plugin) or []
+        wrong = next(caller.name for caller in callers if not caller.has_spec())
+        known = [name for name, value in vars(hooks).items() if hasattr(value, "leser_spec")]
+        raise LeserError(
+            f"{unknown_name('hook', wrong, known)} It stands in the plugin '{origin.plugin}' of {origin}."
+        ) from None
+
+
+def _collect(manager: pluggy.PluginManager, origins: dict[str, Origin]) -> Iterator[Offer]:
+    offering = set()
+    for kind, hook in KINDS.items():
+        caller = getattr(manager.hook, hook)
+        for implementation in caller.get_hookimpls():
+            offering.add(implementation.plugin_name)
+            yield from _offers_of(kind, hook, implementation.function, origins[implementation.plugin_name])
+    for key, plugin in manager.list_name_plugin():
+        if key not in offering and plugin is not None:
+            yield Offer("observer", origins[key].plugin, _first_line(plugin), origins[key])
+
+
+def _offers_of(kind: str, hook: str, function: Callable[[], Any], origin: Origin) -> list[Offer]:
+    try:
+        classes = list(function())
+    except Exception as error:
+        return [_broken(origin, error)]
+    return [_checked(kind, hook, cls, origin) for cls in classes]
+
+
+def _checked(kind: str, hook: str, cls: Any, origin: Origin) -> Offer:
+    name = getattr(cls, "name", None)
+    api = getattr(cls, "api", 1)
+    state = "ok"
+    if not inspect.isclass(cls):
+        state = f"broken: {hook}() must return a list of classes, it holds {cls!r}"
+    elif not isinstance(name, str) or not name:
+        state = f"broken: {cls.__module__}.{cls.__qualname__} has no class attribute `name`"
+    elif not isinstance(api, int) or api > API:
+        state = f"broken: made for plugin API {api}, this LESER speaks {API}; upgrade leser"
+    elif inspect.isabstract(cls):
+        state = f"broken: {cls.__qualname__} lacks {', '.join(sorted(cls.__abstractmethods__))}"
+    if state != "ok":
+        log.warning("%s '%s' of %s is skipped. %s", kind, name or origin.plugin, origin, state)
+    shown = name if isinstance(name, str) and name else origin.plugin
+    return Offer(kind, shown, _first_line(cls), origin, state, cls if inspect.isclass(cls) else None)
+
+
+def _broken(origin: Origin, error: Exception) -> Offer:
+    state = f"broken: {type(error).__name__}: {error}"
+    log.warning("Plugin '%s' of %s is skipped. %s", origin.plugin, origin, state)
+    return Offer("plugin", origin.plugin, "", origin, state)
+
+
+def _first_line(described: object) -> str:
+    return (inspect.getdoc(described) or "").partition("\n")[0].strip()
+
+
+def _clash(offers: list[Offer]) -> str:
+    kind, name = offers[0].kind.capitalize(), offers[0].name
+    sources = [str(offer.origin) for offer in offers]
+    if len(set(sources)) == 1:  # one distribution offers it twice: its own plugins tell them apart
+        sources = [f"plugin {offer.origin.plugin} of {offer.origin}" for offer in offers]
+    return f"{kind} name '{name}' is offered twice: {' and '.join(sources)}. Uninstall one, or block one with {BLOCK_VARIABLE}."
