@@ -33,9 +33,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from leser.options import Options
 
@@ -119,6 +119,22 @@ class Document:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
+def _read_field_weights(value: Any) -> Any:
+    """On the command line field weights are written as engines write them: `title^3,text`."""
+    if not isinstance(value, str):
+        return value
+    pairs = (part.partition("^") for part in value.replace(",", " ").split())
+    return {name: weight if mark else 1.0 for name, mark, weight in pairs}
+
+
+FieldWeights = Annotated[
+    dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]],
+    BeforeValidator(_read_field_weights),
+    Field(min_length=1),
+]
+"""Fields to search and their weights, as a table or as `title^3,text`."""
+
+
 class BackendOptions(Options):
     """Options every backend shares."""
 
@@ -138,6 +154,8 @@ class Backend(ABC):
     name: ClassVar[str]
     api: ClassVar[int] = 1
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    takes_documents: ClassVar[bool] = False
+    """True for an in-process engine that needs no index of its own: the runner hands it the task's documents (`load`)."""
 
     class Options(BackendOptions):
         """Options of this backend."""
@@ -167,6 +185,10 @@ class Backend(ABC):
     def index(self, documents: Iterable[Document]) -> int:
         """Create the index and store `documents`; returns their number. Capability "index"; only `leser index` calls it."""
         raise NotImplementedError(f"{self.name} does not declare the capability 'index'")
+
+    def load(self, documents: Iterable[Document]) -> None:
+        """Hold these documents from now on. Only where the class says `takes_documents`."""
+        raise NotImplementedError(f"{self.name} does not take documents in process")
 
     def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:
         """Index terms the engine makes of each text. Capability "analyze"."""

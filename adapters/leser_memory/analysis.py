@@ -1,0 +1,89 @@
+"""Text to index terms as Lucene's EnglishAnalyzer makes them: words, possessives, lower case, stop words, Porter stems.
+
+Words follow the parts of Unicode's word boundaries (UAX #29) that matter outside South-East Asian scripts. Positions are
+kept, with a gap where a stop word stood, because phrases match across it in Lucene too.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import regex
+import Stemmer
+
+Analysis = Literal["english", "standard"]
+
+# Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET
+STOP_WORDS = frozenset(
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to was "
+    "will with".split()
+)
+MAX_TOKEN = 255  # Lucene's StandardTokenizer cuts longer words into pieces
+
+# One ideograph or kana syllable is a word; elsewhere letters and digits run together, with the marks and punctuation that
+# UAX #29 allows inside a word (rules WB6, WB7), inside a number (WB11, WB12) and underscores (WB13a, WB13b).
+_WORD = regex.compile(
+    r"[\p{Han}\p{Hiragana}]\p{M}*"
+    r"|\p{WB=Katakana}+(?:[\p{M}\p{WB=Katakana}])*"
+    r"|(?:[_\p{WB=ALetter}\p{WB=Hebrew_Letter}\p{WB=Numeric}](?:[\p{WB=Extend}\p{WB=Format}])*"
+    r"|(?<=[\p{WB=ALetter}\p{WB=Hebrew_Letter}\p{WB=Extend}])[:.'’‘․·\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A](?=[\p{WB=ALetter}\p{WB=Hebrew_Letter}])"
+    r"|(?<=\p{WB=Numeric})[,;.'’‘․\u037E\u0589\u060C\uFF0C\uFF1B\uFF07\uFF0E](?=\p{WB=Numeric}))+"
+)
+_HAS_LETTER_OR_DIGIT = regex.compile(r"[^\W_]|\p{M}")
+_POSSESSIVE = ("'s", "’s", "＇s", "'S", "’S", "＇S")
+_VOWELS = frozenset("aeiou")
+
+
+def analyze(text: str, analysis: Analysis) -> list[tuple[str, int]]:
+    """Index terms of a text with their positions."""
+    terms = []
+    position = -1
+    for word in _WORD.findall(text):
+        if not _HAS_LETTER_OR_DIGIT.search(word):
+            continue
+        for start in range(0, len(word), MAX_TOKEN):
+            position += 1
+            term = _term(word[start : start + MAX_TOKEN], analysis)
+            if term is not None:
+                terms.append((term, position))
+    return terms
+
+
+@lru_cache(maxsize=200_000)
+def _term(word: str, analysis: Analysis) -> str | None:
+    """The index term of one word; None for a stop word."""
+    if analysis == "standard":
+        return word.lower()
+    if word.endswith(_POSSESSIVE):
+        word = word[:-2]
+    word = word.lower()
+    return None if word in STOP_WORDS else _porter(word)
+
+
+def _porter(word: str) -> str:
+    """Porter's stem with the two departures of his own later code, which Lucene has: -logi to -log and -bli to -ble."""
+    if len(word) <= 2:
+        return word
+    stemmer = _stemmer()
+    stem: str = stemmer.stemWord(word)
+    if stem.endswith("logi") and _measure(stem[:-4]) > 0:
+        return stem[:-1]
+    if stem.endswith("bli") and _measure(stem[:-3]) > 0:
+        return str(stemmer.stemWord(stem[:-1] + "e"))
+    return stem
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Stemmer.Stemmer:
+    return Stemmer.Stemmer("porter")
+
+
+def _measure(stem: str) -> int:
+    """Porter's m: how often a vowel run is followed by a consonant run."""
+    count, before = 0, False
+    for i, letter in enumerate(stem):
+        vowel = letter in _VOWELS or (letter == "y" and i > 0 and not before)
+        count += before and not vowel
+        before = vowel
+    return count

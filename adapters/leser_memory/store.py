@@ -1,0 +1,86 @@
+"""The documents an engine in process holds: their fields, an inverted index per searched field, a column per filtered one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leser.backend import Document, Filter
+from leser_memory.analysis import Analysis
+from leser_memory.index import FieldIndex
+
+JOINED = "contents"
+"""The field that joins title and text (option `contents`); always there."""
+
+
+class Store:
+    """Documents in the order they came; indexes and columns are made when first asked for."""
+
+    def __init__(
+        self, documents: Iterable[Document], contents: Sequence[str], analysis: Analysis, k1: float, b: float
+    ) -> None:
+        self.documents = {document.id: document for document in documents}
+        self.ids = list(self.documents)
+        self.fields = frozenset(name for document in self.documents.values() for name in document.fields)
+        self._contents = tuple(contents)
+        self._settings: tuple[Analysis, float, float] = (analysis, k1, b)
+        self._indexes: dict[str, FieldIndex] = {}
+        self._columns: dict[str, tuple[NDArray[np.object_], NDArray[np.float64]]] = {}
+        digest = hashlib.blake2b(digest_size=12)
+        for document in self.documents.values():
+            digest.update(repr((document.id, sorted(document.fields.items()))).encode("utf-8", "backslashreplace"))
+        self.digest = digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def searchable(self) -> list[str]:
+        """Fields a term or the option `fields` may name."""
+        return sorted(self.fields | {JOINED})
+
+    def index(self, field: str) -> FieldIndex:
+        """The inverted index of a field, made on first use."""
+        if field not in self._indexes:
+            texts = (self._text(document, field) for document in self.documents.values())
+            self._indexes[field] = FieldIndex(texts, *self._settings)
+        return self._indexes[field]
+
+    def _text(self, document: Document, field: str) -> str | None:
+        if field != JOINED or JOINED in document.fields:
+            return document.fields.get(field)
+        return " ".join(document.fields[name] for name in self._contents if document.fields.get(name))
+
+    def mask(self, condition: Filter) -> NDArray[np.bool_]:
+        """Which documents meet a filter: numbers are compared as numbers, strings by code point; a missing value never does."""
+        strings, numbers = self._column(condition.field)
+        if condition.op in ("eq", "in"):
+            values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+            met = np.zeros(len(self), dtype=bool)
+            for value in values:
+                met |= strings == value if isinstance(value, str) else numbers == value
+            return met
+        assert not isinstance(condition.value, tuple)
+        column = strings if isinstance(condition.value, str) else numbers
+        present = strings != None  # noqa: E711 - elementwise
+        met = np.zeros(len(self), dtype=bool)
+        compare = {"lt": np.less, "lte": np.less_equal, "gt": np.greater, "gte": np.greater_equal}[condition.op]
+        met[present] = compare(column[present], condition.value).astype(bool)
+        return met
+
+    def _column(self, field: str) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
+        if field not in self._columns:
+            values = [document.fields.get(field) for document in self.documents.values()]
+            strings = np.empty(len(values), dtype=object)
+            strings[:] = values
+            self._columns[field] = strings, np.array([_number(value) for value in values], dtype=np.float64)
+        return self._columns[field]
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text is not None else np.nan
+    except ValueError:
+        return np.nan
