@@ -1,8 +1,8 @@
 """Plugins: finds, checks and lists them; the only file that touches pluggy's manager.
 
-A plugin is a module named by an entry point of the group `leser`, or a file given with `--plugin`. Entry points are loaded one
-by one, because pluggy's own loader stops at the first that fails: here a plugin that cannot be imported is reported and skipped,
-and is an error only when somebody asks for what it offers.
+A plugin is a module named by an entry point of the group `leser`, or a file given with `--plugin`. Entry points are
+loaded one by one, because pluggy's own loader stops at the first that fails: here a plugin that cannot be imported is
+reported and skipped, and is an error only when somebody asks for what it offers.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Registry:
         return sorted((offer for offer in self._offers if offer.kind == kind), key=lambda offer: offer.name)
 
     def _suspects(self) -> str:
-        """Plugins whose names are unknown because they could not be loaded: any of them may be the one that was meant."""
+        """Plugins that could not be loaded, so that nobody knows what they offer: it may be what was meant."""
         broken = [offer for offer in self._offers if offer.kind == "plugin" and offer.state != "ok"]
         lines = [f"\n  {offer.name} ({offer.origin}): {offer.state}" for offer in broken]
         return "\nNot loaded, and may offer it:" + "".join(lines) if lines else ""
@@ -128,8 +128,7 @@ def load_plugins(files: Iterable[str | Path] = (), block: Iterable[str] | None =
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         origin = Origin(entry.name, *_distribution(entry))
         if blocked & {entry.name, origin.distribution}:
-            blocked_offer = Offer("plugin", entry.name, "", origin, f"blocked by {BLOCK_VARIABLE}")
-            offers.append(blocked_offer)
+            offers.append(Offer("plugin", entry.name, "", origin, f"blocked by {BLOCK_VARIABLE}"))
             continue
         try:
             origins[_register(manager, entry.load(), origin)] = origin
@@ -217,16 +216,16 @@ def _checked(kind: str, hook: str, cls: Any, origin: Origin) -> Offer:
     elif not isinstance(api, int) or api > API:
         state = f"broken: made for plugin API {api}, this LESER speaks {API}; upgrade leser"
     elif inspect.isabstract(cls):
-        state = f"broken: {cls.__qualname__} lacks {', '.join(sorted(cls.__abstractmethods__))}"
+        state = f"broken: {cls.__qualname__} lacks {', '.join(sorted(getattr(cls, '__abstractmethods__', ())))}"
     if state != "ok":
-        log.warning("%s '%s' of %s is skipped. %s", kind, name or origin.plugin, origin, state)
+        log.warning("%s '%s' of %s is skipped: %s", kind, name or origin.plugin, origin, state.removeprefix("broken: "))
     shown = name if isinstance(name, str) and name else origin.plugin
     return Offer(kind, shown, _first_line(cls), origin, state, cls if inspect.isclass(cls) else None)
 
 
 def _broken(origin: Origin, error: Exception) -> Offer:
     state = f"broken: {type(error).__name__}: {error}"
-    log.warning("Plugin '%s' of %s is skipped. %s", origin.plugin, origin, state)
+    log.warning("Plugin '%s' of %s is skipped: %s", origin.plugin, origin, state.removeprefix("broken: "))
     return Offer("plugin", origin.plugin, "", origin, state)
 
 
@@ -239,4 +238,5 @@ def _clash(offers: list[Offer]) -> str:
     sources = [str(offer.origin) for offer in offers]
     if len(set(sources)) == 1:  # one distribution offers it twice: its own plugins tell them apart
         sources = [f"plugin {offer.origin.plugin} of {offer.origin}" for offer in offers]
-    return f"{kind} name '{name}' is offered twice: {' and '.join(sources)}. Uninstall one, or block one with {BLOCK_VARIABLE}."
+    advice = f"Uninstall one, or block one with {BLOCK_VARIABLE}."
+    return f"{kind} name '{name}' is offered twice: {' and '.join(sources)}. {advice}"

@@ -1,0 +1,99 @@
+"""Files of tasks, read line by line, so that every error names its file and line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from leser.backend import Document
+from leser.errors import LeserError
+
+
+def bad_line(path: Path, line: int, reason: str) -> LeserError:
+    """The error for a line that cannot be read: file, line and what was expected there."""
+    return LeserError(f"{path}, line {line}: {reason}")
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines of a UTF-8 file with their numbers from 1, without line ends; blank lines are left out."""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                try:
+                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    raise bad_line(path, number, f"not UTF-8 ({error.reason} at byte {error.start})") from None
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise LeserError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Objects of a JSON-lines file with their line numbers."""
+    for number, line in numbered_lines(path):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise bad_line(path, number, f"no JSON: {error.msg} at column {error.colno}") from None
+        if not isinstance(row, dict):
+            raise bad_line(path, number, "expected a JSON object")
+        yield number, row
+
+
+def text_of(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:
+    """A required string (an integer id is taken as its digits)."""
+    value = row.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise bad_line(path, line, f'expected a text under "{key}", found {json.dumps(value)}')
+    return value.strip()
+
+
+def grade_of(text: str, path: Path, line: int) -> int:
+    """A whole-number grade; measures need one."""
+    try:
+        return int(text)
+    except ValueError:
+        raise bad_line(path, line, f"the grade '{text}' is no whole number") from None
+
+
+def add_judgment(
+    qrels: dict[str, dict[str, int]], query: str, document: str, grade: int, path: Path, line: int
+) -> None:
+    """Put one judgment in; the same pair with another grade is an error, since nobody could tell which one is meant."""
+    known = qrels.setdefault(query, {}).setdefault(document, grade)
+    if known != grade:
+        raise bad_line(path, line, f"document {document} already has grade {known} for query {query}, here {grade}")
+
+
+def json_corpus(path: Path) -> Iterator[Document]:
+    """Documents of a BEIR corpus: `_id`, and every other key a field; those of `metadata` are fields too."""
+    for number, row in json_lines(path):
+        identifier = text_of(row, "_id", path, number)
+        fields: dict[str, str] = {}
+        metadata = row.pop("metadata", None) or {}
+        if not isinstance(metadata, dict):
+            raise bad_line(path, number, 'expected a JSON object under "metadata"')
+        for key, value in [*row.items(), *metadata.items()]:
+            if key == "_id":
+                continue
+            for name, text in _texts(key, value):
+                if fields.setdefault(name, text) != text:
+                    raise bad_line(path, number, f'"metadata" gives the field "{name}" a second value')
+        yield Document(identifier, fields)
+
+
+def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """A JSON value as text fields: lists joined, objects as dotted names, null and empty left out."""
+    if isinstance(value, dict):
+        for inner, item in value.items():
+            yield from _texts(f"{key}.{inner}", item)
+        return
+    items = value if isinstance(value, list) else [value]
+    text = ", ".join(item if isinstance(item, str) else json.dumps(item) for item in items if item is not None)
+    if text:
+        yield key, text

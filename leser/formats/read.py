@@ -1,0 +1,48 @@
+"""Reading a task, whatever its format: `read_task("demo", ...)`, `read_task("data/electronics", ...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from leser.errors import LeserError, unknown_name
+from leser.formats import Reader
+from leser.formats.split import check_splits
+from leser.options import validate_options
+from leser.plugins import Registry
+from leser.task import Task
+
+
+def read_task(source: str | Path, registry: Registry, options: Mapping[str, Any] | None = None) -> Task:
+    """Read the task at a path, or the one a reader makes itself (`demo`).
+
+    `options` are the reader's own (`seed`, ...); `format` names the reader of a path that several recognise. Raises
+    LeserError for an unknown name, a folder nobody recognises, bad options and malformed files (with file and line).
+    """
+    values = dict(options or {})
+    reader, path = find_reader(str(source), registry, values.pop("format", None))
+    if path is not None:
+        values["path"] = path
+    return check_splits(reader(validate_options(reader.Options, values, f"task '{reader.name}'")).read())
+
+
+def find_reader(source: str, registry: Registry, wanted: str | None = None) -> tuple[type[Reader], Path | None]:
+    """The reader class for `source`, and the path it shall read (None where the source is a reader's name)."""
+    readers: dict[str, type[Reader]] = registry.all("reader")
+    path = Path(source)
+    if wanted is not None:
+        return registry.get("reader", wanted), None if source == wanted else path
+    if source in readers and not (path.exists() and readers[source].recognises(path)):
+        return readers[source], None
+    if not path.exists():
+        if path.name != source:
+            raise LeserError(f"No task at {path.absolute()}: there is no such file or folder.")
+        raise unknown_name("task", source, readers)
+    matching = [name for name, reader in readers.items() if reader.recognises(path)]
+    if len(matching) > 1:
+        raise LeserError(f"{path} could be {' or '.join(matching)}. Say which with -o task.format=NAME.")
+    if not matching:
+        formats = "".join(f"\n  {name}: {(reader.__doc__ or '').splitlines()[0]}" for name, reader in readers.items())
+        raise LeserError(f"No reader recognises {path}. Known formats:{formats}")
+    return readers[matching[0]], path

@@ -1,0 +1,134 @@
+"""Splits: train, dev and test by query, seeded, with near-duplicates on one side.
+
+Two queries are near-duplicates when they differ in word order, plural, case, accents, punctuation or the space between
+words ("head set", "headset", "Headsets!"). Were they on both sides, the test would ask what training had answered.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from leser.backend import Document
+from leser.errors import LeserError
+from leser.task import Qrels, Query, Split, Task
+
+PARTS = ("train", "dev", "test")
+SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
+_WORD = re.compile(r"\w+")
+
+
+def assemble(
+    name: str,
+    queries: Mapping[str, Query],
+    judged: Mapping[str, Qrels],
+    *,
+    seed: int,
+    documents: Callable[[], Iterable[Document]] | None = None,
+    title_field: str = "title",
+    notes: Sequence[str] = (),
+) -> Task:
+    """A task out of queries and the judgments of the parts that were given (any of train, dev, test; or just "all").
+
+    Parts that are missing are taken out of train, or of what there is. A query belongs to a part when that part judges
+    it, if only with an empty mapping.
+    """
+    remarks = list(notes)
+    parts: dict[str, Qrels] = dict(judged)
+    missing = [part for part in PARTS if part not in parts]
+    if missing:
+        donor = next(part for part in (*PARTS, "all") if part in parts)
+        pool = parts.pop(donor)
+        receivers = [part for part in PARTS if part not in parts]
+        taken = divide([queries[key] for key in pool], pool, {part: SHARES[part] for part in receivers}, seed)
+        parts.update({part: {key: pool[key] for key in pool if key in taken[part]} for part in receivers})
+        made = ", ".join(f"{len(parts[part])} {part}" for part in receivers)
+        source = "all queries" if donor == "all" else f"the {donor} queries"
+        remarks.append(f"Split made here from {source}, seed {seed}, near-duplicates on one side: {made}.")
+    train, dev, test = (split_of(part, [queries[key] for key in parts[part]], parts[part]) for part in PARTS)
+    for split in (train, dev, test):
+        if split.no_result:
+            total = len(split.queries) + len(split.no_result)
+            remarks.append(
+                f"{len(split.no_result)} of {total} {split.name} queries have no relevant document; "
+                "they are left out of rewards and means and reported apart."
+            )
+    return Task(name, train, dev, test, documents, title_field, tuple(remarks))
+
+
+def split_of(name: str, queries: Iterable[Query], qrels: Qrels) -> Split:
+    """A split whose queries have a relevant document (a grade above 0); the others are kept apart as `no_result`."""
+    listed = list(queries)
+    relevant = [query for query in listed if _has_relevant(qrels, query)]
+    rest = [query for query in listed if not _has_relevant(qrels, query)]
+    return Split(name, tuple(relevant), qrels, tuple(rest))
+
+
+def check_splits(task: Task) -> Task:
+    """The task itself, once every split has a query and none stands in two of them; raises LeserError."""
+    seen: dict[str, str] = {}
+    for split in task.splits:
+        if not split.queries:
+            raise LeserError(
+                f"Task '{task.name}': no {split.name} query has a relevant document (a grade above 0). "
+                "Give more judgments, or leave the file of this split out, so that it is taken out of the others."
+            )
+        for query in (*split.queries, *split.no_result):
+            if query.id in seen:
+                raise LeserError(
+                    f"Task '{task.name}': query {query.id} stands in {seen[query.id]} and in {split.name}."
+                )
+            seen[query.id] = split.name
+    return task
+
+
+def divide(queries: Sequence[Query], qrels: Qrels, shares: Mapping[str, float], seed: int) -> dict[str, set[str]]:
+    """Ids of the queries of each part, in proportion to `shares`, near-duplicates together.
+
+    Does not depend on the queries' order. Queries with and without a relevant document are dealt out each by itself, so
+    that a small part is not left with nothing to measure.
+    """
+    groups = near_duplicates(queries)
+    random.Random(seed).shuffle(groups)
+    parts: dict[str, set[str]] = {part: set() for part in shares}
+    for wanted in (True, False):
+        dealt = [group for group in groups if any(_has_relevant(qrels, query) for query in group) is wanted]
+        total = sum(map(len, dealt))
+        lacks = {part: total * share / sum(shares.values()) for part, share in shares.items()}
+        for group in sorted(dealt, key=len, reverse=True):  # large groups first, while there is room for them
+            part = max(lacks, key=lambda name: lacks[name])
+            lacks[part] -= len(group)
+            parts[part].update(query.id for query in group)
+    return parts
+
+
+def near_duplicates(queries: Sequence[Query]) -> list[list[Query]]:
+    """The queries in groups of near-duplicates; groups and their members are sorted, whatever the order given."""
+    import Stemmer
+
+    stem = Stemmer.Stemmer("english").stemWord
+    groups: dict[str, list[Query]] = {}  # the key of a group to its members
+    group_of: dict[str, str] = {}  # a query's form to the key of its group
+    for query in sorted(queries, key=lambda query: (query.text, query.id)):
+        words = [stem(word) for word in _WORD.findall(_plain(query.text))] or [query.text]
+        forms = (" ".join(sorted(words)), "".join(words))
+        keys = sorted({group_of[form] for form in forms if form in group_of})
+        home = keys[0] if keys else query.id
+        members = groups.setdefault(home, [])
+        members.append(query)
+        for key in keys[1:]:  # this query joins two groups into one
+            members.extend(groups.pop(key))
+            group_of.update({form: home for form, owner in group_of.items() if owner == key})
+        group_of.update(dict.fromkeys(forms, home))
+    return [sorted(group, key=lambda query: query.id) for _, group in sorted(groups.items())]
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(mark for mark in decomposed if not unicodedata.combining(mark)).replace("_", " ").replace("'", "")
+
+
+def _has_relevant(qrels: Qrels, query: Query) -> bool:
+    return any(grade > 0 for grade in qrels.get(query.id, {}).values())
