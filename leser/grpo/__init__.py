@@ -1,0 +1,1 @@
+"""GRPO: advantages, loss and update (torch is imported by the modules)."""

@@ -1,0 +1,189 @@
+"""Loading a policy: a built-in name, a folder, or a hub id; weights are read from safetensors only."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+
+from leser.errors import LeserError
+from leser.policy.attention import ATTENTION_NAME, SharedPrefix, register, sliding_window, why_not_shared
+from leser.policy.options import SMOLLM2_HUB_ID, PolicyOptions, check_policy, offline, smollm2_gguf
+from leser.policy.policy import MARKERS, Kind, Policy
+
+__all__ = ["Policy", "PolicyOptions", "check_policy", "load_policy"]
+log = logging.getLogger(__name__)
+
+
+def load_policy(
+    options: PolicyOptions, *, task_texts: Iterable[str] | None = None, cache_dir: Path | None = None, seed: int = 0
+) -> Policy:
+    """The policy that `options` name, ready to sample and train.
+
+    `task_texts` are what `tiny` is made from (documents and train queries); `cache_dir` is where converted weights go (the
+    user's cache by default); `seed` draws LoRA's weights. Raises LeserError saying what to do when it cannot be loaded.
+    """
+    if options.name == "tiny":
+        if task_texts is None:
+            raise LeserError(
+                "Policy 'tiny' is made from the task's own text: give load_policy task_texts, or name a saved folder."
+            )
+        from leser.policy.tiny import build_tiny
+
+        policy = build_tiny(task_texts, options.tiny)
+    else:
+        policy = _load(options, cache_dir)
+    return _prepare(policy, options, seed)
+
+
+def _load(options: PolicyOptions, cache_dir: Path | None) -> Policy:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source, extra = options.name, {"revision": options.revision} if options.revision else {}
+    if options.name == "smollm2":
+        gguf = smollm2_gguf()
+        source, extra = (str(converted_smollm2(gguf, cache_dir)), {}) if gguf else (SMOLLM2_HUB_ID, extra)
+    elif Path(source).expanduser().is_dir():
+        source, extra = str(Path(source).expanduser()), {}
+    check_policy(options)
+    if offline():
+        extra |= {"local_files_only": True}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=options.trust_remote_code, **extra)
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=getattr(torch, options.dtype),
+            use_safetensors=True,
+            trust_remote_code=options.trust_remote_code,
+            **extra,
+        )
+    except (OSError, ValueError) as error:
+        raise LeserError(f"Policy '{options.name}' could not be loaded from {source}: {error}") from error
+    return Policy(
+        model, tokenizer, options.name, _kind(tokenizer), _eos_ids(model, tokenizer), _max_context(model, tokenizer)
+    )
+
+
+def _kind(tokenizer: Any) -> Kind:
+    if tokenizer.chat_template:
+        return "chat"
+    return "tiny" if all(f"<{name}>" in tokenizer.get_vocab() for name in MARKERS) else "text"
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """The tokens that end a completion, the tokenizer's own (what a supervised target ends with) first."""
+    configured = model.generation_config.eos_token_id if model.generation_config else None
+    named = configured if isinstance(configured, list) else [configured, model.config.eos_token_id]
+    flat = [
+        i
+        for item in (tokenizer.eos_token_id, *named)
+        for i in (item if isinstance(item, list) else [item])
+        if i is not None
+    ]
+    if not flat:
+        raise LeserError(
+            "The policy's tokenizer names no end token, so no completion could end. Set eos_token in its tokenizer files."
+        )
+    return tuple(dict.fromkeys(int(i) for i in flat))
+
+
+def _max_context(model: Any, tokenizer: Any) -> int:
+    config = model.config.get_text_config()
+    longest = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
+    return int(min(longest, 1 << 20))
+
+
+def _prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
+    """Device, type, adapters, shared-prefix attention; dropout off, since a shared prompt would share its noise too."""
+    device = options.device if options.device != "auto" else _best_device()
+    model = policy.causal_lm.to(getattr(torch, options.dtype)).to(device)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0  # type: ignore[assignment]
+    policy.shared = _shared(model, options)
+    policy.gradient_checkpointing = options.gradient_checkpointing
+    if options.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    policy.model = _with_lora(model, options, seed) if options.lora_rank else model
+    policy.model.eval()
+    policy.max_context = min(policy.max_context, options.max_context or policy.max_context)
+    return policy
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _shared(model: Any, options: PolicyOptions) -> SharedPrefix:
+    if options.attention == "plain":
+        return SharedPrefix(reason="policy.attention is 'plain'")
+    reason = why_not_shared(model)
+    if reason is None:
+        register()
+        model.set_attn_implementation(ATTENTION_NAME)
+        return SharedPrefix(True, "", sliding_window(model))
+    if options.attention == "shared":
+        raise LeserError(
+            f"Policy '{options.name}' cannot share prompts within a group: {reason}. Set policy.attention to auto or plain."
+        )
+    log.warning("Policy '%s' does not share prompts within a group (slower, same results): %s.", options.name, reason)
+    return SharedPrefix(False, reason)
+
+
+def _with_lora(model: Any, options: PolicyOptions, seed: int) -> torch.nn.Module:
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError:
+        raise LeserError(
+            "policy.lora_rank needs the package peft. Run: pip install peft, or set policy.lora_rank=0."
+        ) from None
+    config = LoraConfig(
+        r=options.lora_rank,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # before the adapters are made, for their weights are drawn then
+        wrapped: torch.nn.Module = get_peft_model(model, config)
+    return wrapped
+
+
+def converted_smollm2(gguf: Path, cache_dir: Path | None) -> Path:
+    """The folder of the converted weights, made on first use; a second process that converts meanwhile does no harm."""
+    stat = gguf.stat()
+    folder = (cache_dir or platformdirs.user_cache_path("leser")) / f"smollm2-{stat.st_size:x}"
+    if (folder / "config.json").is_file():
+        return folder
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    log.warning("Converting %s into %s (once, about half a minute).", gguf.name, folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="smollm2-", dir=folder.parent))
+    try:
+        where: dict[str, Any] = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+        AutoTokenizer.from_pretrained(**where).save_pretrained(work)
+        model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(work, safe_serialization=True)
+        try:
+            os.rename(work, folder)  # noqa: PTH104 - the one atomic step
+        except OSError:
+            if not (folder / "config.json").is_file():  # not another process that was first
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder

