@@ -1,0 +1,18 @@
+"""The demo task: an invented shop whose customers use other words than its catalogue, generated from a seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leser.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from leser.formats import Reader
+
+
+@hookimpl
+def leser_readers() -> list[type[Reader]]:
+    """The reader of the demo task."""
+    from leser_catalogue.reader import Demo
+
+    return [Demo]

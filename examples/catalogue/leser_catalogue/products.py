@@ -1,0 +1,170 @@
+"""Products: lines of invented brands, each in a few colours and sizes, with a title, a description and metadata."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from leser.backend import Document
+from leser_catalogue.vocabulary import ProductType, Vocabulary, data
+
+LINES_A_TYPE = 16
+BRANDS = 36
+SHARE_ALIAS = 0.035  # of products that name a shopper's word for their type, for each such word
+SHARE_REVIEW = 0.035  # of products with a review that uses a shopper's word for an attribute, for each attribute
+SHARE_NEED = 0.03  # of products that name a need they serve
+SHARE_PAIRING = 0.3  # of products that name another type
+SHARE_PAIRING_SHOPPER = 0.3  # of those, by a shopper's word
+
+SIZES: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "shoe": (
+        "size 36",
+        "size 37",
+        "size 38",
+        "size 39",
+        "size 40",
+        "size 41",
+        "size 42",
+        "size 43",
+        "size 44",
+        "size 45",
+    ),
+    "clothes": ("XS", "S", "M", "L", "XL", "XXL"),
+    "width": ("60 cm", "80 cm", "100 cm", "120 cm", "140 cm", "160 cm", "180 cm", "200 cm"),
+    "height": ("30 cm", "45 cm", "60 cm", "90 cm", "120 cm", "150 cm"),
+    "diameter": ("16 cm", "18 cm", "20 cm", "24 cm", "28 cm", "32 cm"),
+    "length": ("5 m", "10 m", "15 m", "20 m", "25 m", "30 m"),
+    "volume": ("1 litre", "2 litre", "5 litre", "10 litre", "25 litre", "40 litre"),
+    "weight": ("2 kg", "4 kg", "6 kg", "8 kg", "10 kg", "16 kg"),
+    "memory": ("64 GB", "128 GB", "256 GB", "512 GB"),
+    "screen": ("32 inch", "43 inch", "50 inch", "55 inch", "65 inch"),
+    "pack": ("pack of 6", "pack of 12", "pack of 24", "pack of 48"),
+}
+_ONSETS = "b br d dr f fl g gr h j k kl l m n p pr qu r s sk st t tr v vel z".split()
+_VOWELS = "a e i o u ae io".split()
+_CODAS = "n r x l nd sk rn ll tt ck".split()
+_ENDS = "a o is en ix ura ano eta ov".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One article: what it is (`attributes`: slot to the catalogue's value) and how the shop writes about it."""
+
+    id: str
+    type: str
+    brand: str
+    model: str
+    size: str
+    attributes: Mapping[str, str]
+    document: Document
+
+
+def invent_brands(rng: random.Random, number: int) -> list[str]:
+    """Names that no shop has: two syllables and an ending, all different."""
+    brands: dict[str, None] = {}
+    while len(brands) < number:
+        name = rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)
+        name += rng.choice(_ONSETS) + rng.choice(_ENDS)
+        if len(name) >= 6:
+            brands[name.capitalize()] = None
+    return list(brands)
+
+
+def model_names(rng: random.Random, number: int) -> list[str]:
+    """Different model names such as "KX-250"; letters and numbers come from small pools, so that each occurs often."""
+    letters = rng.sample([a + b for a in "BCDFGHKLMNPRSTVWXZ" for b in "ADEKLNRTX"], 36)
+    numbers = rng.sample(range(110, 990, 10), 60)
+    names = [f"{a}-{b}" for a in letters for b in numbers]
+    return rng.sample(names, number)
+
+
+def make_products(seed: int, vocabulary: Vocabulary) -> list[Product]:
+    """All products of a world, in an order that does not follow the types; ids are p00001, p00002, ..."""
+    rng = random.Random(f"{seed} products")
+    brands = invent_brands(rng, BRANDS)
+    models = iter(model_names(rng, LINES_A_TYPE * len(vocabulary.types)))
+    drafts: list[tuple[ProductType, str, str, str, dict[str, str]]] = []
+    for kind in vocabulary.types.values():
+        makers = rng.sample(brands, 6)
+        for _ in range(LINES_A_TYPE):
+            line = {slot: rng.choice(list(vocabulary.slots[slot].values)) for slot in kind.slots}
+            drafts.extend(_variants(rng, vocabulary, kind, rng.choice(makers), next(models), line))
+    rng.shuffle(drafts)
+    return [_write(rng, vocabulary, f"p{number:05d}", *draft) for number, draft in enumerate(drafts, start=1)]
+
+
+def _variants(
+    rng: random.Random, vocabulary: Vocabulary, kind: ProductType, brand: str, model: str, line: dict[str, str]
+) -> list[tuple[ProductType, str, str, str, dict[str, str]]]:
+    """Two to four articles of one line: the same model in other colours (or another attribute) and sizes."""
+    number = rng.randint(2, 4)
+    varied = "colour" if "colour" in line else rng.choice(list(line))
+    values = rng.sample(list(vocabulary.slots[varied].values), min(number, len(vocabulary.slots[varied].values)))
+    sizes = SIZES[kind.sizes]
+    chosen = rng.sample(sizes, min(number, len(sizes))) if sizes else [""]
+    return [
+        (kind, brand, model, chosen[i % len(chosen)], line | {varied: values[i % len(values)]})
+        for i in range(min(number, max(len(values), len(chosen))))
+    ]
+
+
+def _write(
+    rng: random.Random,
+    vocabulary: Vocabulary,
+    id_: str,
+    kind: ProductType,
+    brand: str,
+    model: str,
+    size: str,
+    attributes: dict[str, str],
+) -> Product:
+    in_title = [slot for slot in kind.slots if rng.random() < 0.45][:2]
+    name = " ".join([attributes[slot] for slot in in_title] + [kind.name]).title().replace("'S", "'s")
+    title = f"{brand} {model} {name}" + (f", {size}" if size else "")
+    low, high = kind.price
+    fields = {
+        "title": title,
+        "text": _describe(rng, vocabulary, kind, brand, size, attributes),
+        "brand": brand,
+        "category": f"{kind.department} > {kind.name}",
+        "colour": attributes.get("colour", ""),
+        "size": size,
+        "price": f"{low * (high / low) ** rng.random():.2f}",
+    }
+    document = Document(id_, {name: value for name, value in fields.items() if value})
+    return Product(id_, kind.name, brand, model, size, attributes, document)
+
+
+def _describe(
+    rng: random.Random,
+    vocabulary: Vocabulary,
+    kind: ProductType,
+    brand: str,
+    size: str,
+    attributes: Mapping[str, str],
+) -> str:
+    texts = data("texts")
+    sentences = [rng.choice(texts["intro"]).format(type=kind.name, brand=brand)]
+    sentences += [f"{vocabulary.slots[slot].label}: {value}." for slot, value in attributes.items()]
+    if size:
+        sentences.append(f"Size: {size.removeprefix('size ')}.")
+    for phrase in kind.phrases:
+        if rng.random() < SHARE_ALIAS:
+            sentences.append(rng.choice(texts["alias"] + texts["review_type"]).format(word=phrase))
+    for slot, value in attributes.items():
+        if rng.random() < SHARE_REVIEW:
+            sentences.append(
+                rng.choice(texts["review_attribute"]).format(word=rng.choice(vocabulary.slots[slot].values[value]))
+            )
+    needs = [need for need in vocabulary.needs.values() if kind.name in need.core]
+    if needs and rng.random() < SHARE_NEED * len(needs):
+        need = rng.choice(needs)
+        sentences.append(rng.choice(texts["need"]).format(need=rng.choice(need.people + need.occasions)))
+    if rng.random() < SHARE_PAIRING:
+        other = rng.choice([t for t in vocabulary.types.values() if t.name != kind.name])
+        word = rng.choice(other.phrases) if rng.random() < SHARE_PAIRING_SHOPPER else other.name
+        sentences.append(rng.choice(texts["pairing"]).format(other=word))
+    sentences += rng.sample(texts["closing"], rng.randint(1, 3))
+    return " ".join(sentences)

@@ -1,0 +1,183 @@
+"""Queries and what they ask for: every query is made from an intent, and its judgments follow from the intent.
+
+Grades. plain and misspelt: 2 when type and all attributes match, 1 when the type and all attributes but one match (so for
+one attribute: the type). vague: 2 for core types, 1 for rim types. brand: 2 for the line, or brand, type and what else is
+asked; 1 for the same brand and type.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from leser_catalogue.products import Product
+from leser_catalogue.typos import misspell
+from leser_catalogue.vocabulary import Need, Vocabulary
+
+Kind = Literal["plain", "misspelt", "vague", "brand"]
+SHARE_SHOPPER_TYPE = 0.8  # of plain queries that use a shopper's word for the type
+SHARE_SHOPPER_VALUE = 0.75  # of attributes in plain queries that use a shopper's word
+SHARE_SHOPPER_BRAND = 0.25  # of brand queries with a type that use a shopper's word for it
+ATTRIBUTES = ((1, 0.42), (2, 0.50), (3, 0.08))  # number of attributes in a plain query, and its share
+_PEOPLE_FRAMES = (
+    "gift for a {}", "present for {}", "{} gift ideas", "what to buy a {}", "birthday {}", "christmas gift {}",
+    "something nice for a {}", "{} starter kit", "surprise for {}", "useful things for a {}",
+)  # fmt: skip
+_OCCASION_FRAMES = (
+    "things for {}", "{} essentials", "stuff i need for {}", "{} checklist", "getting ready for {}", "{} must haves",
+    "everything for {}", "{} shopping list", "what do i need for {}", "prepare for {}", "{} equipment", "best buys {}",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What one query asks for, and its judgments.
+
+    `clean` is the text before misspelling. `ideal` are the catalogue's words for its needs that the text lacks.
+    """
+
+    kind: Kind
+    text: str
+    clean: str
+    ideal: tuple[str, ...]
+    grades: Mapping[str, int]
+    needs: Mapping[str, frozenset[str]]
+    used: tuple[str, ...] = field(default=(), compare=False)
+    """Shoppers' phrases in the text."""
+
+
+def bag(text: str) -> tuple[str, ...]:
+    """The words of a text in alphabetical order, with repetitions."""
+    return tuple(sorted(re.findall(r"[a-z0-9]+", text.lower())))
+
+
+class Shoppers:
+    """Makes the intents of one world; the least used phrases come first, so that all are used about equally often."""
+
+    def __init__(self, seed: int, vocabulary: Vocabulary, products: Sequence[Product]) -> None:
+        self._seed = seed
+        self._vocabulary = vocabulary
+        self._products = products
+        self._of_type: dict[str, list[Product]] = {name: [] for name in vocabulary.types}
+        for product in products:
+            self._of_type[product.type].append(product)
+        self._used: dict[str, int] = {}
+
+    def plain(self, rng: random.Random) -> Iterator[Intent]:
+        """Attributes and a type, e.g. "navy velvet couch"; every type comes equally often."""
+        while True:
+            for name in rng.sample(list(self._of_type), len(self._of_type)):
+                yield self._plain(rng, name)
+
+    def misspelt(self, rng: random.Random) -> Iterator[Intent]:
+        """Plain queries with one word misspelt."""
+        for intent in self.plain(rng):
+            text = misspell(rng, self._seed, intent.text)
+            if text is not None:
+                words = bag(text)
+                ideal = tuple(phrase for phrase in self._wanted(intent) if not set(bag(phrase)) <= set(words))
+                yield Intent("misspelt", text, intent.clean, ideal, intent.grades, intent.needs, intent.used)
+
+    def vague(self, rng: random.Random) -> Iterator[Intent]:
+        """A person or an occasion, e.g. "gift for a runner"; every need comes equally often."""
+        needs = list(self._vocabulary.needs.values())
+        while True:
+            for need in rng.sample(needs, len(needs)):
+                yield self._vague(rng, need)
+
+    def brand(self, rng: random.Random) -> Iterator[Intent]:
+        """A brand with a type, a size or an attribute, or a model: what must not be expanded away."""
+        while True:
+            yield self._brand(rng, rng.choice(self._products))
+
+    def _phrase(self, rng: random.Random, key: str, phrases: Sequence[str]) -> str:
+        """One of the phrases, the least used first."""
+        chosen = min(phrases, key=lambda phrase: (self._used.get(f"{key} {phrase}", 0), rng.random()))
+        self._used[f"{key} {chosen}"] = self._used.get(f"{key} {chosen}", 0) + 1
+        return chosen
+
+    def _plain(self, rng: random.Random, name: str) -> Intent:
+        kind = self._vocabulary.types[name]
+        wish = rng.choice(self._of_type[name]).attributes
+        number = rng.choices([n for n, _ in ATTRIBUTES], [share for _, share in ATTRIBUTES])[0]
+        slots = rng.sample(kind.slots, min(number, len(kind.slots)))
+        words, used = [], []
+        for slot in slots:
+            value, phrases = wish[slot], self._vocabulary.slots[slot].values[wish[slot]]
+            shopper = rng.random() < SHARE_SHOPPER_VALUE
+            words.append(self._phrase(rng, slot, phrases) if shopper else value)
+            used += [words[-1]] if shopper else []
+        shopper = rng.random() < SHARE_SHOPPER_TYPE
+        head = self._phrase(rng, name, kind.phrases) if shopper else name
+        text = _arrange(rng, head, words)
+        asked = {slot: wish[slot] for slot in slots}
+        grades = self._grade_plain(name, asked)
+        needs = {name: frozenset(grades)} | {
+            value: frozenset(p.id for p in self._of_type[name] if p.attributes[slot] == value)
+            for slot, value in asked.items()
+        }
+        ideal = tuple(p for p in (name, *asked.values()) if not set(bag(p)) <= set(bag(text)))
+        return Intent("plain", text, text, ideal, grades, needs, tuple(used + ([head] if shopper else [])))
+
+    def _grade_plain(self, name: str, asked: Mapping[str, str]) -> dict[str, int]:
+        grades = {}
+        for product in self._of_type[name]:
+            missing = sum(product.attributes[slot] != value for slot, value in asked.items())
+            if missing <= 1:
+                grades[product.id] = 2 - missing
+        return grades
+
+    @staticmethod
+    def _wanted(intent: Intent) -> tuple[str, ...]:
+        return tuple(intent.needs)
+
+    def _vague(self, rng: random.Random, need: Need) -> Intent:
+        person = bool(need.people) and (not need.occasions or rng.random() < 0.5)
+        phrase = rng.choice(need.people if person else need.occasions)
+        text = rng.choice(_PEOPLE_FRAMES if person else _OCCASION_FRAMES).format(phrase)
+        grades = {p.id: 1 for name in need.rim for p in self._of_type[name]}
+        grades |= {p.id: 2 for name in need.core for p in self._of_type[name]}
+        needs = {name: frozenset(p.id for p in self._of_type[name]) for name in need.core + need.rim}
+        return Intent("vague", text, text, (need.core + need.rim)[:5], grades, needs, (phrase,))
+
+    def _brand(self, rng: random.Random, product: Product) -> Intent:
+        kind = self._vocabulary.types[product.type]
+        shopper = rng.random() < SHARE_SHOPPER_BRAND
+        head = rng.choice(kind.phrases) if shopper else product.type
+        brand, model = product.brand.lower(), product.model.lower()
+        pattern = rng.choices(
+            ["model", "brand model", "model type", "brand type", "size", "attribute"], [15, 25, 15, 20, 15, 10]
+        )[0]
+        same = [p for p in self._of_type[product.type] if p.brand == product.brand]
+        exact, need = same, f"{product.brand} {product.type}"
+        if "model" in pattern:
+            model = rng.choice([model, model.replace("-", " ")])
+            text = {"model": model, "brand model": f"{brand} {model}", "model type": f"{model} {head}"}[pattern]
+            exact, need = [p for p in same if p.model == product.model], f"{product.brand} {product.model}"
+        elif pattern == "size" and product.size:
+            text = f"{brand} {head} {product.size.lower()}"
+            exact, need = [p for p in same if p.size == product.size], f"{need} {product.size}"
+        elif pattern == "attribute":
+            slot = rng.choice(kind.slots)
+            value = product.attributes[slot]
+            text = f"{brand} {value} {head}"
+            exact, need = [p for p in same if p.attributes[slot] == value], f"{need} {value}"
+        else:
+            text = f"{brand} {head}"
+        grades = {p.id: 1 for p in same} | {p.id: 2 for p in exact}
+        ideal = (product.type,) if head in text and head != product.type else ()
+        used = (head,) if ideal else ()
+        return Intent("brand", text, text, ideal, grades, {need: frozenset(p.id for p in exact)}, used)
+
+
+def _arrange(rng: random.Random, head: str, words: Sequence[str]) -> str:
+    """Attributes around the type as people type them: mostly before it, sometimes after, sometimes one with "in"."""
+    draw = rng.random()
+    if draw < 0.65:
+        return " ".join([*words, head])
+    if draw < 0.85:
+        return " ".join([head, *words])
+    return " ".join([*words[1:], head, rng.choice(["in", "with"]), words[0]])

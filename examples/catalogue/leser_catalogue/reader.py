@@ -1,0 +1,27 @@
+"""The demo task as a reader plugin: nothing is read, the seed makes it all."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from leser.formats import Reader, ReaderOptions
+from leser.task import Task
+
+
+class Demo(Reader):
+    """The demo task: an invented shop, its shoppers' queries and complete judgments, generated from a seed."""
+
+    name = "demo"
+
+    class Options(ReaderOptions):
+        """Options of the demo task."""
+
+        seed: int = Field(1, description="seed of the shop: products, vocabulary and queries")
+
+    options: Options
+
+    def read(self) -> Task:
+        """Generate the task."""
+        from leser_catalogue.generator import generate
+
+        return generate(self.options.seed)
