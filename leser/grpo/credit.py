@@ -1,0 +1,92 @@
+"""Term credit: what each term of a completion is worth, asked of the engine by leaving it out.
+
+A completion's advantage pays all its tokens alike, the good term and the bad one. A search costs far less than a sampled
+completion, so each completion of several terms is searched again without each of them; what the reward loses is that
+term's credit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leser.expansion import MARKER, Code, render
+from leser.policy.generate import Sample
+from leser.reward import Outcome
+from leser.task import Split
+from leser.teacher import Attempt
+
+if TYPE_CHECKING:
+    from leser.grpo.options import GrpoOptions
+    from leser.learner import Learner
+    from leser.scoring import Scores
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Without:
+    completion: int  # index into the flat list of outcomes
+    term: int
+
+
+def term_credit(
+    learner: Learner,
+    split: Split,
+    samples: Sequence[Sequence[Sample]],
+    outcomes: Sequence[Outcome],
+    scores: Scores,
+    advantages: Array,
+    options: GrpoOptions,
+) -> Array:
+    """Advantages of single tokens, (B, G, C), from (B, G) ones: a term's tokens share its leave-one-out credit.
+
+    With c = `term_credit`, a token of term j gets (1 - c) * A + c * (R - R without j); other tokens get A. A leave-one-out
+    search that failed leaves that term with A.
+    """
+    flat = [s for row in samples for s in row]
+    longest = max(len(s.tokens) for s in flat)
+    per_token = np.repeat(advantages[..., None], longest, axis=2)
+    asked, attempts = [], []
+    for index, outcome in enumerate(outcomes):
+        if outcome.code not in (Code.OK, Code.NOTHING_FOUND) or scores.gated[index] or scores.excluded[index]:
+            continue
+        for term in range(len(outcome.expansions)):
+            rest = outcome.expansions[:term] + outcome.expansions[term + 1 :]
+            asked.append(_Without(index, term))
+            # reasoning, where there is any, plays no part in the search: the marker alone makes it readable
+            text = f"{MARKER} {render(rest)}" if learner.teacher.expansion.reasoning else render(rest)
+            attempts.append(Attempt(outcome.query, len(attempts), text))
+    if not attempts:
+        return per_token
+    without = learner.teacher.score(learner.teacher.judge(attempts, split))
+    share = options.term_credit
+    spans = {i: term_of_token(learner, flat[i].tokens) for i in {a.completion for a in asked}}
+    group_size = advantages.shape[1]
+    for left_out, total, excluded in zip(asked, without.total, without.excluded, strict=True):
+        if excluded:
+            continue
+        row, column = divmod(left_out.completion, group_size)
+        credit = float(scores.total[left_out.completion]) - float(total)
+        here = np.flatnonzero(spans[left_out.completion] == left_out.term)
+        per_token[row, column, here] = (1 - share) * advantages[row, column] + share * credit
+    return per_token
+
+
+def term_of_token(learner: Learner, tokens: Sequence[int]) -> Array:
+    """For each token of a completion the number of the expansion it helps to write; -1 for reasoning and for the end."""
+    decode = learner.policy.decode
+    owner = np.full(len(tokens), -1)
+    for position in range(len(tokens)):
+        before, through = decode(tokens[:position]), decode(tokens[: position + 1])
+        if through == before:  # the end token, which decodes to nothing
+            continue
+        if learner.teacher.expansion.reasoning:
+            if MARKER not in before:
+                continue
+            before = before.rpartition(MARKER)[2]
+        owner[position] = before.count(";")
+    return owner

@@ -1,0 +1,141 @@
+"""One GRPO step: rollout -> searches -> rewards -> advantages -> loss -> update -> what happened, in numbers.
+
+How it differs from the paper (arXiv 2402.03300): on policy by default, so the ratio is 1; no KL unless asked for; the
+advantage is not divided by the group's standard deviation unless asked for (Dr. GRPO, arXiv 2503.20783); tokens are
+normalised over the whole batch (DAPO, arXiv 2503.14476); groups whose rewards span no range are left out; a completion
+whose search failed is in neither baseline, loss nor token count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leser.expansion import Code
+from leser.grpo.advantage import group_advantages
+from leser.grpo.credit import term_credit
+from leser.grpo.update import GroupBatch, policy_update
+from leser.learner import Learner, distinct_terms, mean_of
+from leser.reward import Outcome
+from leser.task import Query, Split
+from leser.teacher import Attempt
+
+if TYPE_CHECKING:
+    import torch
+
+    from leser.grpo.options import GrpoOptions
+    from leser.scoring import Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step did: the row for metrics.jsonl, and a row for each completion."""
+
+    metrics: dict[str, Any]
+    rollouts: list[dict[str, Any]]
+
+
+def batch_of(queries: Sequence[Query], size: int, seed: int, step: int) -> list[Query]:
+    """The queries of step number `step` (from 0): passes over all of them, each in an order decided by (seed, pass).
+
+    Passes run on across steps, so that no query is dropped because the batch size does not divide their number.
+    """
+    size = min(size, len(queries))
+    chosen: list[Query] = []
+    position = step * size
+    while len(chosen) < size:
+        number, offset = divmod(position + len(chosen), len(queries))
+        order = np.random.Generator(np.random.Philox(key=[seed, number])).permutation(len(queries))
+        for i in order[offset : offset + size - len(chosen)]:
+            # a query that ends one pass and begins the next would make two groups of one query
+            chosen.append(queries[i])
+    return list({q.id: q for q in chosen}.values())
+
+
+def grpo_step(
+    learner: Learner, optimizer: torch.optim.Optimizer, split: Split, queries: Sequence[Query], options: GrpoOptions, *, seed: int, step: int
+) -> Step:
+    """Sample, search, reward and update on one batch of queries."""
+    started = time.monotonic()
+    samples = learner.sample(queries, options.group_size, seed=seed, step=step, temperature=options.temperature)
+    sampled = time.monotonic()
+    attempts = [
+        Attempt(query, group, learner.policy.decode(s.tokens), s.finished)
+        for group, (query, row) in enumerate(zip(queries, samples, strict=True))
+        for s in row
+    ]
+    outcomes = learner.teacher.judge(attempts, split)
+    scores = learner.teacher.score(outcomes)
+    shape = (len(queries), options.group_size)
+    result = group_advantages(
+        scores.total.reshape(shape),
+        excluded=scores.excluded.reshape(shape),
+        components=scores.values.reshape(*shape, -1),
+        weights=scores.weights,
+        options=options,
+    )
+    advantages: Any = result.advantages
+    if options.term_credit > 0:
+        advantages = term_credit(learner, split, samples, outcomes, scores, result.advantages, options)
+    judged = time.monotonic()
+    update = policy_update(
+        learner.policy,
+        optimizer,
+        GroupBatch(
+            prompts=learner.prompts(queries),
+            completions=[[s.tokens for s in row] for row in samples],
+            old_logprobs=[[s.logprobs for s in row] for row in samples],
+            advantages=advantages,
+            active=result.active,
+        ),
+        options,
+        step=step,
+    )
+    metrics = {
+        "reward": mean_of(scores.total),
+        **{f"reward_{n}": mean_of(c) for n, c in zip(scores.names, scores.values.T, strict=True)},
+        "dead_groups": float(result.dead.mean()),
+        **behaviour(learner, outcomes, [len(s.tokens) for row in samples for s in row]),
+        **update.metrics(),
+        "sample_s": sampled - started,
+        "search_s": judged - sampled,
+        "update_s": time.monotonic() - judged,
+    }
+    return Step(metrics, _rows(step, outcomes, scores, result.advantages.reshape(-1), scores.names))
+
+
+def behaviour(learner: Learner, outcomes: Sequence[Outcome], tokens: Sequence[int]) -> dict[str, float]:
+    """What completions look like beside what they earn: a policy that games its reward shows here first."""
+    count = max(1, len(outcomes))
+    return {
+        "length": fmean(tokens) if tokens else 0.0,
+        "distinct_terms": distinct_terms(learner.teacher, outcomes),
+        "parse_errors": sum(o.code is Code.PARSE_ERROR for o in outcomes) / count,
+        "rule_violations": sum(o.code is Code.RULE_VIOLATION for o in outcomes) / count,
+        "engine_errors": sum(o.code is Code.ENGINE_ERROR for o in outcomes) / count,
+        "nothing_found": sum(o.code is Code.NOTHING_FOUND for o in outcomes) / count,
+        "no_expansion": sum(o.code is Code.NONE for o in outcomes) / count,
+    }
+
+
+def _rows(step: int, outcomes: Sequence[Outcome], scores: Scores, advantages: Sequence[float], names: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "step": step,
+            "query_id": outcome.query.id,
+            "query": outcome.query.text,
+            "completion": outcome.completion,
+            "expansions": [e.text for e in outcome.expansions],
+            "weights": [e.weight for e in outcome.expansions],
+            **{f"reward_{n}": float(v) for n, v in zip(names, row, strict=True)},
+            "reward": float(total),
+            "advantage": float(advantage),
+            "code": str(outcome.code),
+        }
+        for outcome, row, total, advantage in zip(outcomes, scores.values, scores.total, advantages, strict=True)
+    ]

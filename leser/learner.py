@@ -1,0 +1,133 @@
+"""Learner: a policy together with what it is asked: prompts, sampled completions, and greedy answers on a split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leser.expansion import Code, Expansion, render
+from leser.policy.generate import NoiseKey, Sample, generate
+from leser.prompt import Message, Observation, PromptOptions, chat_prompt, marked_prompt
+from leser.reward import Outcome
+from leser.task import Query, Split
+from leser.teacher import Attempt, Teacher
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from leser.policy.policy import Policy
+
+Examples = Sequence[tuple[Observation, tuple[Expansion, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A policy's greedy completions for a split's queries, judged: what it would serve.
+
+    `outcomes` keep the code of what was written; `served` have every completion that must not be served (unparsable, rule
+    broken) replaced by the original query, as in production. `value` is the mean reward of what was served,
+    `parts` the mean of each reward in it, `tokens` each completion's length.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    served: tuple[Outcome, ...]
+    value: float
+    parts: dict[str, float]
+    tokens: tuple[int, ...]
+
+    def share(self, code: Code) -> float:
+        """Share of the completions with this code."""
+        return sum(o.code is code for o in self.outcomes) / max(1, len(self.outcomes))
+
+
+class Learner:
+    """Asks one policy about a task's queries; encoded prompts are kept, for they don't change while a run lasts."""
+
+    def __init__(self, policy: Policy, teacher: Teacher, prompt: PromptOptions, max_new_tokens: int, examples: Examples = ()) -> None:
+        self.policy = policy
+        self.teacher = teacher
+        self.prompt = prompt
+        self.max_new_tokens = max_new_tokens
+        self.examples = examples
+        self._prompts: dict[str, list[int]] = {}
+        self._seen: dict[str, Observation] = {}
+        self.hits_dropped = 0
+
+    def observations(self, queries: Sequence[Query]) -> list[Observation]:
+        """What the engine shows for each query, asked once a run."""
+        missing = [q for q in queries if q.id not in self._seen]
+        for query, seen in zip(missing, self.teacher.observe(missing, self.prompt), strict=True):
+            self._seen[query.id] = seen
+        return [self._seen[q.id] for q in queries]
+
+    def prompts(self, queries: Sequence[Query]) -> list[list[int]]:
+        """Token ids of each query's prompt; hits are dropped from the end until it fits the model's context."""
+        missing = [q for q in queries if q.id not in self._prompts]
+        for seen in self.observations(missing):
+            self._prompts[seen.query.id] = self._encode(seen)
+        return [self._prompts[q.id] for q in queries]
+
+    def _encode(self, seen: Observation) -> list[int]:
+        limit = self.policy.max_context - self.max_new_tokens
+        shown = seen
+        while True:
+            if self.policy.kind == "tiny":
+                tokens = self.policy.encode_parts(marked_prompt(shown, self.prompt))
+            else:
+                tokens = self._encode_turns(chat_prompt(shown, self.prompt, self.teacher.expansion, self.examples))
+            if len(tokens) <= limit or not (shown.titles or shown.terms):
+                return tokens[-limit:]
+            shown = replace(shown, titles=shown.titles[:-1], terms=shown.terms[:-1])
+            self.hits_dropped += 1
+
+    def _encode_turns(self, turns: Sequence[Message]) -> list[int]:
+        if self.policy.kind == "chat":
+            return self.policy.encode_chat([{"role": t.role, "content": t.content} for t in turns])
+        # a model without chat template reads the same turns as plain text
+        return self.policy.encode_text("\n\n".join(t.content for t in turns) + "\nAnswer:")
+
+    def mean_prompt_length(self) -> float:
+        """Tokens of the prompts made so far, on average."""
+        return fmean(len(p) for p in self._prompts.values()) if self._prompts else 0.0
+
+    def sample(self, queries: Sequence[Query], count: int, *, seed: int, step: int, temperature: float) -> list[list[Sample]]:
+        """`count` completions for each query; the noise of each depends on (seed, step, query, index) alone."""
+        keys = [[NoiseKey(seed, step, q.id, i) for i in range(count)] for q in queries]
+        return generate(self.policy, self.prompts(queries), keys, max_new_tokens=self.max_new_tokens, temperature=temperature)
+
+    def answer(self, split: Split, queries: Sequence[Query] | None = None, depth: int | None = None) -> Answers:
+        """Greedy completions for a split's queries (or some of them), judged on rankings `depth` deep."""
+        asked = list(split.queries if queries is None else queries)
+        samples = [row[0] for row in self.sample(asked, 1, seed=0, step=0, temperature=0.0)]
+        return self.served(split, asked, samples, depth)
+
+    def served(self, split: Split, asked: Sequence[Query], samples: Sequence[Sample], depth: int | None = None) -> Answers:
+        """Judge one completion a query as it would be served: what must not be served leaves the original query."""
+        texts = [self.policy.decode(s.tokens) for s in samples]
+        attempts = [Attempt(q, i, t, s.finished) for i, (q, t, s) in enumerate(zip(asked, texts, samples, strict=True))]
+        outcomes = self.teacher.judge(attempts, split, depth)
+        plain = self.teacher.judge([Attempt(q, i, render(())) for i, q in enumerate(asked)], split, depth)
+        gated = self.teacher.score(outcomes).gated
+        served = [p if g else o for o, p, g in zip(outcomes, plain, gated, strict=True)]
+        scores = self.teacher.score(served)
+        parts = {name: mean_of(column) for name, column in zip(scores.names, scores.values.T, strict=True)}
+        return Answers(tuple(outcomes), tuple(served), mean_of(scores.total), parts, tuple(len(s.tokens) for s in samples))
+
+
+def mean_of(values: NDArray[np.float64]) -> float:
+    """The mean of the values that apply (not NaN), NaN when none does."""
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if kept.size else float("nan")
+
+
+def distinct_terms(teacher: Teacher, outcomes: Sequence[Outcome]) -> float:
+    """Distinct analysed words a completion's expansions hold, on average over completions that could be read."""
+    read = [o for o in outcomes if o.code is not Code.PARSE_ERROR]
+    if not read:
+        return float("nan")
+    words = teacher.analyze([" ".join(e.text for e in o.expansions) for o in read])
+    return fmean(len(set(w)) for w in words)

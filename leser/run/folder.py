@@ -1,0 +1,138 @@
+"""The run folder: what a run leaves behind, written so that a kill at any moment loses nothing that a checkpoint holds.
+
+    config.toml            the resolved configuration (no secrets)
+    metrics.jsonl          one line a step or evaluation
+    rollouts/*.parquet     every completion with its expansions, rewards, advantage and code
+    checkpoints/step-N/    last two and the best on dev; policy/: the best on dev, as save_pretrained writes it
+    evaluation.json, trec/*.run, report.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from leser.errors import LeserError
+
+
+class RunFolder:
+    """A run's folder and its append-only files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metrics_path = path / "metrics.jsonl"
+        self.rollouts = path / "rollouts"
+        self.checkpoints = path / "checkpoints"
+        self.config_path = path / "config.toml"
+
+    def create(self, config_text: str, *, resume: bool) -> None:
+        """Make the folder or take up an earlier run's; raises LeserError when that would mix two runs."""
+        if self.config_path.exists():
+            if not resume:
+                raise LeserError(f"{self.path} already holds a run. Continue it with --resume, or choose another folder with --out.")
+            changed = changed_keys(self.config_path.read_text(encoding="utf-8"), config_text)
+            if changed:
+                raise LeserError(
+                    f"--resume with a changed configuration: {', '.join(changed)} differ from {self.config_path}. "
+                    "Run with the same settings, or start a new run with another --out."
+                )
+            return
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise LeserError(f"{self.path} is not empty and holds no run. Choose another folder with --out.")
+        self.check_writable()
+        for part in (self.path, self.rollouts, self.checkpoints):
+            part.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config_path, config_text)
+
+    def check_writable(self) -> None:
+        """Raise LeserError when files can't be written here; leaves no trace."""
+        existing = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK):
+            raise LeserError(f"Cannot write to {self.path}: {existing} is no writable folder. Choose another with --out.")
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Append one row to metrics.jsonl; numbers that are not finite become null."""
+        clean = {k: (None if isinstance(v, float) and not -1e308 < v < 1e308 else v) for k, v in row.items()}
+        with self.metrics_path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(clean, ensure_ascii=False) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All rows logged so far; a line that a kill cut short is left out."""
+        if not self.metrics_path.exists():
+            return []
+        rows = []
+        for line in self.metrics_path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                rows.append(json.loads(line))
+        return rows
+
+    def mark(self) -> int:
+        """The length of metrics.jsonl in bytes, for a checkpoint to cut back to."""
+        return self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
+
+    def cut_back(self, mark: int, last_step: int) -> None:
+        """Forget the metrics after `mark` and the rollouts after `last_step`: they will be made again."""
+        if self.metrics_path.exists():
+            with self.metrics_path.open("r+b") as file:
+                file.truncate(min(mark, self.metrics_path.stat().st_size))
+        for file_path in self.rollouts.glob("*.parquet*"):
+            end = file_path.name.split(".")[0].rpartition("-")[2]
+            if file_path.suffix != ".parquet" or not end.isdigit() or int(end) > last_step:
+                file_path.unlink()
+
+    def write_rollouts(self, first: int, last: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the completions of steps `first`..`last` as one parquet file."""
+        if not rows:
+            return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.rollouts / f"steps-{first:06d}-{last:06d}.parquet"
+        partial = path.with_name(path.name + ".part")
+        pq.write_table(pa.Table.from_pylist([dict(r) for r in rows]), partial, compression="zstd")
+        partial.replace(path)
+
+
+def changed_keys(before: str, now: str) -> list[str]:
+    """Dotted keys whose values differ between two TOML texts; where a run writes and how it was resumed don't count."""
+    import tomllib
+
+    def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key, value in table.items():
+            name = f"{prefix}{key}"
+            out |= flat(value, name + ".") if isinstance(value, dict) else {name: value}
+        return out
+
+    old, new = flat(tomllib.loads(before)), flat(tomllib.loads(now))
+    return sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in {"out", "resume"})
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` so that a reader, or a run killed meanwhile, sees the old file or the new one, never a part."""
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def write_folder(target: Path, fill: Any) -> None:
+    """Let `fill(folder)` write a folder beside `target`, then put it in place in one rename."""
+    partial = target.with_name(f".{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    fill(partial)
+    if target.exists():
+        doomed = target.with_name(f".{target.name}.old")
+        shutil.rmtree(doomed, ignore_errors=True)
+        target.rename(doomed)
+        partial.rename(target)
+        shutil.rmtree(doomed)
+    else:
+        partial.rename(target)

@@ -1,0 +1,93 @@
+"""Preparation: from a configuration to everything a run works with, each thing checked before anything expensive starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leser.backend import Backend, ExpandedQuery, SearchError
+from leser.errors import LeserError
+from leser.options import validate_options
+from leser.scoring import RewardSet
+from leser.search import SearchClient
+from leser.task import Task
+from leser.teacher import Teacher
+
+if TYPE_CHECKING:
+    from leser.config import RunConfig
+    from leser.plugins import Registry
+
+MOST_MISSING = 0.5
+"""Share of judged documents the index may lack before training on it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What every stage works with."""
+
+    task: Task
+    backend: Backend
+    client: SearchClient
+    teacher: Teacher
+    facts: dict[str, Any]
+
+
+def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
+    """Build the configured backend; one that works in process takes the task's documents."""
+    cls = registry.get("backend", config.backend.name)
+    options = validate_options(cls.Options, config.backend.options, f"backend '{config.backend.name}'")
+    backend: Backend = cls(options)
+    if getattr(cls, "takes_documents", False) and getattr(options, "documents", None) is None:
+        if task.documents is None:
+            raise LeserError(f"The backend '{cls.name}' holds documents in process, but the task {task.name} brings none.")
+        backend.load(task.documents())  # type: ignore[attr-defined]
+    return backend
+
+
+def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
+    """Open the engine, check that it answers and holds the judged documents, and build the teacher."""
+    if not task.train.queries:
+        raise LeserError(f"The task {task.name} has no train query with a relevant document: there is nothing to learn from.")
+    backend = open_backend(config, registry, task)
+    facts = backend.check()
+    client = SearchClient(backend, config.search)
+    rewards = RewardSet.from_specs(config.rewards.weights, registry.all("reward"), config.rewards.gated_reward)
+    teacher = Teacher(client, rewards, config.expansion, task.title_field)
+    facts["judged_missing"] = check_judged(backend, task)
+    return Prepared(task, backend, client, teacher, facts)
+
+
+def check_judged(backend: Backend, task: Task, sample: int = 2000) -> str:
+    """Which share of (a sample of) the judged documents the index lacks, in words; raises LeserError above half."""
+    judged = sorted({d for split in task.splits for grades in split.qrels.values() for d in grades})
+    asked = judged[:: max(1, len(judged) // sample)]
+    held = backend.fetch(asked, (task.title_field,))
+    missing = [d for d in asked if d not in held]
+    if not missing:
+        return ""
+    share = len(missing) / len(asked)
+    fact = f"the index lacks {len(missing)} of {len(asked)} judged documents looked up, e.g. {', '.join(missing[:3])}"
+    if share > MOST_MISSING:
+        raise LeserError(
+            f"Judgments and index don't belong together: {fact}. Point the backend at the index of these documents, or build it with `leser index`."
+        )
+    return fact
+
+
+def example_search(prepared: Prepared) -> str:
+    """One search of the first train query, in words; raises LeserError when the engine can't answer it."""
+    query = prepared.task.train.queries[0]
+    answer = prepared.client.search([ExpandedQuery(query.id, query.text)], 3)[0]
+    if isinstance(answer, SearchError):
+        raise LeserError(f"A first search failed: {answer.message}")
+    return f"'{query.text}' finds {len(answer.hits)} of 3 asked"
+
+
+def describe(prepared: Prepared) -> Sequence[str]:
+    """Lines that tell the user what a run would work on."""
+    task = prepared.task
+    counts = ", ".join(f"{s.name} {len(s.queries)}" for s in task.splits)
+    lines = [f"Task {task.name}: queries with a relevant document: {counts}.", *task.notes]
+    lines += [f"{key}: {value}" for key, value in prepared.facts.items() if value != ""]
+    return lines

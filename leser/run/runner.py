@@ -1,0 +1,142 @@
+"""A run from start to end: check everything, train through the stages, evaluate once on test, write the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leser.errors import EngineDown, LeserError
+from leser.formats.read import read_task
+from leser.policy.options import check_policy
+from leser.run.folder import RunFolder, write_atomically, write_folder
+from leser.run.preparation import Prepared, describe, example_search, prepare
+from leser.run.progress import Reporter
+from leser.task import Task
+
+if TYPE_CHECKING:
+    from leser.config import RunConfig
+    from leser.learner import Learner
+    from leser.plugins import Registry
+    from leser.policy.policy import Policy
+    from leser.run.stages import Training
+    from leser.warmup.targets import Target
+
+
+def run(config: RunConfig, registry: Registry) -> int:
+    """Run (or with `config.dry_run` only check) one configuration; returns the exit code. Raises LeserError."""
+    folder = RunFolder(Path(config.out))
+    with Reporter() as reporter:
+        task = read_task(config.task.name, registry, task_options(config))
+        prepared = prepare(config, registry, task)
+        try:
+            for text in describe(prepared):
+                reporter.say(text)
+            reporter.say(f"Policy {check_policy(config.policy)}. {example_search(prepared)}.")
+            if config.dry_run:
+                folder.check_writable()
+                print(config.resolved())
+                reporter.say("Dry run: everything was checked, nothing was trained or written.")
+                return 0
+            folder.create(config.resolved(), resume=config.resume)
+            registry.hook.leser_run_started(run=folder)
+            _train_and_evaluate(config, registry, prepared, folder, reporter)
+            registry.hook.leser_run_ended(run=folder)
+        finally:
+            prepared.client.close()
+    return 0
+
+
+def _train_and_evaluate(config: RunConfig, registry: Registry, prepared: Prepared, folder: RunFolder, reporter: Reporter) -> None:
+    from leser.learner import Learner
+    from leser.run.final import final_evaluation
+    from leser.run.stages import Training
+
+    if (folder.path / "evaluation.json").exists():
+        reporter.say(f"{folder.path} holds a finished run: see {folder.path / 'report.html'}.")
+        return
+    policy = build_policy(config, prepared.task, folder, reporter)
+    learner = Learner(policy, prepared.teacher, config.prompt, config.training.max_new_tokens)
+    training = Training(config, prepared, learner, folder, reporter, lambda row: registry.hook.leser_step(metrics=row))
+    training.restore()
+    try:
+        _train(config, prepared, training, learner, folder, reporter)
+    except (KeyboardInterrupt, EngineDown):
+        reporter.say(f"Stopped. Go on with: leser-run --config {folder.config_path} --resume")
+        raise
+    evaluation = final_evaluation(config, registry, prepared, training, learner, folder, reporter)
+    registry.hook.leser_evaluated(evaluation=evaluation)
+
+
+def _train(config: RunConfig, prepared: Prepared, training: Training, learner: Learner, folder: RunFolder, reporter: Reporter) -> None:
+    """Go through the stages that the checkpoint has not behind it."""
+    reporter.say(f"Mean prompt length: {_prompt_length(learner, prepared.task):.0f} tokens.")
+    targets: list[Target] = []
+    wants_more = config.evaluation.warmup_plus and config.warmup.enabled
+    if config.warmup.enabled and (training.state.stage != "grpo" or wants_more):
+        targets = _targets(config, prepared, learner, folder, reporter)
+    if training.state.stage == "warmup":
+        if config.warmup.enabled:
+            training.warm_up(targets)
+        else:
+            write_folder(training.parts / "warmup", learner.policy.save)
+    if training.state.stage in ("warmup", "grpo"):
+        training.grpo()
+    if wants_more:
+        training.warm_up_more(targets)
+
+
+def _prompt_length(learner: Learner, task: Task) -> float:
+    learner.prompts(task.dev.queries)
+    return learner.mean_prompt_length()
+
+
+def _targets(config: RunConfig, prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Reporter) -> list[Target]:
+    """Proven targets, sought once a run: train.jsonl of the folder keeps them for a resume and for the reader."""
+    from leser.warmup.targets import Target, proven_targets
+
+    path = folder.path / "targets.jsonl"
+    by_id = {q.id: q for q in prepared.task.train.queries}
+    if path.exists():
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [Target(by_id[r["query_id"]], r["completion"], r["gain"]) for r in rows]
+    reporter.say("Looking for expansions that the engine proves on train queries ...")
+    seen = learner.observations(prepared.task.train.queries)
+    targets = proven_targets(prepared.teacher, prepared.task.train, seen, config.warmup, config.seed)
+    useful = sum(t.gain > 0 for t in targets)
+    reporter.say(f"{len(targets)} targets, {useful} of which raise the reward, after {prepared.client.stats().searches} searches.")
+    if not targets:
+        raise LeserError(
+            "No train query has a target to start from: every search failed. Check the engine, or set warmup.enabled=false."
+        )
+    rows = [{"query_id": t.query.id, "query": t.query.text, "completion": t.completion, "gain": t.gain} for t in targets]
+    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return targets
+
+
+def build_policy(config: RunConfig, task: Task, folder: RunFolder, reporter: Reporter) -> Policy:
+    """Load the policy; one that is made for the task is made once and kept in policies/base."""
+    from leser.policy.load import load_policy
+
+    base = folder.path / "policies" / "base"
+    if config.policy.name != "tiny":
+        return load_policy(config.policy)
+    if not base.exists():
+        reporter.say("Making the policy `tiny`: tokenizer and pre-training on the task's own text ...")
+        policy = load_policy(config.policy, task_texts=list(task_texts(task)))
+        write_folder(base, policy.save)
+        return policy
+    return load_policy(config.policy.model_copy(update={"name": str(base)}))
+
+
+def task_texts(task: Task) -> list[str]:
+    """What a policy made for the task learns its words from: the documents and the train queries, never dev or test."""
+    texts = [q.text for q in task.train.queries]
+    if task.documents is not None:
+        texts += [" ".join(v for k, v in d.fields.items() if k in (task.title_field, "text")) for d in task.documents()]
+    return texts
+
+
+def task_options(config: RunConfig) -> dict[str, Any]:
+    """The reader's options, and which reader where several could read the path."""
+    return {**config.task.options, **({"format": config.task.format} if config.task.format else {})}

@@ -1,0 +1,207 @@
+"""The stages of training, each of which a kill may interrupt: supervised warm-up, GRPO, and the control `warmup+`.
+
+One counter of updates runs through all stages; checkpoints/step-N holds what the N-th left. A stage that resumes loads the
+latest checkpoint, cuts metrics and rollouts back to it and goes on; it makes the same numbers again, because all noise
+depends on (seed, step, query, sample) alone.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from leser.grpo.trainer import batch_of, behaviour, grpo_step
+from leser.learner import Answers, Learner
+from leser.run.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
+from leser.run.folder import RunFolder, write_folder
+from leser.run.preparation import Prepared
+from leser.run.progress import Reporter
+from leser.warmup import supervised
+from leser.warmup.targets import Target
+
+if TYPE_CHECKING:
+    from leser.config import RunConfig
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a checkpoint stores beside weights and moments."""
+
+    stage: str = "warmup"
+    update: int = 0  # updates of all stages so far
+    first: int = 0  # the value of `update` when the present stage began
+    supervised: dict[str, Any] = field(default_factory=lambda: asdict(supervised.Progress()))
+    best: float = -math.inf  # best dev value of GRPO
+    best_update: int = 0
+    grpo_seconds: float = 0.0
+    mark: int = 0  # length of metrics.jsonl
+
+
+class Training:
+    """Takes one policy through the stages, in one run folder."""
+
+    def __init__(self, config: RunConfig, prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Reporter, notify: Callable[[dict[str, Any]], None]) -> None:
+        self.config, self.prepared, self.learner = config, prepared, learner
+        self.folder, self.reporter, self.notify = folder, reporter, notify
+        self.state = State()
+        self.optimizer = self._new_optimizer()
+        self._pending: list[dict[str, Any]] = []
+        self._pending_first = 1
+
+    @property
+    def parts(self) -> Path:
+        """Where the policies of the stages lie: base, warmup, warmup-plus."""
+        return self.folder.path / "policies"
+
+    def rate(self, given: float | None, reference: float) -> float:
+        """A learning rate: the one given, else `reference` for 2 million trained weights, falling with their number's square root."""
+        weights = sum(p.numel() for p in self.learner.policy.model.parameters() if p.requires_grad)
+        return given if given is not None else reference * min(1.0, math.sqrt(2e6 / max(weights, 1)))
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        trained = [p for p in self.learner.policy.model.parameters() if p.requires_grad]
+        return torch.optim.AdamW(trained, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def restore(self) -> bool:
+        """Take up the latest whole checkpoint, if there is one; metrics and rollouts go back to it."""
+        found = latest_checkpoint(self.folder.checkpoints, self.reporter.warn)
+        if found is None:
+            self.folder.cut_back(0, 0)
+            return False
+        checkpoint, stored = found
+        self.state = State(**stored)
+        load_weights(checkpoint, self.learner.policy.model, self.optimizer)
+        self.folder.cut_back(self.state.mark, self.state.update)
+        self._pending_first = self.state.update + 1
+        self.reporter.say(f"Resumed at {checkpoint.name} ({self.state.stage}).")
+        return True
+
+    def checkpoint(self) -> None:
+        """Put rollouts, then the checkpoint that vouches for them, on disk."""
+        self.folder.write_rollouts(self._pending_first, self.state.update, self._pending)
+        self._pending, self._pending_first = [], self.state.update + 1
+        self.state.mark = self.folder.mark()
+        save_checkpoint(self.folder.checkpoints, f"step-{self.state.update}", asdict(self.state), self.learner.policy.model, self.optimizer)
+        best = f"step-{self.state.best_update}" if self.state.stage != "warmup" else None
+        prune(self.folder.checkpoints, self.config.training.keep_checkpoints, best)
+
+    def _begin(self, stage: str) -> None:
+        self.state.stage, self.state.first = stage, self.state.update
+        self.state.supervised = asdict(supervised.Progress())
+        self.optimizer = self._new_optimizer()
+
+    def load(self, folder: Path) -> None:
+        """Put the weights of a saved policy in place."""
+        from safetensors.torch import load_file
+
+        stored = {k: v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
+        missing, unexpected = self.learner.policy.causal_lm.load_state_dict(stored, strict=False)
+        tied = set(getattr(self.learner.policy.causal_lm, "_tied_weights_keys", None) or ())
+        wrong = [k for k in missing if k not in tied and not k.endswith("lm_head.weight")] + list(unexpected)
+        if wrong:
+            raise RuntimeError(f"{folder} does not hold this model's weights: {', '.join(wrong[:5])}")
+
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def look(self) -> Answers:
+        """Greedy answers on dev."""
+        dev = self.prepared.task.dev
+        return self.learner.answer(dev, dev.queries[: self.config.training.dev_queries])
+
+    def warm_up(self, targets: list[Target]) -> None:
+        """Train on proven targets until dev stops improving; leaves the best on dev in policies/warmup and in the model."""
+        self._supervised("warmup", targets, None)
+
+    def warm_up_more(self, targets: list[Target]) -> None:
+        """The control: what more of the same supervised training gives in the time that GRPO took."""
+        if self.state.stage != "warmup+":
+            self.load(self.parts / "warmup")
+            self._begin("warmup+")
+            self.checkpoint()
+        self._supervised("warmup+", targets, self.state.grpo_seconds)
+
+    def _supervised(self, stage: str, targets: list[Target], seconds: float | None) -> None:
+        options = self.config.warmup
+        rows = supervised.examples(self.learner, targets)
+        progress = supervised.Progress(**self.state.supervised)
+        rate = self.rate(options.learning_rate, 1e-3)
+        self.reporter.phase(stage, None, progress.step)
+        best_folder = self.parts / ("warmup" if stage == "warmup" else "warmup-plus")
+
+        def on_look(progress: supervised.Progress, answers: Answers, loss: float, better: bool) -> None:
+            self.state.update = self.state.first + progress.step
+            self.state.supervised = asdict(progress)
+            self._log({"phase": stage, "step": self.state.update, "loss": loss, **self._dev_row(answers), "elapsed_s": progress.seconds}, important=True)
+            if better:
+                write_folder(best_folder, self.learner.policy.save)
+            self.checkpoint()
+
+        if stage == "warmup" and progress.looks and progress.since_best >= options.patience:
+            pass  # killed between the end of the warm-up and the first checkpoint of GRPO
+        elif seconds is None or progress.seconds < seconds:
+            supervised.train(
+                self.learner, rows, self.optimizer, options, progress, rate=rate,
+                seed=self.config.seed, look=self.look, on_look=on_look, seconds=seconds,
+            )
+        self.load(best_folder)
+
+    def grpo(self) -> None:
+        """GRPO from the warm-up's best; policy/ holds the best on dev at any time."""
+        training, options = self.config.training, self.config.grpo
+        split = self.prepared.task.train
+        if self.state.stage != "grpo":
+            self._begin("grpo")
+            answers = self.look()
+            self.state.best, self.state.best_update = answers.value, self.state.update
+            self._log({"phase": "grpo", "step": self.state.update, **self._dev_row(answers)}, important=True)
+            write_folder(self.folder.path / "policy", self.learner.policy.save)
+            self.checkpoint()
+        rate = self.rate(options.learning_rate, 3e-4)
+        self.reporter.phase("grpo", training.steps, self.state.update - self.state.first)
+        while (done := self.state.update - self.state.first) < training.steps:
+            started = time.monotonic()
+            searches = self.prepared.client.stats()
+            queries = batch_of(split.queries, training.queries_per_step, self.config.seed, done)
+            step = grpo_step(self.learner, self.optimizer, split, queries, options, rate=rate, total=training.steps, seed=self.config.seed, step=done)
+            self.state.update += 1
+            row = {"phase": "grpo", "step": self.state.update, **step.metrics, **self._search_row(searches, time.monotonic() - started)}
+            self._pending += step.rollouts
+            look = (done + 1) % training.steps_between_evaluations == 0 or done + 1 == training.steps
+            if look:
+                answers = self.look()
+                row |= self._dev_row(answers)
+                if answers.value > self.state.best:
+                    self.state.best, self.state.best_update = answers.value, self.state.update
+                    write_folder(self.folder.path / "policy", self.learner.policy.save)
+            self.state.grpo_seconds += time.monotonic() - started
+            self._log(row | {"elapsed_s": self.state.grpo_seconds}, important=look)
+            if look:
+                self.checkpoint()
+
+    # -- metrics -------------------------------------------------------------------------------------------------
+
+    def _dev_row(self, answers: Answers) -> dict[str, Any]:
+        facts = behaviour(self.learner, answers.outcomes, answers.tokens)
+        parts = {f"dev_{name}": value for name, value in answers.parts.items()}
+        return {"dev_reward": answers.value, **parts, **{f"dev_{k}": v for k, v in facts.items()}}
+
+    def _search_row(self, before: Any, seconds: float) -> dict[str, Any]:
+        now = self.prepared.client.stats()
+        asked = now.queries - before.queries
+        return {
+            "searches_per_s": (now.searches - before.searches) / seconds,
+            "cache_hits": (now.cache_hits - before.cache_hits) / max(1, asked),
+        }
+
+    def _log(self, row: dict[str, Any], *, important: bool = False) -> None:
+        self.folder.log(row)
+        self.notify(row)
+        self.reporter.step(self.state.update - self.state.first, row, important=important)

@@ -1,0 +1,167 @@
+"""Teacher: the engine's view of a completion. Reads it, checks it, searches with it, and says what came of it.
+
+The five things that can become of a completion keep their own codes (leser.expansion.Code): a parse error, a broken rule,
+an engine's failure and an empty result are never one zero.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from leser.backend import Document, ExpandedQuery, Ranking, SearchError
+from leser.errors import EngineDown
+from leser.expansion import Code, Expansion, ExpansionOptions, ParseError, parse
+from leser.feedback import FeedbackOptions, feedback_terms
+from leser.prompt import Observation, PromptOptions, titles_of
+from leser.reward import Outcome
+from leser.rules import repetition
+from leser.scoring import RewardSet, Scores
+from leser.search import SearchClient
+from leser.task import Query, Split
+
+_WORDS = re.compile(r"\w+")
+ORIGINAL_DEPTH = 100
+"""How deep originals are searched. Fixed, so that a prompt never depends on how deep a reward or a measure reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A completion to be judged: whose it is, in which group, and whether it ended by itself."""
+
+    query: Query
+    group: int
+    completion: str
+    finished: bool = True
+
+
+class Teacher:
+    """Searches for one task through one client; keeps the originals it has seen."""
+
+    def __init__(self, client: SearchClient, rewards: RewardSet, expansion: ExpansionOptions, title_field: str = "title") -> None:
+        self.client = client
+        self.rewards = rewards
+        self.expansion = expansion
+        self.title_field = title_field
+        self.depth = max(rewards.depth, 10)
+        self._originals: dict[str, Ranking] = {}
+        self._analysed: dict[str, list[str]] = {}
+
+    def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
+        """Each query's own ranking, searched once; raises EngineDown when one fails, since nothing can be learned from it."""
+        queries = list(queries)
+        missing = [q for q in queries if q.id not in self._originals]
+        depth = max(self.depth, ORIGINAL_DEPTH)
+        answers = self.client.search([ExpandedQuery(q.id, q.text) for q in missing], depth, total=self._counts)
+        for query, answer in zip(missing, answers, strict=True):
+            if isinstance(answer, SearchError):
+                raise EngineDown(
+                    f"The engine failed on the query '{query.text[:80]}' as it stands: {answer.message}. "
+                    "Check it with the engine's own tools, then run again with --resume."
+                )
+            self._originals[query.id] = answer
+        return {q.id: self._originals[q.id] for q in queries}
+
+    @property
+    def _counts(self) -> bool:
+        return "total" in self.client.backend.capabilities
+
+    def observe(self, queries: Sequence[Query], options: PromptOptions) -> list[Observation]:
+        """What the engine shows for each query, ready for its prompt."""
+        originals = self.originals(queries)
+        depth = max(options.titles, options.feedback_docs) if options.context else 0
+        ids = sorted({hit.id for ranking in originals.values() for hit in ranking.hits[:depth]})
+        documents = self.client.fetch(ids, self._shown_fields()) if ids else {}
+        seen = []
+        for query in queries:
+            ranking = originals[query.id]
+            titles = titles_of(ranking, documents, self.title_field, options.titles) if options.context else ()
+            terms = self._terms(query, ranking, documents, options) if options.context else ()
+            seen.append(Observation(query, ranking, titles, terms))
+        return seen
+
+    def _shown_fields(self) -> tuple[str, ...]:
+        return (self.title_field, "text")
+
+    def _terms(self, query: Query, ranking: Ranking, documents: dict[str, Document], options: PromptOptions) -> tuple[str, ...]:
+        hits = [hit for hit in ranking.hits[: options.feedback_docs] if hit.id in documents]
+        texts = [" ".join(documents[hit.id].fields.values()) for hit in hits]
+        wanted = FeedbackOptions(docs=options.feedback_docs, terms=max(options.terms, 1))
+        found = feedback_terms(query.text, texts, [hit.score for hit in hits], wanted)
+        return tuple(term.text for term in found)
+
+    def analyze(self, texts: Sequence[str]) -> list[list[str]]:
+        """The engine's index terms of each text, where it can say them; else lower-cased words."""
+        missing = [t for t in dict.fromkeys(texts) if t not in self._analysed]
+        if missing:
+            can = "analyze" in self.client.backend.capabilities
+            words = self.client.backend.analyze(missing) if can else [_WORDS.findall(t.casefold()) for t in missing]
+            if len(self._analysed) > 200_000:  # free text from a policy has no end; a memo must
+                self._analysed.clear()
+                return self.analyze(texts)
+            self._analysed.update(zip(missing, words, strict=True))
+        return [self._analysed[t] for t in texts]
+
+    def read(self, attempt: Attempt) -> tuple[tuple[Expansion, ...], Code, str]:
+        """A completion's expansions, its code before any search (ok, none, parse_error, rule_violation), and the reason."""
+        parsed = parse(attempt.completion, self.expansion, finished=attempt.finished)
+        if isinstance(parsed, ParseError):
+            return (), Code.PARSE_ERROR, parsed.reason
+        broken = repetition(attempt.query.text, parsed.expansions, self.expansion.mode, self.analyze)
+        if broken:
+            return parsed.expansions, Code.RULE_VIOLATION, broken
+        return parsed.expansions, Code.OK if parsed.expansions else Code.NONE, ""
+
+    def judge(self, attempts: Sequence[Attempt], split: Split, depth: int | None = None) -> list[Outcome]:
+        """Search with every readable completion, `depth` hits deep (none: as the rewards read), and say what came of each."""
+        originals = self.originals({a.query.id: a.query for a in attempts}.values())
+        read = [self.read(a) for a in attempts]
+        sent = [i for i, (_, code, _) in enumerate(read) if code in (Code.OK, Code.NONE)]
+        requests = [(ExpandedQuery(attempts[i].query.id, attempts[i].query.text), read[i][0]) for i in sent]
+        results = self.client.search_expansions(
+            requests,
+            depth or self.depth,
+            options=self.expansion,
+            per_expansion="per_expansion" in self.rewards.needs,
+        )
+        by_index = dict(zip(sent, results, strict=True))
+        documents = self._documents(by_index.values(), split)
+        outcomes = []
+        for i, (attempt, (expansions, code, _)) in enumerate(zip(attempts, read, strict=True)):
+            result = by_index.get(i)
+            ranking = result.ranking if result else None
+            single = result.per_expansion if result else None
+            failed = isinstance(ranking, SearchError) or any(isinstance(r, SearchError) for r in single or ())
+            if failed:
+                code = Code.ENGINE_ERROR
+            elif isinstance(ranking, Ranking) and not ranking.hits:
+                code = Code.NOTHING_FOUND
+            outcomes.append(
+                Outcome(
+                    query=attempt.query,
+                    group=attempt.group,
+                    completion=attempt.completion,
+                    expansions=expansions,
+                    original=originals[attempt.query.id],
+                    expanded=ranking if isinstance(ranking, Ranking) and not failed else None,
+                    grades=split.qrels.get(attempt.query.id, {}),
+                    code=code,
+                    per_expansion=tuple(r for r in single if isinstance(r, Ranking)) if single is not None and not failed else None,
+                    documents=documents,
+                    split=split.name,
+                )
+            )
+        return outcomes
+
+    def _documents(self, results: Iterable[object], split: Split) -> dict[str, Document]:
+        """The fields that rewards read, each unique document once."""
+        if not self.rewards.fields:
+            return {}
+        ids = {hit.id for r in results if isinstance(getattr(r, "ranking", None), Ranking) for hit in r.ranking.hits}  # type: ignore[attr-defined]
+        ids |= {doc for grades in split.qrels.values() for doc in grades}
+        return self.client.fetch(sorted(ids), self.rewards.fields)
+
+    def score(self, outcomes: Sequence[Outcome]) -> Scores:
+        """The rewards of judged outcomes."""
+        return self.rewards.score(outcomes)

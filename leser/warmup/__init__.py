@@ -1,0 +1,1 @@
+"""Warm-up: a supervised start on expansions that the engine itself has proven on train queries."""

@@ -1,0 +1,26 @@
+"""Settings of the supervised start; imports nothing heavy, so configurations validate at once."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from leser.options import Options
+
+
+class WarmupOptions(Options):
+    """The supervised start: how targets are found and when it ends."""
+
+    enabled: bool = Field(True, description="train on proven targets before GRPO")
+    max_queries: int = Field(2000, ge=1, description="train queries that targets are sought for")
+    candidates: int = Field(24, ge=1, description="candidate terms tried on the engine for each query")
+    min_support: float = Field(0.25, ge=0, le=1, description="least share of a query's relevant documents that hold a candidate")
+    max_terms: int = Field(4, ge=1, description="most terms in a target")
+    min_gain: float = Field(0.005, ge=0, description="least rise of the reward that proves a term")
+    targets_per_query: int = Field(3, ge=1, description="different proven targets kept for a query")
+    learning_rate: float | None = Field(
+        None, gt=0, description="peak learning rate; none: 1e-3 for 2 million weights, falling with their number's square root"
+    )
+    batch_size: int = Field(32, ge=1, description="queries in a batch")
+    steps_between_evaluations: int = Field(20, ge=1, description="batches between two looks at dev")
+    patience: int = Field(3, ge=1, description="looks at dev without a better one that end it")
+    max_evaluations: int = Field(200, ge=1, description="most looks at dev, a bound against endless slow gains")

@@ -1,0 +1,122 @@
+"""Supervised training on proven targets: the warm-up, and `warmup+`, the same given more time.
+
+A query's targets share its prompt, so they go through the same shared-prefix pass as GRPO's groups. The loss is the mean
+negative log-likelihood a target token, each query's targets weighted equally.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from leser.policy.packed import group_logprobs
+from leser.warmup.options import WarmupOptions
+from leser.warmup.targets import Target
+
+if TYPE_CHECKING:
+    from leser.learner import Answers, Learner
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One query's prompt and the token ids of its targets (each ends with the end token)."""
+
+    prompt: list[int]
+    completions: list[list[int]]
+
+
+def examples(learner: Learner, targets: Sequence[Target]) -> list[Example]:
+    """Targets by query, encoded."""
+    rows: dict[str, tuple[Any, list[list[int]]]] = {}
+    for target in targets:
+        rows.setdefault(target.query.id, (target.query, []))[1].append(learner.policy.encode_completion(target.completion))
+    queries = [query for query, _ in rows.values()]
+    prompts = learner.prompts(queries)
+    return [Example(p, rows[q.id][1]) for p, q in zip(prompts, queries, strict=True)]
+
+
+def batches(rows: Sequence[Example], size: int, seed: int, start: int) -> Iterator[tuple[int, list[Example]]]:
+    """Batches without end from batch number `start` on; each pass has its own order, decided by (seed, pass)."""
+    per_pass = max(1, len(rows) // size)
+    step = start
+    while True:
+        number, offset = divmod(step, per_pass)
+        order = np.random.Generator(np.random.Philox(key=[seed, number])).permutation(len(rows))
+        yield step, [rows[i] for i in order[offset * size : (offset + 1) * size]]
+        step += 1
+
+
+def supervised_step(learner: Learner, optimizer: torch.optim.Optimizer, batch: Sequence[Example], rate: float, chunk: int = 16) -> float:
+    """One update; returns the mean negative log-likelihood a token, in nats."""
+    learner.policy.model.train()
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    tokens = sum(len(c) for e in batch for c in e.completions)
+    total = 0.0
+    for first in range(0, len(batch), chunk):
+        part = batch[first : first + chunk]
+        result = group_logprobs(learner.policy, [e.prompt for e in part], [e.completions for e in part], temperature=1.0)
+        loss = -(result.logprobs * result.mask).sum() / tokens
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    torch.nn.utils.clip_grad_norm_(learner.policy.model.parameters(), 1.0)
+    optimizer.step()
+    return total
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where supervised training stands; enough, with weights and moments, to go on after a kill."""
+
+    step: int = 0
+    looks: int = 0
+    best: float = float("-inf")
+    best_step: int = 0
+    since_best: int = 0
+    seconds: float = 0.0
+
+
+def train(
+    learner: Learner,
+    rows: Sequence[Example],
+    optimizer: torch.optim.Optimizer,
+    options: WarmupOptions,
+    progress: Progress,
+    *,
+    rate: float,
+    seed: int,
+    look: Callable[[], Answers],
+    on_look: Callable[[Progress, Answers, float, bool], None],
+    seconds: float | None = None,
+) -> None:
+    """Train until dev has not improved for `patience` looks (or, given `seconds`, until they are spent).
+
+    `rate` is the peak learning rate; `look` answers dev's queries; `on_look(progress, answers, loss, is_best)` saves and logs.
+    """
+    started = time.monotonic() - progress.seconds
+    losses = []
+    for step, batch in batches(rows, options.batch_size, seed, progress.step):
+        now = rate * min(1.0, (step + 1) / 10)  # ten steps of rising rate, then constant
+        losses.append(supervised_step(learner, optimizer, batch, now))
+        progress.step = step + 1
+        spent = seconds is not None and time.monotonic() - started >= seconds
+        if progress.step % options.steps_between_evaluations and not spent:
+            continue
+        answers = look()
+        progress.looks += 1
+        better = answers.value > progress.best
+        progress.since_best = 0 if better else progress.since_best + 1
+        if better:
+            progress.best, progress.best_step = answers.value, progress.step
+        progress.seconds = time.monotonic() - started
+        on_look(progress, answers, float(np.mean(losses)), better)
+        losses = []
+        ended = progress.since_best >= options.patience or progress.looks >= options.max_evaluations
+        if spent or (seconds is None and ended):
+            return
