@@ -193,8 +193,12 @@ def _collect(manager: pluggy.PluginManager, origins: dict[str, Origin]) -> Itera
             offering.add(implementation.plugin_name)
             yield from _offers_of(kind, hook, implementation.function, origins[implementation.plugin_name])
     for key, plugin in manager.list_name_plugin():
-        if key not in offering and plugin is not None:
+        if plugin is None or key in offering:
+            continue
+        if manager.get_hookcallers(plugin):
             yield Offer("observer", origins[key].plugin, _first_line(plugin), origins[key])
+        else:
+            yield _broken(origins[key], LeserError("it defines no hook"))
 
 
 def _offers_of(kind: str, hook: str, function: Callable[[], Any], origin: Origin) -> list[Offer]:
@@ -224,7 +228,8 @@ def _checked(kind: str, hook: str, cls: Any, origin: Origin) -> Offer:
 
 
 def _broken(origin: Origin, error: Exception) -> Offer:
-    state = f"broken: {type(error).__name__}: {error}"
+    cause = str(error) if isinstance(error, LeserError) else f"{type(error).__name__}: {error}"
+    state = f"broken: {cause}"
     log.warning("Plugin '%s' of %s is skipped: %s", origin.plugin, origin, state.removeprefix("broken: "))
     return Offer("plugin", origin.plugin, "", origin, state)
 

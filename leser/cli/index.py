@@ -1,0 +1,32 @@
+"""`leser index`: build an engine's index from a task's documents; the only command that writes to an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from leser.cli.options import assignments, backend_name, config_file, plugin_files, task_source
+
+
+@click.command("index", context_settings={"help_option_names": ["-h", "--help"]})
+@config_file
+@task_source
+@backend_name
+@assignments
+@plugin_files
+def command(
+    config: Path | None, task: str | None, backend: str | None, assignments: tuple[str, ...], plugins: tuple[Path, ...]
+) -> None:
+    """Build the backend's index from the documents of a task."""
+    from leser.config import complete, load_config
+    from leser.plugins import load_plugins
+
+    given = {"task.name": task, "backend.name": backend, "plugins": plugins or None}
+    loaded = load_config(config, {key: value for key, value in given.items() if value is not None}, assignments)
+    registry = load_plugins(loaded.plugins)
+    resolved = complete(loaded, registry)
+
+    from leser.indexing import build_index
+
+    click.echo(build_index(resolved, registry))

@@ -1,0 +1,61 @@
+"""The commands `leser` and `leser-run`: finding the sub-command, and turning errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from leser import __version__
+from leser.errors import LeserError
+
+COMMANDS = {"run": "leser.cli.run", "index": "leser.cli.index", "plugins": "leser.cli.plugins"}
+"""Sub-command to the module that holds it as `command`; such a module imports the rest of LESER only when called."""
+
+
+class LazyGroup(click.Group):
+    """A group whose sub-commands are imported when they are named, so that `leser --help` loads nothing else."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names of the sub-commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The sub-command called `cmd_name`, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        return command
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="leser")
+def group() -> None:
+    """Fine-tune a language model to expand search queries, with your own search engine as the teacher."""
+
+
+def main() -> None:
+    """The console script `leser`."""
+    _exit_with(group, "leser")
+
+
+def run_main() -> None:
+    """The console script `leser-run`: `leser run` by a name of its own."""
+    _exit_with(import_module(COMMANDS["run"]).command, "leser-run")
+
+
+def _exit_with(command: click.Command, name: str) -> None:
+    """Run a command; a LeserError becomes its message and exit code, Ctrl-C 130, anything else a traceback."""
+    try:
+        code = command.main(prog_name=name, standalone_mode=False)
+    except LeserError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,28 @@
+"""Options that several sub-commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+plugin_files = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    type=_FILE,
+    metavar="FILE.py",
+    help="A file that is a plugin; may be repeated.",
+)
+config_file = click.option("--config", type=_FILE, metavar="F.toml", help="Configuration; a flag overrides the file.")
+task_source = click.option("--task", metavar="DIR|NAME", help="Folder or file of a task, or a reader's name (demo).")
+backend_name = click.option("--backend", metavar="NAME", help="Search engine; `leser plugins` lists them.")
+assignments = click.option(
+    "-o",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the backend, or by dotted path of any table, e.g. policy.lora_rank=8; may be repeated.",
+)

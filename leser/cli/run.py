@@ -1,0 +1,60 @@
+"""`leser run`: train a policy on a task with a search engine as the teacher, and evaluate it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from leser.cli.options import assignments, backend_name, config_file, plugin_files, task_source
+
+FLAGS = {
+    "task": "task.name",
+    "backend": "backend.name",
+    "rewards": "rewards.weights",
+    "policy": "policy.name",
+    "steps": "training.steps",
+    "group_size": "grpo.group_size",
+    "queries_per_step": "training.queries_per_step",
+    "seed": "seed",
+    "out": "out",
+    "plugins": "plugins",
+    "resume": "resume",
+    "dry_run": "dry_run",
+}
+"""Where each flag goes in the configuration."""
+
+
+@click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
+@config_file
+@task_source
+@backend_name
+@assignments
+@click.option(
+    "--reward", "rewards", multiple=True, metavar="NAME[=W]", help="A reward and its weight; may be repeated."
+)
+@click.option("--policy", metavar="P", help="smollm2, tiny, a hub id, or a folder with a saved model.")
+@click.option("--steps", type=int, metavar="N", help="GRPO updates.")
+@click.option("--group-size", type=int, metavar="G", help="Completions of each query.")
+@click.option("--queries-per-step", type=int, metavar="B", help="Queries in one update.")
+@click.option("--seed", type=int, metavar="S", help="Seed of everything that is drawn.")
+@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Run folder.")
+@plugin_files
+@click.option("--resume", is_flag=True, help="Continue the run in the run folder from its last checkpoint.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print the resolved configuration, train nothing.")
+def command(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> int:
+    """Train a policy to expand queries, with a search engine as the teacher, and evaluate it against baselines."""
+    from leser.config import complete, load_config
+    from leser.plugins import load_plugins
+
+    given = {FLAGS[name]: value for name, value in flags.items() if value not in (None, (), False)}
+    loaded = load_config(config, given, assignments)
+    registry = load_plugins(loaded.plugins)
+    resolved = complete(loaded, registry)
+    if resolved.dry_run:
+        click.echo(resolved.resolved(), nl=False)
+
+    from leser.run.runner import run
+
+    return run(resolved, registry)

@@ -1,0 +1,211 @@
+"""The configuration of a run: one table per concern, from a TOML file and flags, validated before anything is loaded.
+
+    config = load_config(Path("run.toml"), {"seed": 3}, ["index=my-index", "policy.dtype=bfloat16"])
+    config = complete(config, registry)      # the options of the backend and the reader too
+    print(config.resolved())
+
+Relative paths are meant from where the command is run. Secrets are never values here: an option holds the name of an
+environment variable.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+from pydantic import Field, model_validator
+from pydantic_core import to_jsonable_python
+
+from leser.errors import LeserError
+from leser.expansion import ExpansionOptions
+from leser.grpo.options import GrpoOptions
+from leser.options import Options, validate_options
+from leser.policy.options import PolicyOptions
+from leser.prompt import PromptOptions
+from leser.run.options import EvaluationOptions, RewardOptions, TrainingOptions
+from leser.search import SearchOptions
+from leser.warmup.options import WarmupOptions
+
+if TYPE_CHECKING:
+    from leser.plugins import Registry
+
+_PLUGIN_TABLES = ("task", "backend")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"']+@")
+
+
+class PluginTable(Options):
+    """A table that names a plugin; its other keys are that plugin's own options."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict, description="the plugin's own options")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, values: Any) -> Any:
+        """Fold every key the table does not know into `options`, so that files need no sub-table."""
+        if not isinstance(values, Mapping):
+            return values
+        own = {key: value for key, value in values.items() if key in cls.model_fields}
+        rest = {key: value for key, value in values.items() if key not in cls.model_fields}
+        return {**own, "options": {**own.get("options", {}), **rest}} if rest else own
+
+    def table(self) -> dict[str, Any]:
+        """The table as a file holds it: name and options side by side."""
+        return {**self.model_dump(mode="json", exclude={"options"}, exclude_none=True), **_plain(self.options)}
+
+
+class TaskTable(PluginTable):
+    """Which queries and judgments: a folder or file, or the name of a reader that makes its task itself."""
+
+    name: str = Field("demo", description="folder, file, or reader name")
+    format: str | None = Field(None, description="reader for a path that several readers recognise")
+
+
+class BackendTable(PluginTable):
+    """Which search engine."""
+
+    name: str = Field("pyserini", description="backend name")
+
+
+class RunConfig(Options):
+    """Everything a run is told. Each table but [task] and [backend] is a model of its own, next to what it configures."""
+
+    seed: int = Field(1, description="seed of everything that is drawn")
+    plugins: tuple[Path, ...] = Field((), description="files that are plugins, as --plugin names them")
+    task: TaskTable = Field(default_factory=TaskTable)
+    backend: BackendTable = Field(default_factory=BackendTable)
+    search: SearchOptions = Field(default_factory=SearchOptions)
+    policy: PolicyOptions = Field(default_factory=PolicyOptions)
+    expansion: ExpansionOptions = Field(default_factory=ExpansionOptions)
+    prompt: PromptOptions = Field(default_factory=PromptOptions)
+    warmup: WarmupOptions = Field(default_factory=WarmupOptions)
+    training: TrainingOptions = Field(default_factory=TrainingOptions)
+    grpo: GrpoOptions = Field(default_factory=GrpoOptions)
+    rewards: RewardOptions = Field(default_factory=RewardOptions)
+    evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions)
+    out: Path = Field(
+        default_factory=lambda known: _default_out(known),
+        description="run folder (default: runs/TASK-BACKEND-POLICY-seedN)",
+    )
+    resume: bool = Field(False, exclude=True, description="continue the run in `out`")
+    dry_run: bool = Field(False, exclude=True, description="check everything, train nothing")
+
+    def resolved(self) -> str:
+        """The whole configuration as TOML that `--config` reads again; user names and passwords in URLs are cut out."""
+        values = self.model_dump(mode="json", exclude={"task", "backend"}, exclude_none=True)
+        tables: dict[str, Any] = {"task": self.task.table(), "backend": self.backend.table()}
+        top = {key: value for key, value in values.items() if not isinstance(value, dict)}
+        tables.update({key: value for key, value in values.items() if isinstance(value, dict)})
+        return _CREDENTIALS.sub("***@", tomli_w.dumps({**top, **tables}))
+
+
+def load_config(
+    path: Path | None = None, flags: Mapping[str, Any] | None = None, assignments: Iterable[str] = ()
+) -> RunConfig:
+    """Read a TOML file, lay `flags` (dotted path to value) and then `-o` assignments over it, and validate the whole.
+
+    Raises LeserError naming the file, the table and the option that is wrong.
+    """
+    values: dict[str, Any] = _read_toml(path) if path else {}
+    for dotted, value in (flags or {}).items():
+        table, dot, key = dotted.partition(".")
+        if dot and key == "name" and table in _PLUGIN_TABLES and values.get(table, {}).get("name") != value:
+            values[table] = {}  # the file's options are another plugin's
+        _put(values, dotted.split("."), value)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise LeserError(
+                f"Cannot read -o {assignment}. Expected KEY=VALUE, e.g. -o index=my-index or -o task.seed=3."
+            )
+        _put(values, _target(key.strip()), _value(text))
+    return config_of(values)
+
+
+def config_of(values: Mapping[str, Any]) -> RunConfig:
+    """Validate nested values; each table by itself, so that a message names it and knows its options."""
+    for name, field in RunConfig.model_fields.items():
+        model = field.annotation
+        if name in values and isinstance(model, type) and issubclass(model, Options):
+            if not isinstance(values[name], Mapping):
+                raise LeserError(f"[{name}] must be a table, found {values[name]!r}.")
+            if not issubclass(model, PluginTable):
+                validate_options(model, values[name], f"[{name}]")
+    return validate_options(RunConfig, values, "the configuration")
+
+
+def complete(config: RunConfig, registry: Registry) -> RunConfig:
+    """The configuration with the backend's and the reader's options checked and their defaults filled in.
+
+    Raises LeserError for unknown names and options. Connects to nothing and reads no file.
+    """
+    from leser.formats.read import find_reader
+
+    backend = registry.get("backend", config.backend.name)
+    reader, path = find_reader(config.task.name, registry, config.task.format)
+    given = config.task.options if path is None else {**config.task.options, "path": path}
+    task_options = _filled(reader.Options, given, f"task '{reader.name}'")
+    task_options.pop("path", None)  # the table's `name` says it
+    backend_options = _filled(backend.Options, config.backend.options, f"backend '{config.backend.name}'")
+    return config.model_copy(
+        update={
+            "task": config.task.model_copy(update={"options": task_options}),
+            "backend": config.backend.model_copy(update={"options": backend_options}),
+        }
+    )
+
+
+def _filled(model: type[Options], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    return validate_options(model, values, where).model_dump(mode="json", exclude_none=True)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LeserError(f"The configuration {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LeserError(f"The configuration {path} is no TOML: {error}.") from None
+
+
+def _target(key: str) -> list[str]:
+    """Where -o KEY goes: a dotted path whose first part is a table goes there, everything else is the backend's."""
+    parts = key.split(".")
+    if parts[0] in RunConfig.model_fields and len(parts) > 1:
+        return parts
+    return ["backend", *parts]
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    *tables, last = path
+    for name in tables:
+        inner = values.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise LeserError(f"Cannot set {'.'.join(path)}: {name} is not a table.")
+        values = inner
+    values[last] = value
+
+
+def _value(text: str) -> Any:
+    """A command line's value: lists and tables as TOML writes them, everything else a string that pydantic coerces."""
+    if text[:1] in {"[", "{"}:
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text
+    return text
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as TOML can hold them: paths as text, and no null, which TOML lacks."""
+    return {key: value for key, value in to_jsonable_python(dict(options)).items() if value is not None}
+
+
+def _default_out(known: Mapping[str, Any]) -> Path:
+    task, backend, policy = known["task"].name, known["backend"].name, known["policy"].name
+    names = (Path(task).resolve().name, backend, policy.rstrip("/").rpartition("/")[2], f"seed{known['seed']}")
+    return Path("runs") / "-".join(names)
