@@ -1,0 +1,170 @@
+"""Lucene in process, through the jar that Pyserini carries; whole batches cross into Java at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from math import isfinite
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from leser.backend import (
+    Backend,
+    BackendOptions,
+    Capability,
+    Document,
+    ExpandedQuery,
+    FieldWeights,
+    Hit,
+    Ranking,
+    SearchError,
+)
+from leser.errors import LeserError
+from leser.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from leser_pyserini.engine import Engine
+
+__all__ = ["PyseriniBackend", "leser_backends"]
+
+CHUNK = 1000  # documents handed to Java at once
+
+
+class PyseriniBackend(Backend):
+    """Lucene in process, through Pyserini; opens an index of LESER's, Anserini's or Pyserini's, or builds one."""
+
+    name = "pyserini"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {"index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total"}
+    )
+
+    class Options(BackendOptions):
+        """Options of the backend 'pyserini'."""
+
+        index: Path = Field(Path("leser-index"), description="folder of the Lucene index")
+        fields: FieldWeights = Field(
+            default={"contents": 1.0}, description="fields to search and their weights, e.g. title^3,text"
+        )
+        contents: tuple[str, ...] = Field(
+            ("title", "text"), description="fields joined, with a space between, into the field 'contents' when indexing"
+        )
+        analysis: Literal["english", "standard"] | None = Field(
+            None,
+            description="english: possessives, stop words and Porter stems (Lucene's EnglishAnalyzer); standard: words and "
+            "lower case only; default: as the index was made, and english for a new one",
+        )
+        k1: float = Field(0.9, ge=0, description="BM25's saturation of term frequency")
+        b: float = Field(0.4, ge=0, le=1, description="BM25's share of length normalisation")
+        threads: int = Field(
+            default_factory=lambda: min(os.cpu_count() or 1, 16), ge=1, description="threads that search one batch"
+        )
+        heap: str = Field(
+            "1g", pattern=r"^\d+[kmgKMG]$", description="memory of the Java machine; fixed by the first index opened"
+        )
+        existing: Literal["refuse", "recreate", "append"] = Field(
+            "refuse", description="what `leser index` does with an index that is already there"
+        )
+
+    options: Options
+
+    def __init__(self, options: BackendOptions) -> None:
+        super().__init__(options)
+        self._engine: Engine | None = None
+        self._lock = Lock()
+
+    def _open(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                from leser_pyserini.engine import Engine
+
+                self._engine = Engine(self.options)
+            return self._engine
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
+        """Search a whole batch in one crossing, spread over the option's threads inside Java."""
+        answers: list[Ranking | SearchError] = []
+        sent = []
+        for query in queries:
+            bad = next((term for term in query.terms if term.weight < 0 or not isfinite(term.weight)), None)
+            if bad:
+                message = f"Weight {bad.weight:g} of the term {bad.text!r}: give a number of 0 or more."
+                answers.append(SearchError(message, "query"))
+            else:
+                answers.append(Ranking(()))
+                sent.append((len(answers) - 1, query))
+        rows = self._open().call("search", {"k": k, "total": total, "queries": [_request(query) for _, query in sent]})
+        for (place, _), row in zip(sent, rows, strict=True):
+            if isinstance(row, str):
+                answers[place] = SearchError(row, "query")
+            else:
+                ids, scores, found = row
+                answers[place] = Ranking(tuple(map(Hit, ids, scores)), found)
+        return answers
+
+    def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
+        """Stored fields, or the members of the JSON text that Anserini and LESER store as `raw`."""
+        found = self._open().call("fetch", {"ids": list(ids), "fields": list(fields)})
+        return {id: Document(id, texts) for id, texts in found.items()}
+
+    def close(self) -> None:
+        """Close the index; the Java machine stays, since a process can start only one."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
+
+    def check(self) -> dict[str, Any]:
+        """Number of documents, fields, analysis and Lucene's version."""
+        return dict(self._open().facts)
+
+    def fingerprint(self) -> str:
+        """Options and the id of the index's last commit."""
+        return f"{super().fingerprint()} {self._open().facts['commit']}"
+
+    def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:  # noqa: ARG002
+        """Index terms of each text; all fields share one analysis."""
+        terms: list[list[str]] = self._open().call("analyze", list(texts))
+        return terms
+
+    def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
+        """Documents that hold each index term in `field`, or in the first searched field."""
+        field = field or next(iter(self.options.fields))
+        frequencies: list[int] = self._open().call("docFreq", {"field": field, "terms": list(terms)})
+        return frequencies
+
+    def index(self, documents: Iterable[Document]) -> int:
+        """Build the index; documents come into force all at once, when the last is written. Of one id the last stays.
+
+        Raises LeserError when there is an index already and option `existing` says "refuse".
+        """
+        from leser_pyserini.engine import Writer, row_of
+
+        self.close()
+        count = 0
+        with Writer(self.options) as writer:
+            rows = (row_of(document, self.options.contents) for document in documents)
+            while chunk := list(islice(rows, CHUNK)):
+                writer.add(chunk)
+                count += len(chunk)
+            writer.finish()
+        return count
+
+
+def _request(query: ExpandedQuery) -> dict[str, Any]:
+    """A query as LuceneEngine reads it. Terms of weight 0 stay behind: they neither score nor match."""
+    return {
+        "text": query.text,
+        "terms": [(t.text, t.weight, t.field, t.match, t.negate) for t in query.terms if t.weight],
+        "filters": [(f.field, f.op, f.value if isinstance(f.value, tuple) else (f.value,)) for f in query.filters],
+    }
+
+
+@hookimpl
+def leser_backends() -> list[type[Backend]]:
+    """The Lucene backend."""
+    return [PyseriniBackend]

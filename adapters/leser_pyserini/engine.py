@@ -1,0 +1,110 @@
+"""The Java side as Python sees it: an open index, and a writer. Every call is one crossing with one JSON text each way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from leser.backend import Document
+from leser.errors import LeserError
+from leser.indexing import filter_values
+from leser_pyserini.jvm import java_class
+
+if TYPE_CHECKING:
+    from leser_pyserini import PyseriniBackend
+
+RESERVED = frozenset({"id", "raw", "contents"})
+"""Lucene fields with a meaning of their own in an index that Anserini can open."""
+
+
+class Engine:
+    """An open index; `facts` say what it holds. Raises LeserError when there is none or the options don't fit it."""
+
+    def __init__(self, options: PyseriniBackend.Options) -> None:
+        folder = options.index
+        if not _holds_index(folder):
+            raise LeserError(
+                f"No Lucene index in {folder}. Build it with: leser index --backend pyserini --task DIR -o index={folder}"
+            )
+        settings = options.model_dump(mode="json", include={"index", "fields", "match", "k1", "b", "threads", "analysis"})
+        self._java = java_class("leser.LuceneEngine", options.heap)(json.dumps(settings))
+        facts: dict[str, Any] = json.loads(self._java.facts())
+        names = facts.pop("fields")
+        facts["fields"] = [name for name in names if name != "id" and not name.endswith((".keyword", ".number"))]
+        facts["filters"] = [name.removesuffix(".keyword") for name in names if name.endswith(".keyword")]
+        indexed = facts.pop("indexed")
+        if indexed and indexed != facts["analysis"]:
+            raise LeserError(
+                f"The index in {folder} was made with analysis={indexed}, but the option says {facts['analysis']}: words would "
+                "not meet. Drop the option, or index again."
+            )
+        for name in options.fields:
+            if name not in facts["fields"]:
+                available = ", ".join(facts["fields"])
+                raise LeserError(f"Option fields: the index in {folder} has no field '{name}'. Available: {available}.")
+        self.facts = facts
+
+    def call(self, method: str, request: Any) -> Any:
+        """Call a method of LuceneEngine with a JSON text and read the one it answers."""
+        return json.loads(getattr(self._java, method)(json.dumps(request)))
+
+    def close(self) -> None:
+        """Close the index and its threads."""
+        self._java.close()
+
+
+class Writer:
+    """Writes an index; what is not finished when the block ends is dropped. Raises LeserError for an unwanted old index."""
+
+    def __init__(self, options: PyseriniBackend.Options) -> None:
+        folder = options.index
+        if options.existing == "refuse" and _holds_index(folder):
+            raise LeserError(
+                f"There is an index in {folder} already. Add -o existing=recreate to replace it or existing=append to add to it."
+            )
+        append = options.existing == "append" and _holds_index(folder)
+        analysis = options.analysis or "english"
+        if append:
+            engine = Engine(options)
+            analysis = engine.facts["analysis"]
+            engine.close()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._java = java_class("leser.LuceneWriter", options.heap)(str(folder), analysis, append)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._java.close()
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add documents as `row_of` makes them."""
+        self._java.add(json.dumps(rows))
+
+    def finish(self) -> None:
+        """Merge into one segment and commit."""
+        self._java.finish()
+
+
+def row_of(document: Document, contents: Sequence[str]) -> dict[str, Any]:
+    """A document as LuceneWriter reads it: the joined field, each field's text, and what filters compare."""
+    fields = document.fields
+    own = {name: text for name, text in fields.items() if name not in RESERVED}
+    values = {name: filter_values(text) for name, text in own.items()}
+    return {
+        "id": document.id,
+        "contents": fields.get("contents") or " ".join(fields[name] for name in contents if fields.get(name)),
+        "raw": json.dumps({**fields, "id": document.id}, ensure_ascii=False),
+        "text": own,
+        "keyword": {name: string for name, (string, _) in values.items() if string is not None},
+        "number": {name: number for name, (_, number) in values.items() if number is not None},
+    }
+
+
+def _holds_index(folder: Path) -> bool:
+    return any(folder.glob("segments_*"))

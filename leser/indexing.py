@@ -1,0 +1,47 @@
+"""Writing a task's documents into an engine, behind `leser index`; the only place that asks a backend to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
+
+from leser.backend import Backend, Document
+from leser.errors import LeserError
+from leser.task import Task
+
+KEYWORD_LENGTH = 256
+
+
+def index_task(backend: Backend, task: Task, progress: Callable[[int], None] | None = None) -> int:
+    """Create the backend's index from the task's documents; returns how many it holds.
+
+    `progress` is called with the number handed over so far, every thousand. Raises LeserError when the backend can't write
+    an index, when the task carries no documents, or when it carries none at all.
+    """
+    if "index" not in backend.capabilities:
+        hint = "it takes the task's documents by itself" if backend.takes_documents else "build its index with its own tools"
+        raise LeserError(f"Backend '{backend.name}' writes no index: {hint}.")
+    if task.documents is None:
+        raise LeserError(f"Task '{task.name}' carries no documents to index. Give a task folder with corpus.jsonl.")
+    count = backend.index(_counted(task.documents(), progress))
+    if count == 0:
+        raise LeserError(f"Task '{task.name}' has an empty corpus: the index was made with no document in it.")
+    return count
+
+
+def _counted(documents: Iterable[Document], progress: Callable[[int], None] | None) -> Iterator[Document]:
+    for number, document in enumerate(documents, 1):
+        yield document
+        if progress and number % 1000 == 0:
+            progress(number)
+
+
+def filter_values(text: str) -> tuple[str | None, float | None]:
+    """What a stored text is to a filter: the string itself, unless it is longer than 256 characters, and its number if any."""
+    try:
+        number: float | None = float(text)
+    except ValueError:
+        number = None
+    if number is not None and not isfinite(number):
+        number = None
+    return text if len(text) <= KEYWORD_LENGTH else None, number
