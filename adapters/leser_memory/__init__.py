@@ -128,7 +128,7 @@ class MemoryBackend(Backend):
         """Options and a digest of all documents."""
         return f"{super().fingerprint()} {self._open()[0].digest}"
 
-    def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:
+    def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:  # noqa: ARG002
         """Index terms of each text; all fields share one analysis."""
         from leser_memory.analysis import analyze
 

@@ -9,15 +9,31 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-import regex
+import regex  # type: ignore[import-untyped]
 import Stemmer
 
 Analysis = Literal["english", "standard"]
 
 # Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET
 STOP_WORDS = frozenset(
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to was "
-    "will with".split()
+    ["a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of"]
+    + [
+        "on",
+        "or",
+        "such",
+        "that",
+        "the",
+        "their",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "to",
+        "was",
+        "will",
+        "with",
+    ]
 )
 MAX_TOKEN = 255  # Lucene's StandardTokenizer cuts longer words into pieces
 

@@ -12,7 +12,7 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from leser.backend import ExpandedQuery, Filter, Hit, Ranking, SearchError, Term
+from leser.backend import ExpandedQuery, Filter, Hit, Ranking, SearchError
 from leser_memory.index import NOTHING, Clause
 from leser_memory.store import Store
 

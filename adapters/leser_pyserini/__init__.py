@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -24,7 +23,6 @@ from leser.backend import (
     Ranking,
     SearchError,
 )
-from leser.errors import LeserError
 from leser.hooks import hookimpl
 
 if TYPE_CHECKING:
@@ -51,7 +49,8 @@ class PyseriniBackend(Backend):
             default={"contents": 1.0}, description="fields to search and their weights, e.g. title^3,text"
         )
         contents: tuple[str, ...] = Field(
-            ("title", "text"), description="fields joined, with a space between, into the field 'contents' when indexing"
+            ("title", "text"),
+            description="fields joined, with a space between, into the field 'contents' when indexing",
         )
         analysis: Literal["english", "standard"] | None = Field(
             None,

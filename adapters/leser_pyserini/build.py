@@ -36,11 +36,23 @@ def build() -> None:
         subprocess.run(fetch, check=True)
         compiler = next(Path(folder).glob("ecj-*.jar"))
         classes = Path(folder) / "classes"
-        command = [str(java_home() / "bin" / "java"), "-jar", str(compiler), "-source", "21", "-target", "21", "-g:lines,source", "-nowarn"]
+        command = [
+            str(java_home() / "bin" / "java"),
+            "-jar",
+            str(compiler),
+            "-source",
+            "21",
+            "-target",
+            "21",
+            "-g:lines,source",
+            "-nowarn",
+        ]
         command += ["-classpath", str(anserini_jar()), "-d", str(classes), *map(str, sources())]
         subprocess.run(command, check=True)
         entries = {"META-INF/MANIFEST.MF": f"Manifest-Version: 1.0\nSources-SHA-256: {digest()[:60]}\n\n".encode()}
-        entries |= {path.relative_to(classes).as_posix(): path.read_bytes() for path in sorted(classes.rglob("*.class"))}
+        entries |= {
+            path.relative_to(classes).as_posix(): path.read_bytes() for path in sorted(classes.rglob("*.class"))
+        }
         with zipfile.ZipFile(JAR, "w", zipfile.ZIP_DEFLATED) as jar:
             for name, content in entries.items():
                 jar.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)

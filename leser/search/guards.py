@@ -1,0 +1,113 @@
+"""What stands between a training run and its engine: a rate limit, a circuit breaker, and counts of all that happened."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import quantiles
+from threading import Lock
+
+from leser.backend import SearchError
+from leser.errors import EngineDown
+
+
+class RateLimit:
+    """At most so many queries a second, evenly spaced; None is no limit."""
+
+    def __init__(self, per_second: float | None) -> None:
+        self._per_second = per_second
+        self._free_at = 0.0
+        self._lock = Lock()
+
+    def wait(self, queries: int) -> None:
+        """Sleep until this many queries may be sent."""
+        if self._per_second is None:
+            return
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._free_at)
+            self._free_at = start + queries / self._per_second
+        time.sleep(start - now)
+
+
+class CircuitBreaker:
+    """Stops the run when at least half of the last queries failed, for whatever reason, a query of our own making included."""
+
+    def __init__(self, name: str, window: int) -> None:
+        self._name = name
+        self._window = window
+        self._last: deque[SearchError | None] = deque(maxlen=window)
+        self._open: EngineDown | None = None
+        self._lock = Lock()
+
+    def check(self) -> None:
+        """Raise EngineDown if the breaker opened before."""
+        if self._open is not None:
+            raise self._open
+
+    def record(self, outcomes: Sequence[SearchError | None]) -> None:
+        """Note what became of queries that were sent (None: answered); raises EngineDown once too many failed."""
+        with self._lock:
+            self._last.extend(outcomes)
+            failed = [error for error in self._last if error is not None]
+            # the newest must have failed too: an engine that has come back is not given up for what lies behind
+            if len(self._last) < self._window or 2 * len(failed) < self._window or self._last[-1] is None:
+                return
+            last = failed[-1]
+            self._open = EngineDown(
+                f"The engine '{self._name}' failed {len(failed)} of the last {self._window} queries; the last one "
+                f"({last.kind}): {last.message}. Check the engine and resume the run."
+            )
+            raise self._open
+
+
+@dataclass(frozen=True, slots=True)
+class SearchStats:
+    """Counts since the client was made. Latencies are the engine's own time a query where it says so, else the time of a
+    call divided by its queries; over the last 10,000 queries."""
+
+    asked: int
+    searches: int
+    cache_hits: int
+    deduplicated: int
+    refused: int
+    retries: int
+    errors: int
+    fetched: int
+    seconds: float
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class Counts:
+    """The running numbers behind SearchStats; `add` may be called from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts = dict.fromkeys(
+            ("asked", "searches", "cache_hits", "deduplicated", "refused", "retries", "errors", "fetched"), 0
+        )
+        self._seconds = 0.0
+        self._latencies: deque[float] = deque(maxlen=10_000)
+
+    def add(self, **more: int) -> None:
+        """Raise the named counts."""
+        with self._lock:
+            for name, number in more.items():
+                self._counts[name] += number
+
+    def add_latencies(self, seconds: float, latencies_ms: Sequence[float]) -> None:
+        """Note a call's duration and the latency of each query it answered."""
+        with self._lock:
+            self._seconds += seconds
+            self._latencies.extend(latencies_ms)
+
+    def stats(self) -> SearchStats:
+        """A snapshot."""
+        with self._lock:
+            values = list(self._latencies)
+            cuts = quantiles(values, n=20, method="inclusive") if len(values) > 1 else values * 19
+            p50, p95 = (cuts[9], cuts[18]) if cuts else (None, None)
+            return SearchStats(**self._counts, seconds=self._seconds, p50_ms=p50, p95_ms=p95)
