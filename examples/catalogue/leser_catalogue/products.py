@@ -11,11 +11,11 @@ from leser_catalogue.vocabulary import ProductType, Vocabulary, data
 
 LINES_A_TYPE = 16
 BRANDS = 36
-SHARE_ALIAS = 0.035  # of products that name a shopper's word for their type, for each such word
-SHARE_REVIEW = 0.035  # of products with a review that uses a shopper's word for an attribute, for each attribute
-SHARE_NEED = 0.03  # of products that name a need they serve
-SHARE_PAIRING = 0.3  # of products that name another type
-SHARE_PAIRING_SHOPPER = 0.3  # of those, by a shopper's word
+SHARE_ALIAS = 0.022  # of products that name a shopper's word for their type, for each such word
+SHARE_REVIEW = 0.022  # of products with a review that uses a shopper's word for an attribute, for each attribute
+SHARE_NEED = 0.008  # of products that name a need they serve
+SHARE_PAIRING = 0.45  # of products that name another type
+SHARE_PAIRING_SHOPPER = 0.5  # of those, by a shopper's word
 
 SIZES: Mapping[str, tuple[str, ...]] = {
     "none": (),
@@ -42,10 +42,10 @@ SIZES: Mapping[str, tuple[str, ...]] = {
     "screen": ("32 inch", "43 inch", "50 inch", "55 inch", "65 inch"),
     "pack": ("pack of 6", "pack of 12", "pack of 24", "pack of 48"),
 }
-_ONSETS = "b br d dr f fl g gr h j k kl l m n p pr qu r s sk st t tr v vel z".split()
-_VOWELS = "a e i o u ae io".split()
-_CODAS = "n r x l nd sk rn ll tt ck".split()
-_ENDS = "a o is en ix ura ano eta ov".split()
+_ONSETS = (*"bdfghjklmnprstvz", "br", "dr", "fl", "gr", "kl", "pr", "qu", "sk", "st", "tr", "vel")
+_VOWELS = ("a", "e", "i", "o", "u", "ae", "io")
+_CODAS = ("n", "r", "x", "l", "nd", "sk", "rn", "ll", "tt", "ck")
+_ENDS = ("a", "o", "is", "en", "ix", "ura", "ano", "eta", "ov")
 
 
 @dataclass(frozen=True, slots=True)

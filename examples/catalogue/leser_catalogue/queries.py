@@ -1,8 +1,8 @@
 """Queries and what they ask for: every query is made from an intent, and its judgments follow from the intent.
 
-Grades. plain and misspelt: 2 when type and all attributes match, 1 when the type and all attributes but one match (so for
-one attribute: the type). vague: 2 for core types, 1 for rim types. brand: 2 for the line, or brand, type and what else is
-asked; 1 for the same brand and type.
+Grades. plain and misspelt: 2 when type and all attributes match, 1 when the type and all attributes but one match (so
+for one attribute: the type). vague: 2 for core types, 1 for rim types. brand: 2 for the model, or for brand, type and
+what else is asked; 1, unless a model is asked, for the same brand and type.
 """
 
 from __future__ import annotations
@@ -15,21 +15,14 @@ from typing import Literal
 
 from leser_catalogue.products import Product
 from leser_catalogue.typos import misspell
-from leser_catalogue.vocabulary import Need, Vocabulary
+from leser_catalogue.vocabulary import Need, ProductType, Vocabulary, data
 
 Kind = Literal["plain", "misspelt", "vague", "brand"]
 SHARE_SHOPPER_TYPE = 0.8  # of plain queries that use a shopper's word for the type
 SHARE_SHOPPER_VALUE = 0.75  # of attributes in plain queries that use a shopper's word
 SHARE_SHOPPER_BRAND = 0.25  # of brand queries with a type that use a shopper's word for it
 ATTRIBUTES = ((1, 0.42), (2, 0.50), (3, 0.08))  # number of attributes in a plain query, and its share
-_PEOPLE_FRAMES = (
-    "gift for a {}", "present for {}", "{} gift ideas", "what to buy a {}", "birthday {}", "christmas gift {}",
-    "something nice for a {}", "{} starter kit", "surprise for {}", "useful things for a {}",
-)  # fmt: skip
-_OCCASION_FRAMES = (
-    "things for {}", "{} essentials", "stuff i need for {}", "{} checklist", "getting ready for {}", "{} must haves",
-    "everything for {}", "{} shopping list", "what do i need for {}", "prepare for {}", "{} equipment", "best buys {}",
-)  # fmt: skip
+SHARE_BALANCED = 0.5  # of plain queries that ask for what was asked least so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +94,7 @@ class Shoppers:
 
     def _plain(self, rng: random.Random, name: str) -> Intent:
         kind = self._vocabulary.types[name]
-        wish = rng.choice(self._of_type[name]).attributes
-        number = rng.choices([n for n, _ in ATTRIBUTES], [share for _, share in ATTRIBUTES])[0]
-        slots = rng.sample(kind.slots, min(number, len(kind.slots)))
+        wish, slots = self._wish(rng, kind)
         words, used = [], []
         for slot in slots:
             value, phrases = wish[slot], self._vocabulary.slots[slot].values[wish[slot]]
@@ -122,6 +113,23 @@ class Shoppers:
         ideal = tuple(p for p in (name, *asked.values()) if not set(bag(p)) <= set(bag(text)))
         return Intent("plain", text, text, ideal, grades, needs, tuple(used + ([head] if shopper else [])))
 
+    def _wish(self, rng: random.Random, kind: ProductType) -> tuple[Mapping[str, str], list[str]]:
+        """A product's attributes and the slots a shopper names of them; half the time those named least so far."""
+        number = rng.choices([n for n, _ in ATTRIBUTES], [share for _, share in ATTRIBUTES])[0]
+        options = []
+        for product in rng.sample(self._of_type[kind.name], 8):
+            slots = rng.sample(kind.slots, min(number, len(kind.slots)))
+            if rng.random() < SHARE_BALANCED:
+                slots = sorted(kind.slots, key=lambda slot: self._asked(slot, product.attributes[slot]))[:number]
+            options.append((product.attributes, slots))
+        if rng.random() < SHARE_BALANCED:
+            return min(options, key=lambda option: sum(self._asked(s, option[0][s]) for s in option[1]))
+        return options[0]
+
+    def _asked(self, slot: str, value: str) -> int:
+        """How often the least used phrase of an attribute was used."""
+        return min(self._used.get(f"{slot} {phrase}", 0) for phrase in self._vocabulary.slots[slot].values[value])
+
     def _grade_plain(self, name: str, asked: Mapping[str, str]) -> dict[str, int]:
         grades = {}
         for product in self._of_type[name]:
@@ -135,9 +143,9 @@ class Shoppers:
         return tuple(intent.needs)
 
     def _vague(self, rng: random.Random, need: Need) -> Intent:
-        person = bool(need.people) and (not need.occasions or rng.random() < 0.5)
-        phrase = rng.choice(need.people if person else need.occasions)
-        text = rng.choice(_PEOPLE_FRAMES if person else _OCCASION_FRAMES).format(phrase)
+        phrase = self._phrase(rng, need.name, need.people + need.occasions)
+        person = phrase in need.people
+        text = rng.choice(data("needs")["frames"]["people" if person else "occasions"]).format(phrase)
         grades = {p.id: 1 for name in need.rim for p in self._of_type[name]}
         grades |= {p.id: 2 for name in need.core for p in self._of_type[name]}
         needs = {name: frozenset(p.id for p in self._of_type[name]) for name in need.core + need.rim}
@@ -167,7 +175,8 @@ class Shoppers:
             exact, need = [p for p in same if p.attributes[slot] == value], f"{need} {value}"
         else:
             text = f"{brand} {head}"
-        grades = {p.id: 1 for p in same} | {p.id: 2 for p in exact}
+        near = [] if "model" in pattern else same
+        grades = {p.id: 1 for p in near} | {p.id: 2 for p in exact}
         ideal = (product.type,) if head in text and head != product.type else ()
         used = (head,) if ideal else ()
         return Intent("brand", text, text, ideal, grades, {need: frozenset(p.id for p in exact)}, used)

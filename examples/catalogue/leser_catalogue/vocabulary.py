@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -12,7 +12,11 @@ from typing import Any
 
 TYPES_A_WORLD = 70
 VALUES_A_SLOT = 4
-PHRASES_A_WORD = 2
+VALUES_OF_COLOUR = 8
+PHRASES_A_TYPE = 2
+PHRASES_A_NEED = 2
+SHARE_SECOND_PHRASE = 0.35  # of attribute values that shoppers call by two phrases, not one
+LEAST_NEEDS, MOST_NEEDS = 26, 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,9 @@ def data(name: str) -> dict[str, Any]:
     return tomllib.loads(files("leser_catalogue").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def _some(rng: random.Random, items: list[str], number: int) -> list[str]:
+def _some(rng: random.Random, items: Sequence[str], number: int) -> list[str]:
     """`number` of the items (or all), in their old order."""
-    chosen = set(rng.sample(items, min(number, len(items))))
+    chosen = set(rng.sample(list(items), min(number, len(items))))
     return [item for item in items if item in chosen]
 
 
@@ -74,27 +78,46 @@ def draw(seed: int) -> Vocabulary:
     entries = {
         name: (department, entry) for department, group in data("types").items() for name, entry in group.items()
     }
+    types = _types(rng, entries)
+    while len(needs := _needs(rng, types)) < LEAST_NEEDS:
+        types = _types(rng, entries)
+    kept = _some(rng, list(needs), MOST_NEEDS)
+    slots = {name: _slot(rng, name, sum(name in kind.slots for kind in types.values())) for name in data("attributes")}
+    return Vocabulary(types, slots, {name: needs[name] for name in kept})
+
+
+def _slot(rng: random.Random, name: str, users: int) -> Slot:
+    """A slot's values in this world: fewer where few types use it, so that shoppers speak of each often enough."""
+    entry = data("attributes")[name]
+    values = _some(rng, list(entry["values"]), VALUES_OF_COLOUR if name == "colour" else min(users + 1, VALUES_A_SLOT))
+    phrases = {}
+    for value in values:
+        second = users > 3 and rng.random() < SHARE_SECOND_PHRASE
+        phrases[value] = tuple(_some(rng, entry["values"][value], 2 if second else 1))
+    return Slot(name, entry["label"], phrases)
+
+
+def _types(rng: random.Random, entries: Mapping[str, tuple[str, Any]]) -> dict[str, ProductType]:
     types = {}
     for name in _some(rng, list(entries), TYPES_A_WORLD):
         department, entry = entries[name]
-        phrases = tuple(_some(rng, entry["shopper"], PHRASES_A_WORD))
+        phrases = tuple(_some(rng, entry["shopper"], PHRASES_A_TYPE))
         low, high = entry["price"]
         types[name] = ProductType(name, department, phrases, tuple(entry["slots"]), entry["sizes"], (low, high))
-    slots = {}
-    for name, entry in data("attributes").items():
-        values = _some(rng, list(entry["values"]), 8 if name == "colour" else VALUES_A_SLOT)
-        phrases_of = {value: tuple(_some(rng, entry["values"][value], PHRASES_A_WORD)) for value in values}
-        slots[name] = Slot(name, entry["label"], phrases_of)
-    return Vocabulary(types, slots, _needs(types))
+    return types
 
 
-def _needs(types: Mapping[str, ProductType]) -> dict[str, Need]:
+def _needs(rng: random.Random, types: Mapping[str, ProductType]) -> dict[str, Need]:
     """The needs that a world's types can serve: at least two core types, and three in all."""
     needs = {}
     for name, entry in data("needs").items():
+        if name == "frames":
+            continue
         core = tuple(t for t in entry["core"] if t in types)
         rim = tuple(t for t in entry["rim"] if t in types)
         if len(core) >= 2 and len(core) + len(rim) >= 3:
-            people, occasions = tuple(entry.get("people", ())), tuple(entry.get("occasions", ()))
+            phrases = _some(rng, entry.get("people", []) + entry.get("occasions", []), PHRASES_A_NEED)
+            people = tuple(phrase for phrase in phrases if phrase in entry.get("people", []))
+            occasions = tuple(phrase for phrase in phrases if phrase not in people)
             needs[name] = Need(name, people, occasions, core, rim)
     return needs
