@@ -2,8 +2,8 @@
 
 A = (r - baseline) / scale, over the completions of a group that count. GRPO (arXiv 2402.03300) divides by the group's
 standard deviation; Dr. GRPO (arXiv 2503.20783) by nothing; Lite PPO (arXiv 2508.08221) by the batch's. RLOO (arXiv
-2402.14740) takes the mean of the others as baseline. GDPO normalises every reward by itself before they are added, so that
-different combinations of rewards with one sum stay different.
+2402.14740) takes the mean of the others as baseline. GDPO normalises every reward by itself before they are added, so
+that different combinations of rewards with one sum stay different.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EPSILON = 1e-4  # beside a standard deviation, as in TRL: rewards of order 1, no
 
 @dataclass(frozen=True, slots=True)
 class Advantages:
-    """`advantages` (B, G), 0 where not active; `active` (B, G): counts in loss and token count; `dead` (B,): no range."""
+    """`advantages` (B, G), 0 where not active; `active` (B, G): counts in loss and tokens; `dead` (B,): no range."""
 
     advantages: Array
     active: Mask
@@ -41,9 +41,9 @@ def group_advantages(
 ) -> Advantages:
     """Advantages of rewards (B, G); what is `excluded` (a failed search) or NaN enters neither baseline nor loss.
 
-    `components` (B, G, K) and their `weights` (K,) are needed for `combine = "each"`, where a group is dead only if every
-    component is; NaN in a component means that it does not apply, and counts 0. A group with fewer than two usable
-    completions is dead. Raises ValueError when shapes do not fit.
+    `components` (B, G, K) and their `weights` (K,) are needed for `combine = "each"`, where a group is dead only if
+    every component is; NaN in a component means that it does not apply, and counts 0. A group with fewer than two
+    usable completions is dead. Raises ValueError when shapes do not fit.
     """
     options = options or GrpoOptions()
     total = np.asarray(rewards, dtype=np.float64)
@@ -62,7 +62,7 @@ def group_advantages(
 
 
 def dead_groups(rewards: Array, usable: Mask, tolerance: float) -> Mask:
-    """Groups (B,) whose usable rewards (B, G) span at most `tolerance`; the range, unlike a deviation, has no rounding."""
+    """Groups (B,) whose usable rewards (B, G) span at most `tolerance`; a range, unlike a deviation, has no rounding."""
     low = np.where(usable, rewards, np.inf).min(axis=1)
     high = np.where(usable, rewards, -np.inf).max(axis=1)
     alive: Mask = (usable.sum(axis=1) > 1) & (high - low > tolerance)
@@ -77,7 +77,7 @@ def normalised(
     baseline: Literal["mean", "leave_one_out"] = "mean",
     scale: Literal["none", "group", "batch"] = "none",
 ) -> Array:
-    """(r - baseline) / scale, (B, G) -> (B, G); exactly 0 in dead groups and where not usable. Deviations are unbiased."""
+    """(r - baseline) / scale, (B, G) -> (B, G); exactly 0 in dead groups and where not usable; unbiased deviations."""
     kept = np.where(usable, rewards, 0.0)
     count = usable.sum(axis=1, keepdims=True)
     centred = np.where(usable, kept - kept.sum(axis=1, keepdims=True) / np.maximum(count, 1), 0.0)
@@ -112,8 +112,8 @@ def with_term_credit(
 ) -> list[float]:
     """Advantages of one completion's tokens: those of term j get (1 - share) * A + share * lost[j], all others A.
 
-    `term_of_token` names each token's term (-1: none); `lost[j]` is what the reward loses when term j is left out, NaN where
-    that search failed (its tokens then get A).
+    `term_of_token` names each token's term (-1: none); `lost[j]` is what the reward loses when term j is left out,
+    NaN where that search failed (its tokens then get A).
     """
     credits = [advantage if np.isnan(loss) else (1 - share) * advantage + share * loss for loss in lost]
     return [advantage if term < 0 else float(credits[term]) for term in term_of_token]

@@ -1,10 +1,10 @@
 """The policy loss: clipped surrogate and KL, normalised by a denominator given from outside.
 
-With rho = exp(logp - logp_old): l = -min(rho A, clip(rho, 1 - low, 1 + high) A), for A < 0 bounded below by dual_clip * A
-(PPO, arXiv 1707.06347; higher upper clip, DAPO, arXiv 2503.14476; dual clip, arXiv 1912.09729).
+With rho = exp(logp - logp_old): l = -min(rho A, clip(rho, 1 - low, 1 + high) A), for A < 0 bounded below by dual_clip
+* A (PPO, arXiv 1707.06347; higher upper clip, DAPO, arXiv 2503.14476; dual clip, arXiv 1912.09729).
 
-The denominator is that of the whole optimiser batch (every micro-batch and rank), so that any split of the batch gives the
-same gradient. Sums, not means, leave this module.
+The denominator is that of the whole optimiser batch (every micro-batch and rank), so that any split of the batch
+gives the same gradient. Sums, not means, leave this module.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def policy_loss(
 ) -> LossParts:
     """The loss of one micro-batch; all tensors (B, G, C), `mask` True on tokens that count.
 
-    Without `old_logprobs` the ratio is 1 and carries the gradient (one update on the policy's own samples). The reference is
-    needed when `options.kl` > 0. Raises ValueError when it is missing.
+    Without `old_logprobs` the ratio is 1 and carries the gradient (one update on the policy's own samples). The
+    reference is needed when `options.kl` > 0. Raises ValueError when it is missing.
     """
     mask = mask.to(torch.bool)
     old = logprobs.detach() if old_logprobs is None else old_logprobs

@@ -1,4 +1,4 @@
-"""One policy update: micro-batches of whole groups under a token budget, gradients exact for any split and number of processes.
+"""One policy update: micro-batches of whole groups, the gradient exact for any split and number of processes.
 
 Every process holds some groups of the optimiser batch. The denominators are added up over processes before the first
 backward pass and gradients after the last one, so the step is the one a single process would take on all groups.
@@ -32,8 +32,8 @@ class GroupBatch:
     """B groups of G completions and what they earned.
 
     `advantages` (B, G), or (B, G, C) for single tokens; `active` (B, G) False for completions that count nowhere.
-    `old_logprobs` are those noted while sampling, `reference_logprobs` those of the policy GRPO started with (needed for a
-    KL weight above 0); both as ragged as `completions`.
+    `old_logprobs` are those noted while sampling, `reference_logprobs` those of the policy GRPO started with (needed
+    for a KL weight above 0); both as ragged as `completions`.
     """
 
     prompts: Sequence[list[int]]
@@ -73,7 +73,7 @@ def make_optimizer(policy: Policy, options: GrpoOptions) -> torch.optim.Optimize
 
 
 def learning_rate(step: int, options: GrpoOptions, *, total: int | None = None, peak: float | None = None) -> float:
-    """The rate of update number `step` (from 0): a linear rise over `warmup_steps`, then the schedule down to its end."""
+    """The rate of update number `step` (from 0): a linear rise over `warmup_steps`, then the schedule."""
     top = peak if peak is not None else (options.learning_rate if options.learning_rate is not None else 1e-5)
     if step < options.warmup_steps:
         return top * (step + 1) / options.warmup_steps
@@ -124,7 +124,7 @@ def policy_update(
 def accumulate(
     policy: Policy, batch: GroupBatch, options: GrpoOptions, *, on_policy: bool = True
 ) -> tuple[dict[str, float], int]:
-    """Add the gradient of the whole batch's loss to the parameters; returns sums over all processes, and passes made here."""
+    """Add the gradient of the whole batch's loss to the parameters; returns sums over processes, and passes made here."""
     lengths = torch.tensor([[len(c) for c in group] for group in batch.completions], dtype=torch.float64)
     active = torch.as_tensor(np.asarray(batch.active, dtype=bool))
     own = batch_denominator(lengths, active, options.loss, options.loss_length)

@@ -1,12 +1,13 @@
 """Shared-prefix attention: the prompt of a group is computed once, its completions read it.
 
-All tokens of a pass stand in one row without padding, [p1 .. pB, c11 .. c1G, .. cBG], so linear layers see no pad token.
-Attention alone gathers them into rectangles: prompts attend causally to themselves, each completion to its own prompt and
-to itself. Same values and gradients as recomputing the prompt for every completion (dropout 0), at P + G*C tokens
-instead of G*(P + C). The idea is Prefix Grouper's (arXiv 2506.05433).
+All tokens of a pass stand in one row without padding, [p1 .. pB, c11 .. c1G, .. cBG], so linear layers see no pad
+token. Attention alone gathers them into rectangles: prompts attend causally to themselves, each completion to its own
+prompt and to itself. Same values and gradients as recomputing the prompt for every completion (dropout 0), at P + G*C
+tokens instead of G*(P + C). The idea is Prefix Grouper's (arXiv 2506.05433).
 
-The attention is registered with transformers' AttentionInterface and stays set for the model's life: a switch around the
-forward pass alone would be gone when gradient checkpointing recomputes a layer. Without a context it is stock sdpa.
+The attention is registered with transformers' AttentionInterface and stays set for the model's life: a switch around
+the forward pass alone would be gone when gradient checkpointing recomputes a layer. Without a context it is stock
+sdpa.
 """
 
 from __future__ import annotations
@@ -202,11 +203,11 @@ def register() -> None:
 
 
 def why_not_shared(model: Any) -> str | None:
-    """Why this model cannot share prefixes, in words that end "because ...", or None when it may (the check has the last word)."""
+    """Why this model cannot share prefixes, as a clause after "because"; None when it may (a check has the last word)."""
     config = model.config.get_text_config()
     odd = sorted(set(getattr(config, "layer_types", None) or ()) - _FULL)
     if odd:
-        return f"it has layers of another kind ({', '.join(odd)}), whose state would leak from one completion into the next"
+        return f"it has {', '.join(odd)} layers, whose state would leak from one completion into the next"
     if getattr(config, "attn_logit_softcapping", None):
         return "it caps attention scores (softcap), which sdpa cannot do"
     if getattr(config, "alibi", False):

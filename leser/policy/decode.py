@@ -9,8 +9,8 @@ from torch import Tensor
 class DecodeRow:
     """Context of decoding passes; the row holds one new token for each live completion.
 
-    Prompt keys and values stay (B, Hkv, P, d), whatever the number of completions: their queries are gathered by prompt and
-    multiplied at once. The completions' own keys and values lie in buffers (R, Hkv, C, d), allocated once.
+    Prompt keys and values stay (B, Hkv, P, d), whatever the number of completions: their queries are gathered by
+    prompt and multiplied at once. The completions' own keys and values lie in buffers (R, Hkv, C, d), allocated once.
     """
 
     def __init__(self, cache: dict[int, tuple[Tensor, Tensor]], lengths: Tensor, owner: Tensor, limit: int) -> None:

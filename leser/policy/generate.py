@@ -1,9 +1,9 @@
 """Sampling: each prompt is read once, its keys and values are never copied for the G completions that read them.
 
-Every completion's noise is its own: a counter-based generator keyed by (run seed, step, query id, sample index) gives one
-uniform number for each token, turned into a token by the inverse of the cumulative distribution in the vocabulary's order.
-What is sampled does therefore not depend on which other prompts share the pass, on their order, or on the number of
-processes (up to the last bits of a matrix product, which may differ with its shape).
+Every completion's noise is its own: a counter-based generator keyed by (run seed, step, query id, sample index) gives
+one uniform number for each token, turned into a token by the inverse of the cumulative distribution in the
+vocabulary's order. What is sampled does therefore not depend on which other prompts share the pass, on their order,
+or on the number of processes (up to the last bits of a matrix product, which may differ with its shape).
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ def generate(
 ) -> list[list[Sample]]:
     """One completion for each key of each prompt; `temperature` 0 is greedy (keys are then only counted).
 
-    `prompts_per_pass` bounds memory; None chooses it so that a pass stays near one GiB. Raises LeserError when a prompt is
-    empty or leaves no room for `max_new_tokens`.
+    `prompts_per_pass` bounds memory; None chooses it so that a pass stays near one GiB. Raises LeserError when a
+    prompt is empty or leaves no room for `max_new_tokens`.
     """
     longest = max((len(p) for p in prompts), default=0)
     if any(not p for p in prompts):
         raise LeserError("A prompt holds no token. Give every query at least a start token or some text.")
     if longest + max_new_tokens > policy.max_context:
         raise LeserError(
-            f"A prompt of {longest} tokens and {max_new_tokens} new ones exceed the {policy.max_context} tokens of policy "
-            f"'{policy.name}'. Show fewer hits in the prompt, or lower max_new_tokens."
+            f"A prompt of {longest} tokens and {max_new_tokens} new ones exceed the {policy.max_context} tokens that "
+            f"policy '{policy.name}' can read. Show fewer hits in the prompt, or lower max_new_tokens."
         )
     policy.model.eval()
     noise = [[uniforms(key, max_new_tokens) for key in group] if temperature else [None] * len(group) for group in keys]
@@ -174,7 +174,7 @@ class _Sampler:
 def draw_tokens(
     logits: Tensor, uniform: Tensor | None, owner: Tensor | None, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """(N, V) logits -> token (R,) and log-probability (R,): the first token whose cumulative probability exceeds `uniform`.
+    """(N, V) logits -> tokens (R,), log-probabilities (R,): the first token whose cumulative probability exceeds `uniform`.
 
     `uniform` None takes the likeliest token. With `owner` (R,), row r reads logits[owner[r]].
     """
@@ -196,7 +196,7 @@ def draw_tokens(
 def _generate_plain(
     policy: Policy, prompts: Sequence[list[int]], noise: Noise, limit: int, temperature: float
 ) -> list[list[Sample]]:
-    """The loop for any model: one prompt at a time, its samples as equal rows on the model's own cache, without padding."""
+    """The loop for any model: one prompt at a time, its samples as equal rows on the model's own cache, no padding."""
     answers = []
     for prompt, group in zip(prompts, noise, strict=True):
         sampler = _Sampler(policy, group, limit, temperature)

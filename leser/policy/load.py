@@ -27,8 +27,9 @@ def load_policy(
 ) -> Policy:
     """The policy that `options` name, ready to sample and train.
 
-    `task_texts` are what `tiny` is made from (documents and train queries); `cache_dir` is where converted weights go (the
-    user's cache by default); `seed` draws LoRA's weights. Raises LeserError saying what to do when it cannot be loaded.
+    `task_texts` are what `tiny` is made from (documents and train queries); `cache_dir` is where converted weights go
+    (the user's cache by default); `seed` draws LoRA's weights. Raises LeserError saying what to do when it cannot be
+    loaded.
     """
     if options.name == "tiny":
         if task_texts is None:
@@ -89,7 +90,7 @@ def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
     ]
     if not flat:
         raise LeserError(
-            "The policy's tokenizer names no end token, so no completion could end. Set eos_token in its tokenizer files."
+            "The policy's tokenizer names no end token, so no completion could end. Set eos_token in its files."
         )
     return tuple(dict.fromkeys(int(i) for i in flat))
 
@@ -135,7 +136,7 @@ def _shared(model: Any, options: PolicyOptions) -> SharedPrefix:
         return SharedPrefix(True, "", sliding_window(model))
     if options.attention == "shared":
         raise LeserError(
-            f"Policy '{options.name}' cannot share prompts within a group: {reason}. Set policy.attention to auto or plain."
+            f"Policy '{options.name}' cannot share prompts within a group: {reason}. Set policy.attention to auto."
         )
     log.warning("Policy '%s' does not share prompts within a group (slower, same results): %s.", options.name, reason)
     return SharedPrefix(False, reason)

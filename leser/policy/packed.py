@@ -1,7 +1,7 @@
 """Log-probabilities of completions under the policy, the prompt of each group computed once.
 
-log p(c_t) = z[c_t] - logsumexp(z), z = logits / temperature, in float32. The head sees completion positions only, in chunks,
-so that no (B, T, V) tensor ever exists. The first batch is checked against the plain path (one unpadded row for each
+log p(c_t) = z[c_t] - logsumexp(z), z = logits / temperature, in float32. The head sees completion positions only, in
+chunks, so that no (B, T, V) tensor ever exists. The first batch is checked against the plain path (one unpadded row for each
 completion); a model that fails it goes on with the plain path, with a loud warning.
 """
 
@@ -46,8 +46,8 @@ def group_logprobs(
 ) -> GroupLogprobs:
     """Log-probability of every completion token, given its group's prompt.
 
-    `completions[b][g]` are token ids (an empty list is masked out); groups may differ in size. Falls back to the plain path
-    where the model cannot share prefixes.
+    `completions[b][g]` are token ids (an empty list is masked out); groups may differ in size. Falls back to the
+    plain path where the model cannot share prefixes.
     """
     longest = max((len(p) + len(c) for p, group in zip(prompts, completions, strict=True) for c in group), default=0)
     if not policy.shared.fits(longest):
@@ -62,7 +62,7 @@ def group_logprobs(
 def plain_logprobs(
     policy: Policy, prompts: Sequence[list[int]], completions: Completions, *, temperature: float = 1.0
 ) -> GroupLogprobs:
-    """The same by one unpadded forward pass for each completion: the reference, and the path of models that share nothing."""
+    """The same by one unpadded forward pass for each completion: the reference, and the way of models that cannot share."""
     values: list[Tensor] = []
     entropies: list[Tensor] = []
     with _training_mode(policy):
@@ -118,7 +118,7 @@ def decoder_states(policy: Policy, ids: Tensor, positions: Tensor, context: Any)
 
 
 def head(policy: Policy, hidden: Tensor) -> Tensor:
-    """Logits (N, V) float32 of hidden states (N, d), with the scaling and capping that the model's configuration names."""
+    """Logits (N, V) float32 of hidden states (N, d), with the scaling and capping its configuration names."""
     model = policy.causal_lm
     config = model.config.get_text_config()
     logits: Tensor = model.get_output_embeddings()(hidden).float()
@@ -182,7 +182,7 @@ def _training_mode(policy: Policy) -> Iterator[None]:
 
 
 def check_training(policy: Policy, prompts: Sequence[list[int]], completions: Completions, temperature: float) -> None:
-    """Compare packed and plain log-probabilities on two prompts of this batch; on a difference, share prefixes no more."""
+    """Compare packed and plain log-probabilities on two prompts of this batch; if they differ, stop sharing."""
     chosen = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     chosen = [chosen[0], chosen[-1]] if len(chosen) > 1 else chosen  # of different lengths, where there are two
     some = [sorted(completions[i], key=len, reverse=True)[:2] for i in chosen]
@@ -190,7 +190,8 @@ def check_training(policy: Policy, prompts: Sequence[list[int]], completions: Co
         try:
             packed = _packed(policy, [prompts[i] for i in chosen], some, temperature).logprobs
         except DoesNotFit as error:
-            return give_up(policy, str(error))
+            give_up(policy, str(error))
+            return
         plain = plain_logprobs(policy, [prompts[i] for i in chosen], some, temperature=temperature).logprobs
     policy.shared.training_checked = True
     compare(policy, packed, plain, "training")
@@ -206,7 +207,7 @@ def compare(policy: Policy, shared: Tensor, plain: Tensor, where: str) -> None:
     if not gap <= tolerance:
         give_up(
             policy,
-            f"in {where} its log-probabilities differ from the plain path's by {gap:.2g} nats (at most {tolerance:g} is rounding)",
+            f"in {where} its log-probabilities differ from the plain path's by {gap:.2g} nats ({tolerance:g} is allowed)",
         )
 
 

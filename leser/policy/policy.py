@@ -42,8 +42,8 @@ class Policy:
     @property
     def causal_lm(self) -> PreTrainedModel:
         """The Hugging Face model itself, inside any adapter wrapper (adapters stay active)."""
-        inner = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model  # type: ignore[operator]
-        return inner  # type: ignore[no-any-return]
+        inner: Any = self.model
+        return inner.get_base_model() if hasattr(inner, "peft_config") else inner  # type: ignore[no-any-return]
 
     @property
     def device(self) -> torch.device:
@@ -53,26 +53,27 @@ class Policy:
     def encode_chat(self, turns: Sequence[tuple[str, str]]) -> list[int]:
         """Token ids of (role, content) turns up to the point where the assistant answers.
 
-        Special tokens inside a content are dropped: text is data. Raises LeserError for a policy without a chat template.
+        Special tokens inside a content are dropped: text is data. Raises LeserError for a policy without a chat
+        template.
         """
-        if self.kind != "chat":
-            raise LeserError(
-                f"Policy '{self.name}' has no chat template (it is of kind '{self.kind}'): use encode_text or encode_marked."
-            )
+        if self.kind == "tiny":
+            raise LeserError(f"Policy '{self.name}' is a tiny policy and reads no chat: use encode_marked.")
+        if self.kind == "text":
+            return self.encode_text("\n\n".join(content for _, content in turns) + "\n")
         messages = [{"role": role, "content": self._without_special(content)} for role, content in turns]
         text: Any = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def encode_text(self, text: str) -> list[int]:
-        """Token ids of a plain-text prompt, beginning with the model's own start token where it has one; text is data."""
+        """Token ids of a plain-text prompt after the model's own start token, where it has one; text is data."""
         bos = self.tokenizer.bos_token_id
         return ([] if bos is None else [int(bos)]) + self._encode_data(text)
 
     def encode_marked(self, parts: Mapping[str, str]) -> list[int]:
-        """Token ids of a `tiny` prompt: each part after its marker, in the mapping's order, then the mark of the answer.
+        """Token ids of a `tiny` prompt: each part after its marker, in order, then the mark of the answer.
 
-        `parts` maps marker names (query, terms, found) to text, which is data. Raises LeserError for an unknown name or a
-        policy of another kind.
+        `parts` maps marker names (query, terms, found) to text, which is data. Raises LeserError for an unknown name
+        or a policy of another kind.
         """
         if self.kind != "tiny":
             raise LeserError(f"Policy '{self.name}' knows no prompt markers (it is of kind '{self.kind}').")
@@ -94,7 +95,7 @@ class Policy:
         return str(text)
 
     def save(self, folder: Path) -> None:
-        """Write a `save_pretrained` folder (safetensors) that `load_policy` reads back; adapters are merged into a copy."""
+        """Write a `save_pretrained` folder (safetensors) that `load_policy` reads; adapters are merged into a copy."""
         model: Any = self.model
         if hasattr(model, "peft_config"):
             model = copy.deepcopy(model).merge_and_unload()

@@ -1,8 +1,8 @@
 """`tiny`: a policy of a few million parameters, made from a configuration and the task's own text.
 
-The tokenizer is a byte-level BPE over lower-cased text. Each piece of text begins with a space that decoding takes away, so
-that a word is the same token at the start of a completion and in its middle. The pre-training teaches the language of the
-task's documents and queries; how to answer a prompt is left to the warm-up.
+The tokenizer is a byte-level BPE over lower-cased text. Each piece of text begins with a space that decoding takes
+away, so that a word is the same token at the start of a completion and in its middle. The pre-training teaches the
+language of the task's documents and queries; how to answer a prompt is left to the warm-up.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 SYNTAX = ("none", "sofa; leather couch ^0.5; chair ^1.5; rug ^2", "nothing few some many plenty")
-"""Text that completions and prompts are made of beside the task's own words; always among what the tokenizer learns from."""
+"""What completions and prompts hold beside the task's own words; always among what the tokenizer learns from."""
 
 
 def build_tiny(texts: Iterable[str], options: TinyOptions) -> Policy:
-    """A `tiny` policy: tokenizer learned from `texts`, weights drawn and pre-trained on them, all decided by `options.seed`.
+    """A `tiny` policy: tokenizer learned from `texts`, weights drawn and pre-trained on them; `options.seed` decides all.
 
     Raises LeserError when there is no text, or when the shape does not fit together.
     """
@@ -101,7 +101,7 @@ def make_model(vocabulary: int, options: TinyOptions) -> PreTrainedModel:
 
 
 def pretrain(policy: Policy, corpus: Sequence[str], options: TinyOptions) -> list[float]:
-    """Next-token training on rows cut at random from the joined corpus; returns the loss of every step, nats a token."""
+    """Next-token training on rows cut at random from the joined corpus; returns every step's loss, nats a token."""
     ids = policy.tokenizer(list(corpus), add_special_tokens=False, split_special_tokens=True)["input_ids"]
     bos, eos = int(policy.tokenizer.bos_token_id or 0), policy.eos_ids[0]
     stream = np.concatenate([np.asarray([bos, *row, eos]) for row in ids])
