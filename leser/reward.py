@@ -29,8 +29,8 @@ from leser.task import Query
 class Outcome:
     """One completion and what the engine made of it.
 
-    `grades` are the query's judgments (document id to grade); `documents` hold the prefetched `fields` of hits and judged
-    documents. `expanded` is None exactly when the completion was gated or its search failed (see `code`).
+    `grades` are the query's judgments (document id to grade); `documents` hold the prefetched `fields` of hits and
+    judged documents. `expanded` is None exactly when the completion was gated or its search failed (see `code`).
     """
 
     query: Query
@@ -71,6 +71,8 @@ class Reward(ABC):
     fields: tuple[str, ...] = ()
     gate: bool = False
     """A gate takes a completion out with the gated reward where its score is below 1, and adds nothing otherwise."""
+    unsearched: bool = False
+    """Also asked about completions never searched (unreadable, or against a rule), where `expanded` is None."""
 
     def __init__(self, spec: RewardSpec) -> None:
         self.spec = spec
@@ -86,8 +88,10 @@ class Reward(ABC):
 
 
 def parse_spec(text: str) -> RewardSpec:
-    """Read a reward's string in ir-measures' grammar, `family(key=value, ...)@k`; raises LeserError with the form expected."""
-    bad = LeserError(f"Cannot read the reward '{text}'. Expected NAME, NAME@k or NAME(key=value)@k, e.g. nDCG@10 or R(rel=2)@100.")
+    """Read a reward's string in ir-measures' grammar, `family(key=value, ...)@k`; raises LeserError naming the form."""
+    bad = LeserError(
+        f"Cannot read the reward '{text}'. Expected NAME, NAME@k or NAME(key=value)@k, e.g. nDCG@10 or R(rel=2)@100."
+    )
     body, at, cutoff_text = text.strip().partition("@")
     if at and not (cutoff_text.isdigit() and int(cutoff_text) > 0):
         raise bad

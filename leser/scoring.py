@@ -1,0 +1,191 @@
+"""RewardSet: several rewards asked together about a batch of outcomes, and checked where they answer.
+
+Total = sum of weight x value over the rewards that apply to the query. It is not divided by the weights that apply:
+what applies is the same for a whole group, so advantages do not see it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leser.errors import LeserError, unknown_name
+from leser.expansion import Code
+from leser.reward import Outcome, Reward, parse_spec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_WEIGHTED = re.compile(r"(?P<spec>[^=()]+(?:\([^()]*\))?(?:@\d+)?)\s*(?:=\s*(?P<weight>[^=()]+))?")
+_TOLERANCE = 1e-9
+GATED_MARGIN = 0.1
+"""How far below the least possible total a gated completion lies by default: enough to prefer a readable one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a batch of n outcomes earned under r rewards.
+
+    `values` is (n, r), NaN where a reward does not apply or was not asked; `total` is (n,), NaN where `excluded`.
+    `gated` completions hold the gated reward. `excluded` ones leave baseline, loss and token count: their search
+    failed, or no reward applies to their query.
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    values: NDArray[np.float64]
+    total: NDArray[np.float64]
+    gated: NDArray[np.bool_]
+    excluded: NDArray[np.bool_]
+
+
+class RewardSet:
+    """Rewards with their weights; a reward that breaks its contract raises LeserError naming it and the query."""
+
+    def __init__(self, rewards: Sequence[Reward], weights: Sequence[float], gated_reward: float | None = None) -> None:
+        if not any(not reward.gate for reward in rewards):
+            raise LeserError(
+                "The rewards hold nothing but gates. Add one that measures success, e.g. --reward nDCG@10."
+            )
+        self.rewards = tuple(rewards)
+        self.weights = tuple(weights)
+        least = sum(min(0.0, *(w * bound for bound in r.range)) for r, w in self._weighted())
+        if gated_reward is not None and gated_reward > least:
+            raise LeserError(
+                f"gated_reward {gated_reward:g} is above {least:g}, the least these rewards can sum to: a completion"
+                f" that cannot be read would be worth more than a bad one. Set it to {least:g} or less."
+            )
+        self.gated_reward = least - GATED_MARGIN if gated_reward is None else gated_reward
+
+    @classmethod
+    def from_specs(
+        cls, specs: Iterable[str], classes: Mapping[str, type[Reward]], gated_reward: float | None = None
+    ) -> RewardSet:
+        """Build from strings `NAME[=WEIGHT]` such as "nDCG@10=0.7"; `classes` maps family names to reward classes."""
+        rewards: list[Reward] = []
+        weights: list[float] = []
+        for text in specs:
+            reward, weight = _build(text, classes)
+            if any(reward.spec.text == other.spec.text for other in rewards):
+                raise LeserError(f"The reward '{reward.spec.text}' is given twice. Drop one, or add up their weights.")
+            rewards.append(reward)
+            weights.append(weight)
+        if not rewards:
+            raise LeserError("No reward given. Name at least one, e.g. --reward nDCG@10.")
+        return cls(rewards, weights, gated_reward)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rewards' strings, in order."""
+        return tuple(reward.spec.text for reward in self.rewards)
+
+    @property
+    def depth(self) -> int:
+        """How many hits the deepest reward reads."""
+        return max(reward.depth for reward in self.rewards)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Document fields to prefetch for all rewards."""
+        return tuple(dict.fromkeys(field for reward in self.rewards for field in reward.fields))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the rewards need beyond the two rankings."""
+        return frozenset().union(*(reward.needs for reward in self.rewards))
+
+    def two_rankings_only(self) -> RewardSet:
+        """The rewards, gates left out, that read only the two rankings: what a baseline is tuned on."""
+        kept = [(r, w) for r, w in self._weighted() if not r.needs]
+        if not kept:
+            raise LeserError(
+                f"Baselines are tuned on searches alone, and {', '.join(self.names)} need more. Add e.g. nDCG@10."
+            )
+        return RewardSet([r for r, _ in kept], [w for _, w in kept])
+
+    def score(self, outcomes: Sequence[Outcome]) -> Scores:
+        """Ask every reward about the batch; shapes in `Scores`."""
+        values = np.full((len(outcomes), len(self.rewards)), np.nan)
+        codes = [outcome.code for outcome in outcomes]
+        failed = np.array([code is Code.ENGINE_ERROR for code in codes], dtype=bool)
+        gated = np.array([code in (Code.PARSE_ERROR, Code.RULE_VIOLATION) for code in codes], dtype=bool)
+        unsearched = gated.copy()
+        for outcome, searchless in zip(outcomes, failed | gated, strict=True):
+            if (outcome.expanded is None) != searchless:
+                raise LeserError(
+                    f"Outcome of query '{outcome.query.id}': code '{outcome.code}' and its ranking contradict."
+                )
+        for column, reward in enumerate(self.rewards):
+            asked = np.flatnonzero(~failed if reward.unsearched else ~(failed | unsearched))
+            values[asked, column] = _ask(reward, [outcomes[row] for row in asked.tolist()])
+            if reward.gate:
+                gated |= values[:, column] < 1.0 - _TOLERANCE
+        measured = values[:, [not reward.gate for reward in self.rewards]]
+        weights = np.array([weight for _, weight in self._weighted()])
+        total = np.nansum(measured * weights, axis=1)
+        total[gated] = self.gated_reward
+        excluded = failed | (~gated & np.isnan(measured).all(axis=1))
+        total[excluded] = np.nan
+        return Scores(self.names, self.weights, values, total, gated & ~excluded, excluded)
+
+    def _weighted(self) -> list[tuple[Reward, float]]:
+        return [(r, w) for r, w in zip(self.rewards, self.weights, strict=True) if not r.gate]
+
+
+def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, float]:
+    match = _WEIGHTED.fullmatch(text.strip())
+    if match is None:
+        raise LeserError(f"Cannot read the reward '{text}'. Expected NAME or NAME=WEIGHT, e.g. nDCG@10=0.7.")
+    spec = parse_spec(match["spec"])
+    if spec.family not in classes:
+        raise unknown_name("reward", spec.family, classes)
+    reward = classes[spec.family](spec)
+    given = match["weight"]
+    if given is None:
+        return reward, 1.0
+    if reward.gate:
+        raise LeserError(
+            f"The reward '{spec.text}' is a gate and takes no weight. Write {spec.text} without ={given.strip()}."
+        )
+    try:
+        weight = float(given)
+    except ValueError:
+        weight = math.nan
+    if not math.isfinite(weight) or weight == 0:
+        raise LeserError(f"The weight '{given.strip()}' of the reward '{spec.text}' must be a number other than 0.")
+    return reward, weight
+
+
+def _ask(reward: Reward, outcomes: Sequence[Outcome]) -> list[float]:
+    """The reward's answers, NaN for None, held to its contract."""
+    name = f"The reward '{reward.spec.text}' ({type(reward).__module__}.{type(reward).__qualname__})"
+    if not outcomes:
+        return []
+    try:
+        answers = reward.score(outcomes)
+    except Exception as error:
+        queries = ", ".join(dict.fromkeys(f"'{outcome.query.id}'" for outcome in outcomes[:20]))
+        raise LeserError(
+            f"{name} raised {type(error).__name__}: {error}. Among the queries of the batch: {queries}."
+        ) from error
+    if len(answers) != len(outcomes):
+        raise LeserError(
+            f"{name} gave {len(answers)} values for {len(outcomes)} outcomes. It must give one each, in order."
+        )
+    low, high = min(reward.range), max(reward.range)
+    applies: dict[tuple[str, int], bool] = {}
+    for outcome, answer in zip(outcomes, answers, strict=True):
+        where = f"for query '{outcome.query.id}'"
+        if applies.setdefault((outcome.query.id, outcome.group), answer is not None) is not (answer is not None):
+            raise LeserError(
+                f"{name} applies to some completions {where} and gave None for others. None means that it does not"
+                " apply to the query, so it must be given for all of a group or for none."
+            )
+        if answer is not None and not low - _TOLERANCE <= answer <= high + _TOLERANCE:
+            raise LeserError(f"{name} gave {answer!r} {where}, outside its range {low:g} to {high:g}.")
+    return [math.nan if answer is None else float(answer) for answer in answers]

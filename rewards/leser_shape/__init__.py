@@ -1,0 +1,13 @@
+"""Rewards on the shape of the change: the format gate, and how much of what was good before is still there."""
+
+from leser.hooks import hookimpl
+from leser.reward import Reward
+from leser_shape.measures import Format, Kept
+
+__all__ = ["Format", "Kept"]
+
+
+@hookimpl
+def leser_rewards() -> list[type[Reward]]:
+    """The format gate and kept."""
+    return [Format, Kept]
