@@ -31,7 +31,9 @@ from leser.search import SearchOptions
 from leser.warmup.options import WarmupOptions
 
 if TYPE_CHECKING:
+    from leser.backend import Backend
     from leser.plugins import Registry
+    from leser.task import Task
 
 _PLUGIN_TABLES = ("task", "backend")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"']+@")
@@ -72,7 +74,7 @@ class BackendTable(PluginTable):
 
 
 class RunConfig(Options):
-    """Everything a run is told. Each table but [task] and [backend] is a model of its own, next to what it configures."""
+    """Everything a run is told. Each table but [task] and [backend] is a model that stands by what it configures."""
 
     seed: int = Field(1, description="seed of everything that is drawn")
     plugins: tuple[Path, ...] = Field((), description="files that are plugins, as --plugin names them")
@@ -157,6 +159,21 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
             "backend": config.backend.model_copy(update={"options": backend_options}),
         }
     )
+
+
+def task_of(config: RunConfig, registry: Registry) -> Task:
+    """Read the configured task; raises LeserError."""
+    from leser.formats.read import read_task
+
+    chosen = {"format": config.task.format} if config.task.format else {}
+    return read_task(config.task.name, registry, {**config.task.options, **chosen})
+
+
+def backend_of(config: RunConfig, registry: Registry) -> Backend:
+    """The configured backend, which connects when it is first used."""
+    cls = registry.get("backend", config.backend.name)
+    backend: Backend = cls(validate_options(cls.Options, config.backend.options, f"backend '{config.backend.name}'"))
+    return backend
 
 
 def _filled(model: type[Options], values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -19,14 +19,18 @@ def command(
     config: Path | None, task: str | None, backend: str | None, assignments: tuple[str, ...], plugins: tuple[Path, ...]
 ) -> None:
     """Build the backend's index from the documents of a task."""
-    from leser.config import complete, load_config
+    from leser.config import backend_of, complete, load_config, task_of
+    from leser.indexing import index_task
     from leser.plugins import load_plugins
 
     given = {"task.name": task, "backend.name": backend, "plugins": plugins or None}
     loaded = load_config(config, {key: value for key, value in given.items() if value is not None}, assignments)
     registry = load_plugins(loaded.plugins)
     resolved = complete(loaded, registry)
-
-    from leser.indexing import build_index
-
-    click.echo(build_index(resolved, registry))
+    engine = backend_of(resolved, registry)
+    try:
+        read = task_of(resolved, registry)
+        count = index_task(engine, read, lambda done: click.echo(f"{done} documents ...", err=True))
+    finally:
+        engine.close()
+    click.echo(f"Indexed {count} documents of the task {read.name} in the backend {engine.name}.")

@@ -52,8 +52,6 @@ def command(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> 
     loaded = load_config(config, given, assignments)
     registry = load_plugins(loaded.plugins)
     resolved = complete(loaded, registry)
-    if resolved.dry_run:
-        click.echo(resolved.resolved(), nl=False)
 
     from leser.run.runner import run
 

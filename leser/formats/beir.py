@@ -61,7 +61,7 @@ class Beir(Reader):
 
 
 def read_queries(path: Path) -> dict[str, Query]:
-    """Queries by id. `metadata.kind` names a query's kind; `metadata.needs` maps each need behind it to document ids."""
+    """Queries by id. `metadata.kind` names a query's kind, `metadata.needs` maps each need behind it to documents."""
     queries: dict[str, Query] = {}
     for line, row in json_lines(path):
         identifier, text = text_of(row, "_id", path, line), text_of(row, "text", path, line)

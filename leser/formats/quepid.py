@@ -20,7 +20,7 @@ COLUMNS = (("query", "docid", "rating"), ("Query Text", "Doc ID", "Rating"))
 
 
 class Quepid(Reader):
-    """Quepid CSV (query,docid,rating), basic or detailed: the file, or a folder with it alone; corpus.jsonl beside it."""
+    """Quepid CSV (query,docid,rating), basic or detailed: the file, or a folder with it; corpus.jsonl beside it."""
 
     name = "quepid"
 
@@ -73,7 +73,7 @@ class Quepid(Reader):
             raise bad_line(
                 path,
                 line,
-                f"the rating {rating} times {self.options.scale:g} is no whole grade; set task.scale, e.g. 2 for halves",
+                f"the rating {rating} times {self.options.scale:g} is no whole grade; set task.scale",
             )
         return int(grade)
 
@@ -94,12 +94,12 @@ def _columns(header: list[str]) -> tuple[int, int, int] | None:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str, str]]:
-    """Line, query, document and rating of every row; edge spaces go (Quepid adds one before queries like "-5 degrees")."""
+    """Line, query, document and rating of every row; edge spaces go (Quepid adds one before "-5 degrees")."""
     line = 0
 
     def lines() -> Iterator[str]:
         nonlocal line  # the reader's own count would miss blank lines
-        for line, text in numbered_lines(path):  # noqa: B020
+        for line, text in numbered_lines(path):  # noqa: B007 - the rows below read it
             yield f"{text}\n"
 
     reader = csv.reader(lines())

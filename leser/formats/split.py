@@ -97,9 +97,12 @@ def divide(queries: Sequence[Query], qrels: Qrels, shares: Mapping[str, float], 
         dealt = [group for group in groups if any(_has_relevant(qrels, query) for query in group) is wanted]
         total = sum(map(len, dealt))
         lacks = {part: total * share / sum(shares.values()) for part, share in shares.items()}
-        for group in sorted(dealt, key=len, reverse=True):  # large groups first, while there is room for them
-            part = max(lacks, key=lambda name: lacks[name])
+        empty = set(shares)
+        for left, group in zip(range(len(dealt), 0, -1), sorted(dealt, key=len, reverse=True), strict=True):
+            open_to = [part for part in shares if part in empty] if left <= len(empty) else list(shares)
+            part = max(open_to, key=lambda name: lacks[name])  # large groups come first, while there is room for them
             lacks[part] -= len(group)
+            empty.discard(part)
             parts[part].update(query.id for query in group)
     return parts
 

