@@ -8,14 +8,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from leser.config import RunConfig
+from leser.config import PluginTable, RunConfig
 from leser.plugins import Registry, load_plugins
 
 INTRO = """# Configuration
 
-Every option of a run, by table. A file given with `--config` holds any of them; a flag overrides the file, and `-o` sets
-any option by its dotted path (`-o policy.lora_rank=8`), or without a table an option of the backend (`-o index=my-index`).
-`leser-run --dry-run` prints the configuration that results. This page is made from the options themselves: `make docs`.
+Every option of a run, by table. A file given with `--config` holds any of them; a flag overrides the file, and `-o`
+sets any option by its dotted path (`-o policy.lora_rank=8`), or without a table an option of the backend
+(`-o index=my-index`). `leser-run --dry-run` prints the configuration that results. This page is made from the options
+themselves: `make docs`.
 
     seed = 1
     out = "runs/first"
@@ -27,8 +28,8 @@ any option by its dotted path (`-o policy.lora_rank=8`), or without a table an o
     name = "pyserini"
     index = "runs/my-index"      # the backend's own options stand beside its name
 
-Relative paths are meant from where the command is run. Secrets are never values: an option such as `api_key_env` holds the
-name of an environment variable.
+Relative paths are meant from where the command is run. Secrets are never values: an option such as `api_key_env` holds
+the name of an environment variable.
 """
 
 
@@ -56,6 +57,8 @@ def _rows(model: type[BaseModel], prefix: str = "", *, skip_tables: bool = False
     rows = [] if prefix else ["| option | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         inner = field.annotation
+        if issubclass(model, PluginTable) and name == "options":
+            continue  # their plugins' own rows follow below
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             rows += [] if skip_tables else _rows(inner, f"{prefix}{name}.")
         elif not field.exclude:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from leser.config import RunConfig, complete, config_of, load_config
 from leser.errors import LeserError
@@ -158,3 +160,9 @@ def test_every_option_says_what_it_is() -> None:
 def test_tables_are_validated_as_a_whole_too() -> None:
     with pytest.raises(LeserError, match="the configuration"):
         config_of({"seed": "many"})
+
+
+def test_the_reference_page_is_what_the_options_say() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "reference.py"))["page"]
+    written = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert written == page(load_plugins()), "options changed: run `make docs`"

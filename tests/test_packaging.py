@@ -30,7 +30,8 @@ LIST = """
 import importlib, json, sys
 from importlib.metadata import entry_points
 loaded = {entry.name: entry.load().__file__ for entry in entry_points(group="leser")}
-scripts = {entry.name: callable(entry.load()) for entry in entry_points(group="console_scripts") if entry.dist.name == "leser"}
+commands = [entry for entry in entry_points(group="console_scripts") if entry.dist.name == "leser"]
+scripts = {entry.name: callable(entry.load()) for entry in commands}
 from leser.plugins import load_plugins
 states = {f"{offer.kind} {offer.name}": offer.state for offer in load_plugins().offers()}
 files = [module.__file__ for module in sys.modules.values() if getattr(module, "__file__", None)]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
+from leser.backend import Document, ExpandedQuery, Term
 from leser.errors import LeserError
+from leser.expansion import Code
 from leser.plugins import Offer, load_plugins
+from leser.reward import Outcome, parse_spec
+from leser.task import Query
 
 Install = Callable[..., Path]
 
@@ -182,3 +188,25 @@ def test_observers_are_called_and_listed(install: Install) -> None:
     assert watch.seen == [{"step": 1}]
     offer = offer_of("watch")
     assert (offer.kind, offer.description, offer.state) == ("observer", "Watches.", "ok")
+
+
+def test_the_readmes_plugins_work_as_they_stand(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    files = []
+    for block in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        name = re.match(r'"""(\w+\.py):', block)
+        assert name, "a block starts with its file's name"
+        files.append(tmp_path / name[1])
+        files[-1].write_text(block)
+    registry = load_plugins(files)
+    engine = registry.get("backend", "my-engine")
+    backend = engine(engine.Options())
+    plain, expanded = backend.search(
+        [ExpandedQuery("1", "red couch"), ExpandedQuery("1", "red couch", (Term("sofa", 2.0),))], 10
+    )
+    assert plain.ids == ("1",)
+    assert expanded.ids == ("1", "3")
+    reward = registry.get("reward", "in_stock")(parse_spec("in_stock@2"))
+    documents = {"1": Document("1", {"stock": "4"}), "3": Document("3", {"stock": "0"})}
+    outcome = Outcome(Query("1", "red couch"), 0, "sofa", (), plain, expanded, {}, Code.OK, documents=documents)
+    assert reward.score([outcome]) == [0.5]
