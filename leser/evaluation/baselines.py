@@ -1,0 +1,148 @@
+"""Baseline: a system the learned policy is compared with; fitted on train and dev, never on test.
+
+A third party's baseline is one class and a hook `leser_baselines()` that returns `[Synonyms]`:
+
+    class Synonyms(Baseline):
+        \"\"\"Terms out of a hand-made synonym file.\"\"\"
+        name = "synonyms"
+        def terms(self, queries): ...
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from leser.backend import Document, ExpandedQuery, Ranking, SearchError, Term
+from leser.expansion import Code
+from leser.hooks import hookimpl
+from leser.options import Options
+from leser.reward import Outcome
+
+if TYPE_CHECKING:
+    from leser.evaluation.systems import SystemRun
+    from leser.scoring import RewardSet
+    from leser.search import SearchClient
+    from leser.task import Query, Split, Task
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineContext:
+    """What a baseline is fitted with; `k` hits a search, `rewards` say what is good, `fields` hold the text."""
+
+    client: SearchClient
+    task: Task
+    k: int
+    rewards: RewardSet
+    seed: int = 0
+    fields: tuple[str, ...] = ()
+    _originals: dict[str, Ranking | SearchError] = field(default_factory=dict, repr=False)
+
+    @property
+    def text_fields(self) -> tuple[str, ...]:
+        """`fields`, or the task's title and "text"."""
+        return self.fields or tuple(dict.fromkeys((self.task.title_field, "text")))
+
+    def search(self, queries: Sequence[Query], terms: Sequence[Sequence[Term]]) -> list[Ranking | SearchError]:
+        """Search each query with its clauses, deep enough for the rewards; in order."""
+        expanded = [ExpandedQuery(q.id, q.text, tuple(ts)) for q, ts in zip(queries, terms, strict=True)]
+        return self.client.search(expanded, max(self.k, self.rewards.depth))
+
+    def originals(self, queries: Sequence[Query]) -> list[Ranking | SearchError]:
+        """The queries' own rankings, searched once."""
+        missing = [query for query in queries if query.text not in self._originals]
+        answers = self.search(missing, [()] * len(missing))
+        self._originals.update(zip((query.text for query in missing), answers, strict=True))
+        return [self._originals[query.text] for query in queries]
+
+    def texts(self, ids: Sequence[str]) -> dict[str, str]:
+        """Text of each document the engine holds, its fields joined."""
+        documents = self.client.fetch(list(dict.fromkeys(ids)), self.text_fields)
+        return {id_: " ".join(document.fields.values()) for id_, document in documents.items()}
+
+    def reward(self, split: Split, queries: Sequence[Query], terms: Sequence[Sequence[Term]]) -> list[float]:
+        """What each query earns with its clauses; NaN where a search failed or no reward applies."""
+        rewards = self.rewards.two_rankings_only()
+        answers = list(zip(queries, self.originals(queries), self.search(queries, terms), strict=True))
+        documents: Mapping[str, Document] = {}
+        if rewards.fields:
+            ids = {hit.id for _, _, answer in answers if isinstance(answer, Ranking) for hit in answer.hits}
+            ids |= {doc for query in queries for doc in split.qrels.get(query.id, {})}
+            documents = self.client.fetch(sorted(ids), rewards.fields)
+        outcomes = [_outcome(split, group, *answer, documents) for group, answer in enumerate(answers)]
+        totals: list[float] = rewards.score(outcomes).total.tolist()
+        return totals
+
+
+class Baseline(ABC):
+    """A system that adds clauses to queries; a class with a name, whose docstring's first line `leser plugins` shows."""
+
+    name: ClassVar[str]
+    api: ClassVar[int] = 1
+
+    class Options(Options):
+        """Options of this baseline."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or self.Options()
+
+    def fit(self, context: BaselineContext) -> None:  # noqa: B027 - a baseline may have nothing to fit
+        """Learn from train and tune on dev; test is not to be read."""
+
+    @abstractmethod
+    def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
+        """The clauses for each query, in order; () leaves a query alone."""
+
+
+class Original(Baseline):
+    """The user's query as it stands."""
+
+    name = "original"
+
+    def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
+        """Nothing for anyone."""
+        return [()] * len(queries)
+
+
+def run_baseline(baseline: Baseline, context: BaselineContext, split: Split) -> SystemRun:
+    """Fit a baseline, then search a split with it, queries without a relevant document included."""
+    from leser.evaluation.systems import run_of_terms
+
+    baseline.fit(context)
+    queries = (*split.queries, *split.no_result)
+    terms = baseline.terms(queries)
+    return run_of_terms(baseline.name, queries, terms, context.search(queries, terms))
+
+
+@hookimpl
+def leser_baselines() -> list[type[Baseline]]:
+    """The three baselines that need no model."""
+    from leser.evaluation.dictionary import Dictionary
+    from leser.evaluation.rm3 import RM3
+
+    return [Original, RM3, Dictionary]
+
+
+def _outcome(
+    split: Split,
+    group: int,
+    query: Query,
+    before: Ranking | SearchError,
+    after: Ranking | SearchError,
+    documents: Mapping[str, Document],
+) -> Outcome:
+    failed = isinstance(before, SearchError) or isinstance(after, SearchError)
+    return Outcome(
+        query=query,
+        group=group,
+        completion="",
+        expansions=(),
+        original=before if isinstance(before, Ranking) else Ranking(()),
+        expanded=after if isinstance(after, Ranking) and not failed else None,
+        grades=split.qrels.get(query.id, {}),
+        code=Code.ENGINE_ERROR if failed else Code.OK,
+        documents=documents,
+        split=split.name,
+    )

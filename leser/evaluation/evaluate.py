@@ -1,0 +1,137 @@
+"""evaluate: systems side by side on one split; what evaluation.json holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from leser.backend import Document
+from leser.errors import LeserError
+from leser.evaluation.measures import DEFAULT_MEASURES, Measurer, Values
+from leser.evaluation.statistics import holm, paired
+from leser.evaluation.systems import SystemRun, behaviour
+from leser.reward import Reward
+from leser.task import Query, Split
+
+POLICY = "leser"
+ORIGINAL = "original"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Means, comparisons and, per system and measure, every query's value.
+
+    `systems` maps a system to its measures and figures of behaviour; `kinds` holds systems and comparisons again for
+    each kind of query. A comparison is {"system", "baseline", "measure", "delta", "ci95", "p", "wins", "ties",
+    "losses"}: p is Holm-adjusted over the comparisons of one measure in which the policy stands, and apart over those
+    of other systems.
+    """
+
+    split: str
+    queries: int
+    systems: dict[str, dict[str, float]]
+    comparisons: list[dict[str, Any]]
+    kinds: dict[str, dict[str, Any]]
+    per_query: dict[str, dict[str, Values]]
+
+    def to_json(self) -> dict[str, Any]:
+        """evaluation.json's content."""
+        return {
+            "split": self.split,
+            "queries": self.queries,
+            "systems": self.systems,
+            "comparisons": self.comparisons,
+            "kinds": self.kinds,
+        }
+
+
+def evaluate(
+    split: Split,
+    runs: Sequence[SystemRun],
+    measures: Iterable[str] = DEFAULT_MEASURES,
+    *,
+    rewards: Mapping[str, type[Reward]] | None = None,
+    documents: Mapping[str, Document] | None = None,
+    policy: str = POLICY,
+    original: str = ORIGINAL,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Evaluation:
+    """Measure every run on the split's queries and compare `policy` with all others, and all others with `original`.
+
+    Measures are ir-measures' names, or rewards' (`coverage@10`) out of `rewards`. Raises LeserError for an unknown
+    measure and for two systems of one name.
+    """
+    names = [run.name for run in runs]
+    if len(set(names)) != len(names):
+        raise LeserError(f"Two systems have one name among {', '.join(names)}. Rename one.")
+    if not split.queries:
+        raise LeserError(
+            f"The split '{split.name}' has no query with a relevant document: there is nothing to measure."
+        )
+    measurer = Measurer(split, measures, rewards, documents)
+    before = next((run for run in runs if run.name == original), None)
+    values = {run.name: measurer(run, before) for run in runs}
+    pairs = [(policy, name) for name in names if name != policy] if policy in names else []
+    others = [(name, original) for name in names if name not in (policy, original)] if before else []
+
+    def table(queries: Sequence[Query], no_result: Sequence[Query] = ()) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        ids = [query.id for query in queries]
+        systems = {run.name: means(values[run.name], ids) | behaviour(run, queries, no_result) for run in runs}
+        comparisons = [
+            row
+            for family in (pairs, others)
+            for measure in measurer.names
+            for row in _compare(values, family, measure, ids, resamples, seed)
+        ]
+        return systems, comparisons
+
+    systems, comparisons = table(split.queries, split.no_result)
+    kinds: dict[str, dict[str, Any]] = {}
+    for kind in sorted({query.kind for query in split.queries if query.kind}):
+        queries = [query for query in split.queries if query.kind == kind]
+        part_systems, part_comparisons = table(queries)
+        kinds[kind] = {"queries": len(queries), "systems": part_systems, "comparisons": part_comparisons}
+    return Evaluation(split.name, len(split.queries), systems, comparisons, kinds, values)
+
+
+def means(values: Mapping[str, Values], ids: Sequence[str]) -> dict[str, float]:
+    """Each measure's mean over the queries it applies to; a measure that applies to none is left out."""
+    found = {name: [per[query] for query in ids if query in per] for name, per in values.items()}
+    return {name: float(np.mean(listed)) for name, listed in found.items() if listed}
+
+
+def _compare(
+    values: Mapping[str, Mapping[str, Values]],
+    pairs: Sequence[tuple[str, str]],
+    measure: str,
+    ids: Sequence[str],
+    resamples: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """One family of comparisons in one measure, on the queries it applies to for all systems in it."""
+    systems = {name for pair in pairs for name in pair}
+    shared = [query for query in ids if all(query in values[name][measure] for name in systems)]
+    if not pairs or not shared:
+        return []
+    columns = {name: np.array([values[name][measure][query] for query in shared]) for name in systems}
+    differences = np.stack([columns[first] - columns[second] for first, second in pairs], axis=1)
+    results = paired(differences, resamples=resamples, seed=seed)
+    adjusted = holm([result.p for result in results])
+    return [
+        {
+            "system": first,
+            "baseline": second,
+            "measure": measure,
+            "delta": result.delta,
+            "ci95": list(result.ci95),
+            "p": p,
+            "wins": result.wins,
+            "ties": result.ties,
+            "losses": result.losses,
+        }
+        for (first, second), result, p in zip(pairs, results, adjusted, strict=True)
+    ]

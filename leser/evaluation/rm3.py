@@ -1,0 +1,76 @@
+"""RM3 on any engine: feedback terms from the query's own top hits, tuned on dev."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from pydantic import Field
+
+from leser.backend import Ranking, Term
+from leser.errors import LeserError
+from leser.evaluation.baselines import Baseline, BaselineContext
+from leser.feedback import FeedbackOptions, rm3_terms
+from leser.task import Query
+
+
+class RM3(Baseline):
+    """Pseudo-relevance feedback (RM3), its three parameters tuned on dev.
+
+    Abdul-Jaleel et al., TREC 2004; the clauses are `leser.feedback.rm3_terms`. `chosen` holds what dev preferred.
+    """
+
+    name = "rm3"
+
+    class Options(Baseline.Options):
+        """The grid that is searched, and how many dev queries judge it."""
+
+        fb_docs: tuple[int, ...] = Field((3, 5, 10, 20), description="numbers of hits read")
+        fb_terms: tuple[int, ...] = Field((5, 10, 20), description="numbers of terms added")
+        original_weight: tuple[float, ...] = Field(
+            (0.3, 0.5, 0.7, 0.8, 0.9), description="weights of the original, lambda"
+        )
+        dev_queries: int = Field(300, ge=1, description="dev queries that judge a setting, at most")
+
+    options: RM3.Options
+
+    def fit(self, context: BaselineContext) -> None:
+        """Search dev with every setting of the grid and keep the one of the highest mean reward."""
+        self._context = context
+        dev = context.task.dev
+        queries = dev.queries[: self.options.dev_queries]
+        if not queries:
+            raise LeserError(
+                f"RM3 is tuned on dev, and the task {context.task.name} has no dev queries. Drop rm3, or add some."
+            )
+        self._read(queries)
+        grid = list(product(self.options.fb_docs, self.options.fb_terms, self.options.original_weight))
+        means = [float(np.nanmean(context.reward(dev, queries, self._terms(queries, *point)))) for point in grid]
+        best = int(np.argmax(means))
+        self.chosen: tuple[int, int, float] = grid[best]
+        self.dev_reward = means[best]
+
+    def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
+        """RM3's clauses at the setting chosen on dev."""
+        self._read(queries)
+        return self._terms(queries, *self.chosen)
+
+    def _read(self, queries: Sequence[Query]) -> None:
+        """Fetch the text of the queries' top hits once, for all settings."""
+        deepest = max(self.options.fb_docs)
+        tops = [a.hits[:deepest] if isinstance(a, Ranking) else () for a in self._context.originals(queries)]
+        texts = self._context.texts([hit.id for top in tops for hit in top])
+        self._seen = {
+            query.text: [(texts[hit.id], hit.score) for hit in top if hit.id in texts]
+            for query, top in zip(queries, tops, strict=True)
+        }
+
+    def _terms(self, queries: Sequence[Query], docs: int, terms: int, weight: float) -> list[tuple[Term, ...]]:
+        options = FeedbackOptions(docs=docs, terms=terms, keep_query_words=True)
+        clauses = []
+        for query in queries:
+            seen = self._seen[query.text][:docs]
+            texts, scores = [text for text, _ in seen], [score for _, score in seen]
+            clauses.append(rm3_terms(query.text, texts, scores, options, original_weight=weight))
+        return clauses
