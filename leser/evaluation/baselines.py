@@ -34,8 +34,8 @@ class BaselineContext:
 
     client: SearchClient
     task: Task
-    k: int
     rewards: RewardSet
+    k: int = 100
     seed: int = 0
     fields: tuple[str, ...] = ()
     _originals: dict[str, Ranking | SearchError] = field(default_factory=dict, repr=False)
@@ -77,7 +77,7 @@ class BaselineContext:
 
 
 class Baseline(ABC):
-    """A system that adds clauses to queries; a class with a name, whose docstring's first line `leser plugins` shows."""
+    """A system that adds clauses to queries: a class with a name, and a docstring whose first line says what it is."""
 
     name: ClassVar[str]
     api: ClassVar[int] = 1

@@ -33,7 +33,9 @@ class Dictionary(Baseline):
         queries: int = Field(12, ge=1, description="train queries a term is tried on, at most")
         documents: int = Field(5, ge=1, description="relevant documents read for a query, best graded first")
         weight: float = Field(0.5, gt=0, description="weight while entries are counted")
-        weights: tuple[float, ...] = Field((0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5), description="weights tried on dev")
+        weights: tuple[float, ...] = Field(
+            (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0), description="weights tried on dev"
+        )
         most_searches: int = Field(40_000, ge=1, description="searches on train; frequent words come first")
         dev_queries: int = Field(300, ge=1, description="dev queries that judge a weight, at most")
 

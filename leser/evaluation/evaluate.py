@@ -11,7 +11,7 @@ import numpy as np
 from leser.backend import Document
 from leser.errors import LeserError
 from leser.evaluation.measures import DEFAULT_MEASURES, Measurer, Values
-from leser.evaluation.statistics import holm, paired
+from leser.evaluation.statistics import Paired, holm, paired
 from leser.evaluation.systems import SystemRun, behaviour
 from leser.reward import Reward
 from leser.task import Query, Split
@@ -82,10 +82,7 @@ def evaluate(
         ids = [query.id for query in queries]
         systems = {run.name: means(values[run.name], ids) | behaviour(run, queries, no_result) for run in runs}
         comparisons = [
-            row
-            for family in (pairs, others)
-            for measure in measurer.names
-            for row in _compare(values, family, measure, ids, resamples, seed)
+            row for family in (pairs, others) for row in _compare(values, family, measurer.names, ids, resamples, seed)
         ]
         return systems, comparisons
 
@@ -107,19 +104,33 @@ def means(values: Mapping[str, Values], ids: Sequence[str]) -> dict[str, float]:
 def _compare(
     values: Mapping[str, Mapping[str, Values]],
     pairs: Sequence[tuple[str, str]],
-    measure: str,
+    measures: Sequence[str],
     ids: Sequence[str],
     resamples: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """One family of comparisons in one measure, on the queries it applies to for all systems in it."""
-    systems = {name for pair in pairs for name in pair}
-    shared = [query for query in ids if all(query in values[name][measure] for name in systems)]
-    if not pairs or not shared:
-        return []
-    columns = {name: np.array([values[name][measure][query] for query in shared]) for name in systems}
-    differences = np.stack([columns[first] - columns[second] for first, second in pairs], axis=1)
-    results = paired(differences, resamples=resamples, seed=seed)
+    """One family of comparisons, each measure on the queries it applies to for all systems in the family."""
+    systems = sorted({name for pair in pairs for name in pair})
+    alike: dict[tuple[str, ...], list[str]] = {}  # measures that share their queries share resamples
+    for measure in measures:
+        shared = tuple(query for query in ids if all(query in values[name][measure] for name in systems))
+        if shared and pairs:
+            alike.setdefault(shared, []).append(measure)
+    rows = []
+    for shared, together in alike.items():
+        columns = {
+            (name, measure): np.array([values[name][measure][query] for query in shared])
+            for name in systems
+            for measure in together
+        }
+        differences = [columns[a, measure] - columns[b, measure] for measure in together for a, b in pairs]
+        results = paired(np.stack(differences, axis=1), resamples=resamples, seed=seed)
+        for number, measure in enumerate(together):
+            rows += _rows(measure, pairs, results[number * len(pairs) : (number + 1) * len(pairs)])
+    return sorted(rows, key=lambda row: measures.index(row["measure"]))
+
+
+def _rows(measure: str, pairs: Sequence[tuple[str, str]], results: Sequence[Paired]) -> list[dict[str, Any]]:
     adjusted = holm([result.p for result in results])
     return [
         {

@@ -61,7 +61,6 @@ def behaviour(run: SystemRun, queries: Sequence[Query], no_result: Sequence[Quer
     for name, code in (("parse_errors", Code.PARSE_ERROR), ("rule_violations", Code.RULE_VIOLATION)):
         figures[name] = _mean(given is code for given in codes)
     figures |= _wording(run, queries)
-    figures["words"] = _mean(len(_WORD.findall(run.completions[q.id])) for q in queries if q.id in run.completions)
     figures["tokens"] = _mean(run.tokens[q.id] for q in queries if q.id in run.tokens)
     took = [r.took_ms for q in queries if (r := run.ranking(q.id)) is not None and r.took_ms is not None]
     if took:
@@ -76,6 +75,7 @@ def _wording(run: SystemRun, queries: Sequence[Query]) -> dict[str, float]:
     return {
         "left_alone": _mean(not run.expansions[q.id] for q in known),
         "expansions": _mean(len(run.expansions[q.id]) for q in known),
+        "words": _mean(len(words[q.id]) for q in known),
         "distinct_terms": _mean(len(set(words[q.id])) for q in known),
         "echo": _mean(word in own[q.id] for q in known for word in words[q.id]),
     }

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from leser.errors import LeserError
 from leser.evaluation.measures import decreasing
 from leser.evaluation.systems import SystemRun
 
+if TYPE_CHECKING:
+    from leser.task import Split
 
-def write_runs(folder: Path, runs: Sequence[SystemRun]) -> list[Path]:
-    """Write trec/NAME.run for each system; creates `folder`, returns the paths.
+
+def write_runs(folder: Path, runs: Sequence[SystemRun], split: Split | None = None) -> list[Path]:
+    """Write NAME.run for each system, its queries in the split's order if given; creates `folder`, returns the paths.
 
     An id that holds white space, which the format cannot carry, is percent-encoded ("red sofa" is red%20sofa). Raises
     LeserError for an empty id and for two ids that become one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    order = [query.id for query in (*split.queries, *split.no_result)] if split else []
+    paths: list[Path] = []
     for run in runs:
         path = folder / f"{quote(run.name, safe=' +@').replace(' ', '_')}.run"
         if path in paths:
             raise LeserError(f"Two systems would write {path}. Rename '{run.name}'.")
         query_id, doc_id, tag = _encoder("query"), _encoder("document"), _encoder("system")
         with path.open("w", encoding="utf-8", newline="\n") as file:
-            for query in run.rankings:
+            for query in order or run.rankings:
                 ranking = run.ranking(query)
                 scores = decreasing(ranking) if ranking else {}
                 for rank, (doc, score) in enumerate(scores.items(), start=1):

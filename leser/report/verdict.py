@@ -1,0 +1,54 @@
+"""One sentence of what was learned, honest also when nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = "leser", original: str = "original") -> str:
+    """What the policy gained on the evaluated split in `measure`, against the original query and against everyone else.
+
+    "Better" and "worse" are said only where the 95 % interval leaves 0 out.
+    """
+    systems = evaluation.get("systems", {})
+    where = f"{evaluation.get('queries', 0)} {evaluation.get('split', '')} queries"
+    if policy not in systems:
+        return f"No learned policy was evaluated: the {where} compare baselines only."
+    compared = {
+        row["baseline"]: row
+        for row in evaluation.get("comparisons", [])
+        if row["system"] == policy and row["measure"] == measure
+    }
+    against = compared.get(original)
+    if against is None:
+        return f"On {where} the policy reaches {measure} {systems[policy].get(measure, float('nan')):.3f}."
+    low, high = against["ci95"]
+    change = (
+        f"{measure} {systems[original][measure]:.3f} → {systems[policy][measure]:.3f}"
+        f" ({against['delta']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
+    )
+    others = {name: row for name, row in compared.items() if name != original}
+    if low > 0:
+        return (
+            f"The policy learned to expand: on {where} it beats the queries as they stand, {change}{_beside(others)}."
+        )
+    if high < 0:
+        return (
+            f"The policy does harm: on {where} it is worse than the queries as they stand, {change}{_beside(others)}."
+        )
+    return f"Nothing was learned that shows: on {where} the interval holds 0, {change}{_beside(others)}."
+
+
+def _beside(others: Mapping[str, Mapping[str, Any]]) -> str:
+    groups = {
+        "better than": [name for name, row in others.items() if row["ci95"][0] > 0],
+        "not told apart from": [name for name, row in others.items() if row["ci95"][0] <= 0 <= row["ci95"][1]],
+        "worse than": [name for name, row in others.items() if row["ci95"][1] < 0],
+    }
+    said = [f"{words} {_listed(names)}" for words, names in groups.items() if names]
+    return f"; it is {', '.join(said)}" if said else ""
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
