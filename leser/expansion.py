@@ -43,7 +43,9 @@ class ExpansionOptions(Options):
     )
     max_expansions: int = Field(5, ge=1, description="most expansions in a completion")
     max_words: int = Field(4, ge=1, description="most words in one expansion")
-    weight: float = Field(0.5, gt=0, description="weight of an expansion that names none; weights in a completion multiply it")
+    weight: float = Field(
+        0.5, gt=0, description="weight of an expansion that names none; weights in a completion multiply it"
+    )
     max_weight: float = Field(4.0, gt=0, description="largest weight a completion may name")
     reasoning: bool = Field(False, description="the policy reasons before it lists expansions")
 

@@ -47,7 +47,9 @@ class Answers:
 class Learner:
     """Asks one policy about a task's queries; encoded prompts are kept, for they don't change while a run lasts."""
 
-    def __init__(self, policy: Policy, teacher: Teacher, prompt: PromptOptions, max_new_tokens: int, examples: Examples = ()) -> None:
+    def __init__(
+        self, policy: Policy, teacher: Teacher, prompt: PromptOptions, max_new_tokens: int, examples: Examples = ()
+    ) -> None:
         self.policy = policy
         self.teacher = teacher
         self.prompt = prompt
@@ -76,7 +78,7 @@ class Learner:
         shown = seen
         while True:
             if self.policy.kind == "tiny":
-                tokens = self.policy.encode_parts(marked_prompt(shown, self.prompt))
+                tokens = self.policy.encode_marked(marked_prompt(shown, self.prompt))
             else:
                 tokens = self._encode_turns(chat_prompt(shown, self.prompt, self.teacher.expansion, self.examples))
             if len(tokens) <= limit or not (shown.titles or shown.terms):
@@ -86,7 +88,7 @@ class Learner:
 
     def _encode_turns(self, turns: Sequence[Message]) -> list[int]:
         if self.policy.kind == "chat":
-            return self.policy.encode_chat([{"role": t.role, "content": t.content} for t in turns])
+            return self.policy.encode_chat([(t.role, t.content) for t in turns])
         # a model without chat template reads the same turns as plain text
         return self.policy.encode_text("\n\n".join(t.content for t in turns) + "\nAnswer:")
 
@@ -94,10 +96,14 @@ class Learner:
         """Tokens of the prompts made so far, on average."""
         return fmean(len(p) for p in self._prompts.values()) if self._prompts else 0.0
 
-    def sample(self, queries: Sequence[Query], count: int, *, seed: int, step: int, temperature: float) -> list[list[Sample]]:
+    def sample(
+        self, queries: Sequence[Query], count: int, *, seed: int, step: int, temperature: float
+    ) -> list[list[Sample]]:
         """`count` completions for each query; the noise of each depends on (seed, step, query, index) alone."""
         keys = [[NoiseKey(seed, step, q.id, i) for i in range(count)] for q in queries]
-        return generate(self.policy, self.prompts(queries), keys, max_new_tokens=self.max_new_tokens, temperature=temperature)
+        return generate(
+            self.policy, self.prompts(queries), keys, max_new_tokens=self.max_new_tokens, temperature=temperature
+        )
 
     def answer(self, split: Split, queries: Sequence[Query] | None = None, depth: int | None = None) -> Answers:
         """Greedy completions for a split's queries (or some of them), judged on rankings `depth` deep."""
@@ -105,7 +111,9 @@ class Learner:
         samples = [row[0] for row in self.sample(asked, 1, seed=0, step=0, temperature=0.0)]
         return self.served(split, asked, samples, depth)
 
-    def served(self, split: Split, asked: Sequence[Query], samples: Sequence[Sample], depth: int | None = None) -> Answers:
+    def served(
+        self, split: Split, asked: Sequence[Query], samples: Sequence[Sample], depth: int | None = None
+    ) -> Answers:
         """Judge one completion a query as it would be served: what must not be served leaves the original query."""
         texts = [self.policy.decode(s.tokens) for s in samples]
         attempts = [Attempt(q, i, t, s.finished) for i, (q, t, s) in enumerate(zip(asked, texts, samples, strict=True))]
@@ -115,7 +123,9 @@ class Learner:
         served = [p if g else o for o, p, g in zip(outcomes, plain, gated, strict=True)]
         scores = self.teacher.score(served)
         parts = {name: mean_of(column) for name, column in zip(scores.names, scores.values.T, strict=True)}
-        return Answers(tuple(outcomes), tuple(served), mean_of(scores.total), parts, tuple(len(s.tokens) for s in samples))
+        return Answers(
+            tuple(outcomes), tuple(served), mean_of(scores.total), parts, tuple(len(s.tokens) for s in samples)
+        )
 
 
 def mean_of(values: NDArray[np.float64]) -> float:

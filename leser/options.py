@@ -47,5 +47,7 @@ def secret(variable: str | None, option: str) -> str | None:
         return None
     value = os.environ.get(variable)
     if not value:
-        raise LeserError(f"The environment variable named by {option} (now {variable}) is not set. Set it, or drop {option}.")
+        raise LeserError(
+            f"The environment variable named by {option} (now {variable}) is not set. Set it, or drop {option}."
+        )
     return value

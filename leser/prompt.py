@@ -27,7 +27,9 @@ class PromptOptions(Options):
     terms: int = Field(8, ge=0, description="feedback terms of the top hits shown to the small policy")
     feedback_docs: int = Field(10, ge=1, description="top hits that feedback terms are taken from")
     found: bool = Field(True, description="show how many documents the engine found")
-    examples: int = Field(3, ge=0, description="worked examples shown to an untrained chat model (the system `prompted`)")
+    examples: int = Field(
+        3, ge=0, description="worked examples shown to an untrained chat model (the system `prompted`)"
+    )
     platform: str = Field("", description="the platform's own words, put before the instructions")
 
 
@@ -73,7 +75,11 @@ def chat_prompt(
 
 
 def _instructions(options: PromptOptions, expansion: ExpansionOptions) -> str:
-    reasoning = f"Think briefly about the results first, then write a line that starts with '{MARKER}'. " if expansion.reasoning else ""
+    reasoning = (
+        f"Think briefly about the results first, then write a line that starts with '{MARKER}'. "
+        if expansion.reasoning
+        else ""
+    )
     return (
         f"{options.platform.strip()} "
         f"You help a search engine find what a shopper means. {reasoning}"

@@ -15,7 +15,9 @@ from leser.expansion import Expansion
 Analyze = Callable[[Sequence[str]], list[list[str]]]
 
 
-def repetition(query: str, expansions: Sequence[Expansion], mode: Literal["boost", "fuse"], analyze: Analyze) -> str | None:
+def repetition(
+    query: str, expansions: Sequence[Expansion], mode: Literal["boost", "fuse"], analyze: Analyze
+) -> str | None:
     """Why these expansions repeat each other or the query, or None when they don't.
 
     `boost`: all expansions go into one search, so no analysed word may stand twice among them and each expansion brings a

@@ -39,7 +39,9 @@ class Attempt:
 class Teacher:
     """Searches for one task through one client; keeps the originals it has seen."""
 
-    def __init__(self, client: SearchClient, rewards: RewardSet, expansion: ExpansionOptions, title_field: str = "title") -> None:
+    def __init__(
+        self, client: SearchClient, rewards: RewardSet, expansion: ExpansionOptions, title_field: str = "title"
+    ) -> None:
         self.client = client
         self.rewards = rewards
         self.expansion = expansion
@@ -72,7 +74,7 @@ class Teacher:
         originals = self.originals(queries)
         depth = max(options.titles, options.feedback_docs) if options.context else 0
         ids = sorted({hit.id for ranking in originals.values() for hit in ranking.hits[:depth]})
-        documents = self.client.fetch(ids, self._shown_fields()) if ids else {}
+        documents = self.client.fetch(ids, (self.title_field,)) if ids else {}
         seen = []
         for query in queries:
             ranking = originals[query.id]
@@ -81,12 +83,12 @@ class Teacher:
             seen.append(Observation(query, ranking, titles, terms))
         return seen
 
-    def _shown_fields(self) -> tuple[str, ...]:
-        return (self.title_field, "text")
-
-    def _terms(self, query: Query, ranking: Ranking, documents: dict[str, Document], options: PromptOptions) -> tuple[str, ...]:
+    def _terms(
+        self, query: Query, ranking: Ranking, documents: dict[str, Document], options: PromptOptions
+    ) -> tuple[str, ...]:
+        # titles only: a shop's descriptions repeat the same phrases, and without idf those would come first
         hits = [hit for hit in ranking.hits[: options.feedback_docs] if hit.id in documents]
-        texts = [" ".join(documents[hit.id].fields.values()) for hit in hits]
+        texts = [documents[hit.id].fields.get(self.title_field, "") for hit in hits]
         wanted = FeedbackOptions(docs=options.feedback_docs, terms=max(options.terms, 1))
         found = feedback_terms(query.text, texts, [hit.score for hit in hits], wanted)
         return tuple(term.text for term in found)
@@ -147,7 +149,9 @@ class Teacher:
                     expanded=ranking if isinstance(ranking, Ranking) and not failed else None,
                     grades=split.qrels.get(attempt.query.id, {}),
                     code=code,
-                    per_expansion=tuple(r for r in single if isinstance(r, Ranking)) if single is not None and not failed else None,
+                    per_expansion=tuple(r for r in single if isinstance(r, Ranking))
+                    if single is not None and not failed
+                    else None,
                     documents=documents,
                     split=split.name,
                 )

@@ -17,7 +17,7 @@ def test_a_folder_that_holds_a_run_is_only_taken_up_with_resume(tmp_path):
     with pytest.raises(LeserError, match="--resume"):
         folder.create("seed = 1\n", resume=False)
     folder.create("seed = 1\n", resume=True)
-    with pytest.raises(LeserError, match="seed, training.steps differ"):
+    with pytest.raises(LeserError, match=r"seed, training\.steps differ"):
         folder.create("seed = 2\n[training]\nsteps = 5\n", resume=True)
 
 

@@ -62,7 +62,7 @@ def group_advantages(
 
 
 def dead_groups(rewards: Array, usable: Mask, tolerance: float) -> Mask:
-    """Groups (B,) whose usable rewards (B, G) span at most `tolerance`; a range, unlike a deviation, has no rounding."""
+    """Groups (B,) whose usable rewards (B, G) span at most `tolerance`; a range, unlike a deviation, is exact."""
     low = np.where(usable, rewards, np.inf).min(axis=1)
     high = np.where(usable, rewards, -np.inf).max(axis=1)
     alive: Mask = (usable.sum(axis=1) > 1) & (high - low > tolerance)

@@ -8,12 +8,12 @@ term's credit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leser.expansion import MARKER, Code, render
+from leser.grpo.advantage import with_term_credit
 from leser.policy.generate import Sample
 from leser.reward import Outcome
 from leser.task import Split
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from leser.scoring import Scores
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Without:
-    completion: int  # index into the flat list of outcomes
-    term: int
 
 
 def term_credit(
@@ -50,29 +44,28 @@ def term_credit(
     flat = [s for row in samples for s in row]
     longest = max(len(s.tokens) for s in flat)
     per_token = np.repeat(advantages[..., None], longest, axis=2)
-    asked, attempts = [], []
+    asked: list[int] = []
+    attempts: list[Attempt] = []
     for index, outcome in enumerate(outcomes):
         if outcome.code not in (Code.OK, Code.NOTHING_FOUND) or scores.gated[index] or scores.excluded[index]:
             continue
         for term in range(len(outcome.expansions)):
             rest = outcome.expansions[:term] + outcome.expansions[term + 1 :]
-            asked.append(_Without(index, term))
+            asked.append(index)
             # reasoning, where there is any, plays no part in the search: the marker alone makes it readable
             text = f"{MARKER} {render(rest)}" if learner.teacher.expansion.reasoning else render(rest)
             attempts.append(Attempt(outcome.query, len(attempts), text))
     if not attempts:
         return per_token
     without = learner.teacher.score(learner.teacher.judge(attempts, split))
-    share = options.term_credit
-    spans = {i: term_of_token(learner, flat[i].tokens) for i in {a.completion for a in asked}}
-    group_size = advantages.shape[1]
-    for left_out, total, excluded in zip(asked, without.total, without.excluded, strict=True):
-        if excluded:
-            continue
-        row, column = divmod(left_out.completion, group_size)
-        credit = float(scores.total[left_out.completion]) - float(total)
-        here = np.flatnonzero(spans[left_out.completion] == left_out.term)
-        per_token[row, column, here] = (1 - share) * advantages[row, column] + share * credit
+    lost: dict[int, list[float]] = {}
+    for index, total in zip(asked, without.total, strict=True):  # NaN where the search failed
+        lost.setdefault(index, []).append(float(scores.total[index] - total))
+    for index, losses in lost.items():
+        row, column = divmod(index, advantages.shape[1])
+        terms = term_of_token(learner, flat[index].tokens)
+        values = with_term_credit(float(advantages[row, column]), terms.tolist(), losses, options.term_credit)
+        per_token[row, column, : len(values)] = values
     return per_token
 
 

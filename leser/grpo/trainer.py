@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from leser.grpo.advantage import group_advantages
 from leser.grpo.credit import term_credit
 from leser.grpo.update import GroupBatch, policy_update
 from leser.learner import Learner, distinct_terms, mean_of
+from leser.policy.packed import group_logprobs
 from leser.reward import Outcome
 from leser.task import Query, Split
 from leser.teacher import Attempt
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from leser.grpo.options import GrpoOptions
+    from leser.policy.policy import Policy
     from leser.scoring import Scores
 
 
@@ -58,9 +60,23 @@ def batch_of(queries: Sequence[Query], size: int, seed: int, step: int) -> list[
 
 
 def grpo_step(
-    learner: Learner, optimizer: torch.optim.Optimizer, split: Split, queries: Sequence[Query], options: GrpoOptions, *, seed: int, step: int
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    split: Split,
+    queries: Sequence[Query],
+    options: GrpoOptions,
+    *,
+    rate: float,
+    total: int,
+    seed: int,
+    step: int,
+    reference: Policy | None = None,
 ) -> Step:
-    """Sample, search, reward and update on one batch of queries."""
+    """Sample, search, reward and update on one batch of queries.
+
+    `rate` is the peak learning rate, `total` the number of steps its schedule spans, `reference` the frozen policy that the
+    KL term keeps near (needed where `options.kl` is above 0).
+    """
     started = time.monotonic()
     samples = learner.sample(queries, options.group_size, seed=seed, step=step, temperature=options.temperature)
     sampled = time.monotonic()
@@ -83,19 +99,18 @@ def grpo_step(
     if options.term_credit > 0:
         advantages = term_credit(learner, split, samples, outcomes, scores, result.advantages, options)
     judged = time.monotonic()
-    update = policy_update(
-        learner.policy,
-        optimizer,
-        GroupBatch(
-            prompts=learner.prompts(queries),
-            completions=[[s.tokens for s in row] for row in samples],
-            old_logprobs=[[s.logprobs for s in row] for row in samples],
-            advantages=advantages,
-            active=result.active,
-        ),
-        options,
-        step=step,
+    batch = GroupBatch(
+        prompts=learner.prompts(queries),
+        completions=[[s.tokens for s in row] for row in samples],
+        old_logprobs=[[s.logprobs for s in row] for row in samples],
+        advantages=advantages,
+        active=result.active,
     )
+    if options.kl > 0:
+        if reference is None:
+            raise ValueError("grpo.kl is above 0, but no reference policy was given")
+        batch = replace(batch, reference_logprobs=reference_logprobs(reference, batch, options.temperature))
+    update = policy_update(learner.policy, optimizer, batch, options, rate=rate, total=total, step=step)
     metrics = {
         "reward": mean_of(scores.total),
         **{f"reward_{n}": mean_of(c) for n, c in zip(scores.names, scores.values.T, strict=True)},
@@ -107,6 +122,20 @@ def grpo_step(
         "update_s": time.monotonic() - judged,
     }
     return Step(metrics, _rows(step, outcomes, scores, result.advantages.reshape(-1), scores.names))
+
+
+def reference_logprobs(reference: Policy, batch: GroupBatch, temperature: float) -> list[list[list[float]]]:
+    """The frozen policy's log-probability of every completion token, few prompts at a time."""
+    import torch
+
+    rows: list[list[list[float]]] = []
+    with torch.no_grad():
+        for first in range(0, len(batch.prompts), 8):
+            part = slice(first, first + 8)
+            found = group_logprobs(reference, batch.prompts[part], batch.completions[part], temperature=temperature)
+            for values, group in zip(found.logprobs.tolist(), batch.completions[part], strict=True):
+                rows.append([row[: len(tokens)] for row, tokens in zip(values, group, strict=False)])
+    return rows
 
 
 def behaviour(learner: Learner, outcomes: Sequence[Outcome], tokens: Sequence[int]) -> dict[str, float]:
@@ -123,7 +152,9 @@ def behaviour(learner: Learner, outcomes: Sequence[Outcome], tokens: Sequence[in
     }
 
 
-def _rows(step: int, outcomes: Sequence[Outcome], scores: Scores, advantages: Sequence[float], names: Sequence[str]) -> list[dict[str, Any]]:
+def _rows(
+    step: int, outcomes: Sequence[Outcome], scores: Scores, advantages: Sequence[float], names: Sequence[str]
+) -> list[dict[str, Any]]:
     return [
         {
             "step": step,

@@ -124,7 +124,7 @@ def policy_update(
 def accumulate(
     policy: Policy, batch: GroupBatch, options: GrpoOptions, *, on_policy: bool = True
 ) -> tuple[dict[str, float], int]:
-    """Add the gradient of the whole batch's loss to the parameters; returns sums over processes, and passes made here."""
+    """Add the gradient of the whole batch's loss to the parameters; returns sums over processes and the passes made."""
     lengths = torch.tensor([[len(c) for c in group] for group in batch.completions], dtype=torch.float64)
     active = torch.as_tensor(np.asarray(batch.active, dtype=bool))
     own = batch_denominator(lengths, active, options.loss, options.loss_length)

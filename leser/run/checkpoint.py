@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 STATE = "state.json"
 
 
-def save_checkpoint(folder: Path, name: str, state: dict[str, Any], model: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> Path:
+def save_checkpoint(
+    folder: Path, name: str, state: dict[str, Any], model: torch.nn.Module, optimizer: torch.optim.Optimizer | None
+) -> Path:
     """Write checkpoints/NAME: `state` (JSON), the model's weights and the optimiser's moments, atomically."""
     from safetensors.torch import save_file
 
@@ -104,7 +106,9 @@ def _moments(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     out = {}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
-            out[f"{index}.{key}"] = value.detach().cpu().contiguous() if torch.is_tensor(value) else torch.tensor(float(value))
+            out[f"{index}.{key}"] = (
+                value.detach().cpu().contiguous() if torch.is_tensor(value) else torch.tensor(float(value))
+            )
     return out
 
 

@@ -1,10 +1,10 @@
 """The run folder: what a run leaves behind, written so that a kill at any moment loses nothing that a checkpoint holds.
 
-    config.toml            the resolved configuration (no secrets)
-    metrics.jsonl          one line a step or evaluation
-    rollouts/*.parquet     every completion with its expansions, rewards, advantage and code
-    checkpoints/step-N/    last two and the best on dev; policy/: the best on dev, as save_pretrained writes it
-    evaluation.json, trec/*.run, report.html
+config.toml            the resolved configuration (no secrets)
+metrics.jsonl          one line a step or evaluation
+rollouts/*.parquet     every completion with its expansions, rewards, advantage and code
+checkpoints/step-N/    last two and the best on dev; policy/: the best on dev, as save_pretrained writes it
+evaluation.json, trec/*.run, report.html
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class RunFolder:
         """Make the folder or take up an earlier run's; raises LeserError when that would mix two runs."""
         if self.config_path.exists():
             if not resume:
-                raise LeserError(f"{self.path} already holds a run. Continue it with --resume, or choose another folder with --out.")
+                raise LeserError(
+                    f"{self.path} already holds a run. Continue it with --resume, or choose another folder with --out."
+                )
             changed = changed_keys(self.config_path.read_text(encoding="utf-8"), config_text)
             if changed:
                 raise LeserError(
@@ -52,7 +54,9 @@ class RunFolder:
         """Raise LeserError when files can't be written here; leaves no trace."""
         existing = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
         if not existing.is_dir() or not os.access(existing, os.W_OK):
-            raise LeserError(f"Cannot write to {self.path}: {existing} is no writable folder. Choose another with --out.")
+            raise LeserError(
+                f"Cannot write to {self.path}: {existing} is no writable folder. Choose another with --out."
+            )
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append one row to metrics.jsonl; numbers that are not finite become null."""

@@ -12,7 +12,9 @@ class TrainingOptions(Options):
 
     steps: int = Field(200, ge=0, description="GRPO updates")
     queries_per_step: int = Field(32, ge=1, description="queries in one update, each with a group of completions")
-    steps_between_evaluations: int = Field(10, ge=1, description="updates between two looks at dev, each with a checkpoint")
+    steps_between_evaluations: int = Field(
+        10, ge=1, description="updates between two looks at dev, each with a checkpoint"
+    )
     keep_checkpoints: int = Field(2, ge=1, description="latest checkpoints kept, beside the best on dev")
     max_new_tokens: int = Field(24, ge=1, description="longest completion, in tokens")
     dev_queries: int = Field(300, ge=1, description="dev queries a look during training asks, at most")
@@ -22,7 +24,9 @@ class RewardOptions(Options):
     """What is rewarded."""
 
     weights: tuple[str, ...] = Field(("nDCG@10=0.7", "coverage@10=0.3"), description="rewards as NAME=WEIGHT")
-    gated_reward: float | None = Field(None, description="fixed reward of a gated completion; none: a little below the least possible")
+    gated_reward: float | None = Field(
+        None, description="fixed reward of a gated completion; none: a little below the least possible"
+    )
 
 
 class EvaluationOptions(Options):

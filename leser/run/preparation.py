@@ -40,7 +40,9 @@ def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
     backend: Backend = cls(options)
     if getattr(cls, "takes_documents", False) and getattr(options, "documents", None) is None:
         if task.documents is None:
-            raise LeserError(f"The backend '{cls.name}' holds documents in process, but the task {task.name} brings none.")
+            raise LeserError(
+                f"The backend '{cls.name}' holds documents in process, but the task {task.name} brings none."
+            )
         backend.load(task.documents())  # type: ignore[attr-defined]
     return backend
 
@@ -48,7 +50,9 @@ def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
 def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
     """Open the engine, check that it answers and holds the judged documents, and build the teacher."""
     if not task.train.queries:
-        raise LeserError(f"The task {task.name} has no train query with a relevant document: there is nothing to learn from.")
+        raise LeserError(
+            f"The task {task.name} has no train query with a relevant document: there is nothing to learn from."
+        )
     backend = open_backend(config, registry, task)
     facts = backend.check()
     client = SearchClient(backend, config.search)
@@ -70,7 +74,8 @@ def check_judged(backend: Backend, task: Task, sample: int = 2000) -> str:
     fact = f"the index lacks {len(missing)} of {len(asked)} judged documents looked up, e.g. {', '.join(missing[:3])}"
     if share > MOST_MISSING:
         raise LeserError(
-            f"Judgments and index don't belong together: {fact}. Point the backend at the index of these documents, or build it with `leser index`."
+            f"Judgments and index don't belong together: {fact}. "
+            "Point the backend at the index of these documents, or build it with `leser index`."
         )
     return fact
 

@@ -28,7 +28,9 @@ _SHOWN = (
 
 def line(row: dict[str, Any]) -> str:
     """A step's metrics in one short line; what a step doesn't have is left out."""
-    return "  ".join(form.format(row[key]) for key, form in _SHOWN if isinstance(row.get(key), (int, float)) and row[key] == row[key])
+    return "  ".join(
+        form.format(row[key]) for key, form in _SHOWN if isinstance(row.get(key), (int, float)) and row[key] == row[key]
+    )
 
 
 class Reporter:
@@ -55,7 +57,9 @@ class Reporter:
             self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._progress is not None:
             self._progress.stop()
 

@@ -47,7 +47,9 @@ def run(config: RunConfig, registry: Registry) -> int:
     return 0
 
 
-def _train_and_evaluate(config: RunConfig, registry: Registry, prepared: Prepared, folder: RunFolder, reporter: Reporter) -> None:
+def _train_and_evaluate(
+    config: RunConfig, registry: Registry, prepared: Prepared, folder: RunFolder, reporter: Reporter
+) -> None:
     from leser.learner import Learner
     from leser.run.final import final_evaluation
     from leser.run.stages import Training
@@ -68,7 +70,9 @@ def _train_and_evaluate(config: RunConfig, registry: Registry, prepared: Prepare
     registry.hook.leser_evaluated(evaluation=evaluation)
 
 
-def _train(config: RunConfig, prepared: Prepared, training: Training, learner: Learner, folder: RunFolder, reporter: Reporter) -> None:
+def _train(
+    config: RunConfig, prepared: Prepared, training: Training, learner: Learner, folder: RunFolder, reporter: Reporter
+) -> None:
     """Go through the stages that the checkpoint has not behind it."""
     reporter.say(f"Mean prompt length: {_prompt_length(learner, prepared.task):.0f} tokens.")
     targets: list[Target] = []
@@ -91,7 +95,9 @@ def _prompt_length(learner: Learner, task: Task) -> float:
     return learner.mean_prompt_length()
 
 
-def _targets(config: RunConfig, prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Reporter) -> list[Target]:
+def _targets(
+    config: RunConfig, prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Reporter
+) -> list[Target]:
     """Proven targets, sought once a run: train.jsonl of the folder keeps them for a resume and for the reader."""
     from leser.warmup.targets import Target, proven_targets
 
@@ -104,12 +110,16 @@ def _targets(config: RunConfig, prepared: Prepared, learner: Learner, folder: Ru
     seen = learner.observations(prepared.task.train.queries)
     targets = proven_targets(prepared.teacher, prepared.task.train, seen, config.warmup, config.seed)
     useful = sum(t.gain > 0 for t in targets)
-    reporter.say(f"{len(targets)} targets, {useful} of which raise the reward, after {prepared.client.stats().searches} searches.")
+    reporter.say(
+        f"{len(targets)} targets, {useful} of which raise the reward, after {prepared.client.stats().searches} searches."
+    )
     if not targets:
         raise LeserError(
             "No train query has a target to start from: every search failed. Check the engine, or set warmup.enabled=false."
         )
-    rows = [{"query_id": t.query.id, "query": t.query.text, "completion": t.completion, "gain": t.gain} for t in targets]
+    rows = [
+        {"query_id": t.query.id, "query": t.query.text, "completion": t.completion, "gain": t.gain} for t in targets
+    ]
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return targets
 

@@ -7,6 +7,7 @@ depends on (seed, step, query, sample) alone.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -14,9 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from leser.errors import LeserError
 from leser.grpo.trainer import batch_of, behaviour, grpo_step
+from leser.grpo.update import make_optimizer
 from leser.learner import Answers, Learner
 from leser.run.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
 from leser.run.folder import RunFolder, write_folder
@@ -26,7 +27,22 @@ from leser.warmup import supervised
 from leser.warmup.targets import Target
 
 if TYPE_CHECKING:
+    import torch
+
     from leser.config import RunConfig
+    from leser.policy.policy import Policy
+
+
+def load_saved(policy: Policy, folder: Path) -> None:
+    """Put the weights of a folder that `Policy.save` wrote into a policy of the same shape."""
+    from safetensors.torch import load_file
+
+    stored = {k: v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
+    missing, unexpected = policy.causal_lm.load_state_dict(stored, strict=False)
+    # a tied head is stored once, under the embedding's name
+    wrong = [k for k in missing if not k.endswith("lm_head.weight")] + list(unexpected)
+    if wrong:
+        raise LeserError(f"{folder} does not hold this policy's weights ({', '.join(wrong[:5])}). Start the run anew.")
 
 
 @dataclass(slots=True)
@@ -46,7 +62,15 @@ class State:
 class Training:
     """Takes one policy through the stages, in one run folder."""
 
-    def __init__(self, config: RunConfig, prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Reporter, notify: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        prepared: Prepared,
+        learner: Learner,
+        folder: RunFolder,
+        reporter: Reporter,
+        notify: Callable[[dict[str, Any]], None],
+    ) -> None:
         self.config, self.prepared, self.learner = config, prepared, learner
         self.folder, self.reporter, self.notify = folder, reporter, notify
         self.state = State()
@@ -60,13 +84,12 @@ class Training:
         return self.folder.path / "policies"
 
     def rate(self, given: float | None, reference: float) -> float:
-        """A learning rate: the one given, else `reference` for 2 million trained weights, falling with their number's square root."""
+        """The rate given, else `reference` for 2 million trained weights, falling with their number's square root."""
         weights = sum(p.numel() for p in self.learner.policy.model.parameters() if p.requires_grad)
         return given if given is not None else reference * min(1.0, math.sqrt(2e6 / max(weights, 1)))
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
-        trained = [p for p in self.learner.policy.model.parameters() if p.requires_grad]
-        return torch.optim.AdamW(trained, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0)
+        return make_optimizer(self.learner.policy, self.config.grpo)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -89,7 +112,13 @@ class Training:
         self.folder.write_rollouts(self._pending_first, self.state.update, self._pending)
         self._pending, self._pending_first = [], self.state.update + 1
         self.state.mark = self.folder.mark()
-        save_checkpoint(self.folder.checkpoints, f"step-{self.state.update}", asdict(self.state), self.learner.policy.model, self.optimizer)
+        save_checkpoint(
+            self.folder.checkpoints,
+            f"step-{self.state.update}",
+            asdict(self.state),
+            self.learner.policy.model,
+            self.optimizer,
+        )
         best = f"step-{self.state.best_update}" if self.state.stage != "warmup" else None
         prune(self.folder.checkpoints, self.config.training.keep_checkpoints, best)
 
@@ -100,14 +129,7 @@ class Training:
 
     def load(self, folder: Path) -> None:
         """Put the weights of a saved policy in place."""
-        from safetensors.torch import load_file
-
-        stored = {k: v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
-        missing, unexpected = self.learner.policy.causal_lm.load_state_dict(stored, strict=False)
-        tied = set(getattr(self.learner.policy.causal_lm, "_tied_weights_keys", None) or ())
-        wrong = [k for k in missing if k not in tied and not k.endswith("lm_head.weight")] + list(unexpected)
-        if wrong:
-            raise RuntimeError(f"{folder} does not hold this model's weights: {', '.join(wrong[:5])}")
+        load_saved(self.learner.policy, folder)
 
     # -- stages --------------------------------------------------------------------------------------------------
 
@@ -139,7 +161,16 @@ class Training:
         def on_look(progress: supervised.Progress, answers: Answers, loss: float, better: bool) -> None:
             self.state.update = self.state.first + progress.step
             self.state.supervised = asdict(progress)
-            self._log({"phase": stage, "step": self.state.update, "loss": loss, **self._dev_row(answers), "elapsed_s": progress.seconds}, important=True)
+            self._log(
+                {
+                    "phase": stage,
+                    "step": self.state.update,
+                    "loss": loss,
+                    **self._dev_row(answers),
+                    "elapsed_s": progress.seconds,
+                },
+                important=True,
+            )
             if better:
                 write_folder(best_folder, self.learner.policy.save)
             self.checkpoint()
@@ -148,8 +179,16 @@ class Training:
             pass  # killed between the end of the warm-up and the first checkpoint of GRPO
         elif seconds is None or progress.seconds < seconds:
             supervised.train(
-                self.learner, rows, self.optimizer, options, progress, rate=rate,
-                seed=self.config.seed, look=self.look, on_look=on_look, seconds=seconds,
+                self.learner,
+                rows,
+                self.optimizer,
+                options,
+                progress,
+                rate=rate,
+                seed=self.config.seed,
+                look=self.look,
+                on_look=on_look,
+                seconds=seconds,
             )
         self.load(best_folder)
 
@@ -165,14 +204,23 @@ class Training:
             write_folder(self.folder.path / "policy", self.learner.policy.save)
             self.checkpoint()
         rate = self.rate(options.learning_rate, 3e-4)
+        reference = self._reference() if options.kl > 0 else None
         self.reporter.phase("grpo", training.steps, self.state.update - self.state.first)
         while (done := self.state.update - self.state.first) < training.steps:
             started = time.monotonic()
             searches = self.prepared.client.stats()
             queries = batch_of(split.queries, training.queries_per_step, self.config.seed, done)
-            step = grpo_step(self.learner, self.optimizer, split, queries, options, rate=rate, total=training.steps, seed=self.config.seed, step=done)
+            step = grpo_step(
+                self.learner, self.optimizer, split, queries, options,
+                rate=rate, total=training.steps, seed=self.config.seed, step=done, reference=reference,
+            )  # fmt: skip
             self.state.update += 1
-            row = {"phase": "grpo", "step": self.state.update, **step.metrics, **self._search_row(searches, time.monotonic() - started)}
+            row = {
+                "phase": "grpo",
+                "step": self.state.update,
+                **step.metrics,
+                **self._search_row(searches, time.monotonic() - started),
+            }
             self._pending += step.rollouts
             look = (done + 1) % training.steps_between_evaluations == 0 or done + 1 == training.steps
             if look:
@@ -185,6 +233,13 @@ class Training:
             self._log(row | {"elapsed_s": self.state.grpo_seconds}, important=look)
             if look:
                 self.checkpoint()
+
+    def _reference(self) -> Policy:
+        """The policy GRPO started from, frozen."""
+        policy = copy.deepcopy(self.learner.policy)
+        load_saved(policy, self.parts / "warmup")
+        policy.model.requires_grad_(False)
+        return policy
 
     # -- metrics -------------------------------------------------------------------------------------------------
 

@@ -12,13 +12,22 @@ class WarmupOptions(Options):
 
     enabled: bool = Field(True, description="train on proven targets before GRPO")
     max_queries: int = Field(2000, ge=1, description="train queries that targets are sought for")
-    candidates: int = Field(24, ge=1, description="candidate terms tried on the engine for each query")
-    min_support: float = Field(0.25, ge=0, le=1, description="least share of a query's relevant documents that hold a candidate")
+    candidates: int = Field(16, ge=1, description="candidate terms tried on the engine for each query")
+    min_support: float = Field(
+        0.15, ge=0, le=1, description="least share of its relevant documents that hold a candidate"
+    )
+    min_lift: float = Field(
+        2.0, ge=1, description="how much more often they must hold it than relevant documents at large"
+    )
     max_terms: int = Field(4, ge=1, description="most terms in a target")
     min_gain: float = Field(0.005, ge=0, description="least rise of the reward that proves a term")
+    min_addition: float = Field(0.02, ge=0, description="least rise of the reward that a further term must bring")
+    min_queries: int = Field(4, ge=1, description="train queries sharing a word for which a term must be proven")
     targets_per_query: int = Field(3, ge=1, description="different proven targets kept for a query")
     learning_rate: float | None = Field(
-        None, gt=0, description="peak learning rate; none: 1e-3 for 2 million weights, falling with their number's square root"
+        None,
+        gt=0,
+        description="peak learning rate; none: 1e-3 for 2 million weights, falling with their number's square root",
     )
     batch_size: int = Field(32, ge=1, description="queries in a batch")
     steps_between_evaluations: int = Field(20, ge=1, description="batches between two looks at dev")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from leser.expansion import Code
 from leser.policy.packed import group_logprobs
 from leser.warmup.options import WarmupOptions
 from leser.warmup.targets import Target
@@ -34,7 +35,9 @@ def examples(learner: Learner, targets: Sequence[Target]) -> list[Example]:
     """Targets by query, encoded."""
     rows: dict[str, tuple[Any, list[list[int]]]] = {}
     for target in targets:
-        rows.setdefault(target.query.id, (target.query, []))[1].append(learner.policy.encode_completion(target.completion))
+        rows.setdefault(target.query.id, (target.query, []))[1].append(
+            learner.policy.encode_completion(target.completion)
+        )
     queries = [query for query, _ in rows.values()]
     prompts = learner.prompts(queries)
     return [Example(p, rows[q.id][1]) for p, q in zip(prompts, queries, strict=True)]
@@ -51,7 +54,9 @@ def batches(rows: Sequence[Example], size: int, seed: int, start: int) -> Iterat
         step += 1
 
 
-def supervised_step(learner: Learner, optimizer: torch.optim.Optimizer, batch: Sequence[Example], rate: float, chunk: int = 16) -> float:
+def supervised_step(
+    learner: Learner, optimizer: torch.optim.Optimizer, batch: Sequence[Example], rate: float, chunk: int = 16
+) -> float:
     """One update; returns the mean negative log-likelihood a token, in nats."""
     learner.policy.model.train()
     for group in optimizer.param_groups:
@@ -61,7 +66,9 @@ def supervised_step(learner: Learner, optimizer: torch.optim.Optimizer, batch: S
     total = 0.0
     for first in range(0, len(batch), chunk):
         part = batch[first : first + chunk]
-        result = group_logprobs(learner.policy, [e.prompt for e in part], [e.completions for e in part], temperature=1.0)
+        result = group_logprobs(
+            learner.policy, [e.prompt for e in part], [e.completions for e in part], temperature=1.0
+        )
         loss = -(result.logprobs * result.mask).sum() / tokens
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
@@ -111,7 +118,9 @@ def train(
         answers = look()
         progress.looks += 1
         better = answers.value > progress.best
-        progress.since_best = 0 if better else progress.since_best + 1
+        # a policy that still says "none" to everyone has not begun: that is no plateau
+        begun = answers.share(Code.OK) >= 0.1
+        progress.since_best = 0 if better or not begun else progress.since_best + 1
         if better:
             progress.best, progress.best_step = answers.value, progress.step
         progress.seconds = time.monotonic() - started

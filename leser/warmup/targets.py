@@ -2,8 +2,11 @@
 
 Candidates are words that enough of a query's relevant documents share, the hits' feedback terms, and (later) completions
 that the policy sampled. A candidate is proven when searching with it raises the reward. Proven terms are then joined
-greedily, each addition searched again. Words that only one relevant document holds (its model number, a rare brand) would
-prove themselves too, but nothing in the prompt predicts them: the support threshold keeps them out.
+greedily, each addition searched again.
+
+With labels in hand the engine also proves words by luck: a model number, a brand, "laboratory". Nothing in a prompt
+predicts those, and imitating them teaches noise. So a term counts only where it was proven for several train queries
+that share a word with this one.
 
 Only train queries are ever looked at.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
@@ -39,12 +43,15 @@ class _Candidate:
     gain: float
 
 
-def proven_targets(teacher: Teacher, split: Split, seen: Sequence[Observation], options: WarmupOptions, seed: int) -> list[Target]:
+def proven_targets(
+    teacher: Teacher, split: Split, seen: Sequence[Observation], options: WarmupOptions, seed: int
+) -> list[Target]:
     """Targets for (up to `max_queries` of) the train queries, several a query; "none" where nothing raised the reward."""
     chosen = _sample(seen, options.max_queries, seed)
     base = _rewards(teacher, split, [(o.query, ()) for o in chosen])
     vocabularies = _candidates(teacher, split, chosen, options)
     singles = _prove(teacher, split, chosen, base, [[(t,) for t in v] for v in vocabularies], options)
+    singles = _predictable(teacher, chosen, singles, options)
     pools = [sorted(found, key=lambda c: -c.gain)[:8] for found in singles]
     beams: list[list[_Candidate]] = [list(found) for found in pools]
     best = [found[:2] for found in pools]
@@ -55,9 +62,9 @@ def proven_targets(teacher: Teacher, split: Split, seen: Sequence[Observation], 
         ]
         joined = _prove(teacher, split, chosen, base, longer, options)
         for row, beam, found in zip(range(len(best)), beams, joined, strict=True):
-            beam += found
             known = best[row][0].gain if best[row] else 0.0
-            best[row] = [c for c in sorted(found, key=lambda c: -c.gain)[:2] if c.gain > known + options.min_gain]
+            best[row] = [c for c in sorted(found, key=lambda c: -c.gain)[:2] if c.gain > known + options.min_addition]
+            beam += best[row]
     targets = []
     for observation, start, beam in zip(chosen, base, beams, strict=True):
         if start is None:
@@ -68,6 +75,20 @@ def proven_targets(teacher: Teacher, split: Split, seen: Sequence[Observation], 
     return targets
 
 
+def _predictable(
+    teacher: Teacher, chosen: Sequence[Observation], singles: list[list[_Candidate]], options: WarmupOptions
+) -> list[list[_Candidate]]:
+    """The proven terms that were proven for at least `min_queries` queries sharing one word."""
+    asked = [set(words) for words in teacher.analyze([o.query.text for o in chosen])]
+    proofs = Counter(
+        (word, c.terms[0]) for words, found in zip(asked, singles, strict=True) for c in found for word in words
+    )
+    return [
+        [c for c in found if any(proofs[word, c.terms[0]] >= options.min_queries for word in words)]
+        for words, found in zip(asked, singles, strict=True)
+    ]
+
+
 def _keep(query: Query, beam: list[_Candidate], options: WarmupOptions) -> list[Target]:
     """The best few different sets of terms, none far behind the best."""
     kept: dict[frozenset[str], Target] = {}
@@ -75,7 +96,9 @@ def _keep(query: Query, beam: list[_Candidate], options: WarmupOptions) -> list[
     for candidate in ranked:
         if len(kept) == options.targets_per_query or candidate.gain < 0.7 * ranked[0].gain:
             break
-        kept.setdefault(frozenset(candidate.terms), Target(query, render([Expansion(t) for t in candidate.terms]), candidate.gain))
+        kept.setdefault(
+            frozenset(candidate.terms), Target(query, render([Expansion(t) for t in candidate.terms]), candidate.gain)
+        )
     return list(kept.values())
 
 
@@ -86,25 +109,41 @@ def _sample(seen: Sequence[Observation], count: int, seed: int) -> list[Observat
     return [seen[i] for i in sorted(order)]
 
 
-def _candidates(teacher: Teacher, split: Split, chosen: Sequence[Observation], options: WarmupOptions) -> list[list[str]]:
-    """Words for each query: those its relevant documents share, most shared first, then feedback terms."""
+def _candidates(
+    teacher: Teacher, split: Split, chosen: Sequence[Observation], options: WarmupOptions
+) -> list[list[str]]:
+    """Words for each query: those typical of its relevant documents, most typical first, then feedback terms.
+
+    Typical: held by `min_support` of them, and `min_lift` times as often as by all queries' relevant documents together.
+    """
     relevant = {o.query.id: _best_documents(split, o.query) for o in chosen}
-    documents = teacher.client.fetch(sorted({d for ids in relevant.values() for d in ids}), (teacher.title_field, "text"))
+    ids = sorted({d for found in relevant.values() for d in found})
+    documents = teacher.client.fetch(ids, (teacher.title_field, "text"))
+    held = {d: set(words(" ".join(documents[d].fields.values()))) for d in ids if d in documents}
+    everywhere = Counter(word for found in held.values() for word in found)
     rows = []
     for observation in chosen:
-        texts = [" ".join(documents[d].fields.values()) for d in relevant[observation.query.id] if d in documents]
-        counts = Counter(word for text in texts for word in dict.fromkeys(words(text)))
-        asked = set(teacher.analyze([observation.query.text])[0])
-        shared = [w for w, n in counts.most_common(3 * options.candidates) if n >= max(1, options.min_support * len(texts))]
-        fresh: dict[str, str] = {}
-        for word in [*shared, *observation.terms]:
-            if word in STOP_WORDS:
-                continue
-            analysed = teacher.analyze([word])[0]
-            if len(analysed) == 1 and analysed[0] not in asked:
-                fresh.setdefault(analysed[0], word)
-        rows.append(list(fresh.values())[: options.candidates])
+        texts = [held[d] for d in relevant[observation.query.id] if d in held]
+        shares = {w: n / len(texts) for w, n in Counter(word for found in texts for word in found).items()}
+        typical = {w: share * len(held) / everywhere[w] for w, share in shares.items() if share >= options.min_support}
+        ranked = sorted(
+            (w for w, lift in typical.items() if lift >= options.min_lift),
+            key=lambda w: (-shares[w] * log(typical[w]), w),
+        )
+        rows.append(_fresh(teacher, observation, [*ranked, *observation.terms], options.candidates))
     return rows
+
+
+def _fresh(teacher: Teacher, observation: Observation, found: Sequence[str], count: int) -> list[str]:
+    """The first `count` of these words that are one word to the engine, no stop word, new to the query and to each other."""
+    seen = set(teacher.analyze([observation.query.text])[0])
+    fresh = []
+    for word in found:
+        analysed = teacher.analyze([word])[0]
+        if word not in STOP_WORDS and len(analysed) == 1 and analysed[0] not in seen:
+            seen.add(analysed[0])
+            fresh.append(word)
+    return fresh[:count]
 
 
 def _best_documents(split: Split, query: Query) -> list[str]:
@@ -138,7 +177,8 @@ def _rewards(teacher: Teacher, split: Split, asked: Sequence[tuple[Query, tuple[
     rewards: list[float | None] = []
     for start in range(0, len(asked), 4096):  # a bound on memory: outcomes hold their rankings
         attempts = [
-            Attempt(query, start + i, render([Expansion(t) for t in terms])) for i, (query, terms) in enumerate(asked[start : start + 4096])
+            Attempt(query, start + i, render([Expansion(t) for t in terms]))
+            for i, (query, terms) in enumerate(asked[start : start + 4096])
         ]
         scores = teacher.score(teacher.judge(attempts, split))
         rewards += [
@@ -146,5 +186,3 @@ def _rewards(teacher: Teacher, split: Split, asked: Sequence[tuple[Query, tuple[
             for total, excluded, gated in zip(scores.total, scores.excluded, scores.gated, strict=True)
         ]
     return rewards
-
-

@@ -1,0 +1,148 @@
+"""The final evaluation: every system once on test, beside its baselines, with intervals; then the report.
+
+Everything that is chosen (RM3's settings, the dictionary's weight, the best checkpoint) was chosen on train and dev before
+this is called. What a policy must not serve (unparsable, rule broken) counts as the original query, for all policies alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from leser.backend import ExpandedQuery, SearchError
+from leser.evaluation.baselines import BaselineContext
+from leser.evaluation.evaluate import Evaluation, evaluate
+from leser.evaluation.systems import SystemRun, run_of_terms
+from leser.evaluation.trec import write_runs
+from leser.learner import Answers, Learner
+from leser.policy.generate import Sample
+from leser.report import write_report
+from leser.run.folder import RunFolder, write_atomically
+from leser.task import Query, Split
+
+if TYPE_CHECKING:
+    from leser.config import RunConfig
+    from leser.plugins import Registry
+    from leser.run.preparation import Prepared
+    from leser.run.progress import Reporter
+    from leser.run.stages import Training
+
+DEPTH = 100
+REFERENCE = "ideal"
+
+
+def final_evaluation(
+    config: RunConfig,
+    registry: Registry,
+    prepared: Prepared,
+    training: Training,
+    learner: Learner,
+    folder: RunFolder,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Evaluate on test, write evaluation.json, trec/ and report.html; returns evaluation.json's content."""
+    test = prepared.task.test
+    if not test.queries:
+        reporter.warn(
+            "The task has no test query with a relevant document: nothing is evaluated, and no gain can be claimed."
+        )
+        return {}
+    reporter.say("Evaluating on test ...")
+    runs = _baseline_runs(config, registry, prepared)
+    runs += _policy_runs(config, prepared, training, learner)
+    measures = (*config.evaluation.measures, "coverage@10")
+    result = evaluate(
+        test, runs, measures, rewards=registry.all("reward"), resamples=config.evaluation.resamples, seed=config.seed
+    )
+    content = result.to_json() | {
+        "mean_prompt_tokens": learner.mean_prompt_length(),
+        "dev_best": training.state.best,
+        "grpo_seconds": training.state.grpo_seconds,
+    }
+    write_runs(folder.path / "trec", runs, test)
+    write_report(folder.path, content, folder.metrics(), config.resolved(), result.per_query, runs, test)
+    # last, for its presence says that the run is finished
+    write_atomically(folder.path / "evaluation.json", json.dumps(content, indent=1, ensure_ascii=False))
+    for text in summary(result, learner, folder):
+        reporter.say(text)
+    return content
+
+
+def _baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared) -> list[SystemRun]:
+    task, test = prepared.task, prepared.task.test
+    context = BaselineContext(client=prepared.client, task=task, rewards=prepared.teacher.rewards, seed=config.seed)
+    runs = []
+    for name in config.evaluation.baselines:
+        baseline = registry.get("baseline", name)()
+        baseline.fit(context)
+        runs.append(_search_terms(prepared, name, test.queries, baseline.terms(test.queries)))
+    if task.ideal is not None:
+        runs.append(_search_terms(prepared, REFERENCE, test.queries, [task.ideal(q.id) for q in test.queries]))
+    return runs
+
+
+def _search_terms(prepared: Prepared, name: str, queries: Sequence[Query], terms: Sequence[Any]) -> SystemRun:
+    asked = [ExpandedQuery(q.id, q.text, tuple(t)) for q, t in zip(queries, terms, strict=True)]
+    return run_of_terms(name, queries, terms, prepared.client.search(asked, DEPTH))
+
+
+def _policy_runs(config: RunConfig, prepared: Prepared, training: Training, learner: Learner) -> list[SystemRun]:
+    """The policy as it was, after the warm-up, after more of it, and after GRPO."""
+    test = prepared.task.test
+    runs = []
+    if config.evaluation.prompted:
+        runs.append(policy_run("prompted", training.prompted().answer(test, depth=DEPTH)))
+    if config.warmup.enabled:
+        training.load(training.parts / "warmup")
+        runs.append(policy_run("warmup", learner.answer(test, depth=DEPTH)))
+        if config.evaluation.best_of:
+            runs.append(_best_of(config, learner, test))
+        if config.evaluation.warmup_plus:
+            training.load(training.parts / "warmup-plus")
+            runs.append(policy_run("warmup+", learner.answer(test, depth=DEPTH)))
+    training.load(training.folder.path / "policy")
+    runs.append(policy_run("leser", learner.answer(test, depth=DEPTH)))
+    return runs
+
+
+def _best_of(config: RunConfig, learner: Learner, test: Split) -> SystemRun:
+    """Of N sampled completions the one the policy itself finds likeliest per token: no label is looked at."""
+    count = config.evaluation.best_of
+    rows = learner.sample(test.queries, count, seed=config.seed, step=-1, temperature=config.grpo.temperature)
+
+    def likelihood(sample: Sample) -> float:
+        return fmean(sample.logprobs) if sample.finished else float("-inf")
+
+    chosen = [max(row, key=likelihood) for row in rows]
+    return policy_run(f"best-of-{count}", learner.served(test, test.queries, chosen, DEPTH))
+
+
+def policy_run(name: str, answers: Answers) -> SystemRun:
+    """A policy's answers as a system: the rankings it would serve, and what it wrote to get them."""
+    pairs = list(zip(answers.outcomes, answers.served, strict=True))
+    return SystemRun(
+        name,
+        rankings={s.query.id: s.expanded or SearchError("the search failed") for _, s in pairs},
+        expansions={s.query.id: s.expansions for _, s in pairs},
+        completions={o.query.id: o.completion for o, _ in pairs},
+        codes={o.query.id: o.code for o, _ in pairs},
+        tokens={o.query.id: n for (o, _), n in zip(pairs, answers.tokens, strict=True)},
+    )
+
+
+def summary(result: Evaluation, learner: Learner, folder: RunFolder) -> list[str]:
+    """The table for the terminal, and where the report lies."""
+    measure = next(iter(next(iter(result.systems.values()))))
+    lines = [f"Test, {result.queries} queries, mean prompt length {learner.mean_prompt_length():.0f} tokens."]
+    lines.append(f"  {'system':<12}{measure:>10}   leser's gain over it, 95 % interval, wins/ties/losses")
+    against = {c["baseline"]: c for c in result.comparisons if c["system"] == "leser" and c["measure"] == measure}
+    for name, figures in result.systems.items():
+        text = f"  {name:<12}{figures.get(measure, float('nan')):>10.4f}"
+        if name in against:
+            c = against[name]
+            low, high = c["ci95"]
+            text += f"   {c['delta']:+.4f} [{low:+.4f}, {high:+.4f}]  {c['wins']}/{c['ties']}/{c['losses']}"
+        lines.append(text)
+    return [*lines, f"Report: {folder.path / 'report.html'}"]

@@ -1,0 +1,46 @@
+"""A training small enough for tests: the demo task on the memory backend with a very small policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+SMALL: dict[str, Any] = {
+    "task": {"name": "demo"},
+    "backend": {"name": "memory"},
+    "policy": {
+        "name": "tiny",
+        "tiny": {
+            "d_model": 64,
+            "layers": 2,
+            "heads": 2,
+            "kv_heads": 1,
+            "ffn": 128,
+            "vocabulary": 800,
+            "pretrain_steps": 5,
+        },
+    },
+    "warmup": {
+        "max_queries": 60,
+        "steps_between_evaluations": 3,
+        "patience": 1,
+        "max_evaluations": 2,
+        "batch_size": 16,
+    },
+    "training": {
+        "steps": 6,
+        "queries_per_step": 4,
+        "steps_between_evaluations": 2,
+        "dev_queries": 8,
+        "max_new_tokens": 12,
+    },
+    "grpo": {"group_size": 4},
+    "evaluation": {"best_of": 2, "resamples": 200},
+}
+"""Seconds, not minutes: it learns nothing, but goes through every stage."""
+
+
+def small(out: Path, **tables: dict[str, Any]) -> dict[str, Any]:
+    """The small configuration with some tables changed, writing to `out`."""
+    changed = {name: {**SMALL.get(name, {}), **values} for name, values in tables.items()}
+    return {**SMALL, **changed, "out": str(out)}
