@@ -19,7 +19,11 @@ def index_task(backend: Backend, task: Task, progress: Callable[[int], None] | N
     an index, when the task carries no documents, or when it carries none at all.
     """
     if "index" not in backend.capabilities:
-        hint = "it takes the task's documents by itself" if backend.takes_documents else "build its index with its own tools"
+        hint = (
+            "it takes the task's documents by itself"
+            if backend.takes_documents
+            else "build its index with its own tools"
+        )
         raise LeserError(f"Backend '{backend.name}' writes no index: {hint}.")
     if task.documents is None:
         raise LeserError(f"Task '{task.name}' carries no documents to index. Give a task folder with corpus.jsonl.")

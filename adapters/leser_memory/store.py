@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leser.backend import Document, Filter
+from leser.indexing import filter_values
 from leser_memory.analysis import Analysis
 from leser_memory.index import FieldIndex
 
@@ -63,24 +64,20 @@ class Store:
                 met |= strings == value if isinstance(value, str) else numbers == value
             return met
         assert not isinstance(condition.value, tuple)
-        column = strings if isinstance(condition.value, str) else numbers
+        compare = {"lt": np.less, "lte": np.less_equal, "gt": np.greater, "gte": np.greater_equal}[condition.op]
+        if not isinstance(condition.value, str):
+            return np.asarray(compare(numbers, condition.value))  # false for what is no number (nan)
         present = strings != None  # noqa: E711 - elementwise
         met = np.zeros(len(self), dtype=bool)
-        compare = {"lt": np.less, "lte": np.less_equal, "gt": np.greater, "gte": np.greater_equal}[condition.op]
-        met[present] = compare(column[present], condition.value).astype(bool)
+        met[present] = compare(strings[present], condition.value).astype(bool)
         return met
 
     def _column(self, field: str) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
         if field not in self._columns:
-            values = [document.fields.get(field) for document in self.documents.values()]
+            texts = (document.fields.get(field) for document in self.documents.values())
+            values = [(None, None) if text is None else filter_values(text) for text in texts]
             strings = np.empty(len(values), dtype=object)
-            strings[:] = values
-            self._columns[field] = strings, np.array([_number(value) for value in values], dtype=np.float64)
+            strings[:] = [string for string, _ in values]
+            numbers = np.array([np.nan if number is None else number for _, number in values], dtype=np.float64)
+            self._columns[field] = strings, numbers
         return self._columns[field]
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text) if text is not None else np.nan
-    except ValueError:
-        return np.nan

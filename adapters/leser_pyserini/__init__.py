@@ -101,8 +101,8 @@ class PyseriniBackend(Backend):
             if isinstance(row, str):
                 answers[place] = SearchError(row, "query")
             else:
-                ids, scores, found = row
-                answers[place] = Ranking(tuple(map(Hit, ids, scores)), found)
+                ids, scores, found, micros = row
+                answers[place] = Ranking(tuple(map(Hit, ids, scores)), found, took_ms=micros / 1000)
         return answers
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:

@@ -25,8 +25,8 @@ def sources() -> list[Path]:
 
 
 def digest() -> str:
-    """SHA-256 over all sources; the jar's manifest carries the one it was made from."""
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources())).hexdigest()
+    """Digest of all sources; the jar's manifest (lines of at most 72 bytes) carries the one it was made from."""
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources())).hexdigest()[:40]
 
 
 def build() -> None:
@@ -49,7 +49,7 @@ def build() -> None:
         ]
         command += ["-classpath", str(anserini_jar()), "-d", str(classes), *map(str, sources())]
         subprocess.run(command, check=True)
-        entries = {"META-INF/MANIFEST.MF": f"Manifest-Version: 1.0\nSources-SHA-256: {digest()[:60]}\n\n".encode()}
+        entries = {"META-INF/MANIFEST.MF": f"Manifest-Version: 1.0\nSources-Digest: {digest()}\n\n".encode()}
         entries |= {
             path.relative_to(classes).as_posix(): path.read_bytes() for path in sorted(classes.rglob("*.class"))
         }

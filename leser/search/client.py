@@ -22,7 +22,8 @@ from tenacity import (
     retry_if_result,
     stop_after_attempt,
     stop_before_delay,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from leser.backend import Backend, Document, ExpandedQuery, Ranking, SearchError, Term
@@ -55,7 +56,7 @@ class SearchClient:
         self._breaker = CircuitBreaker(backend.name, self.options.breaker_window)
         self._rankings: LRUCache[Hashable, Ranking] = LRUCache(self.options.cache_size)
         self._documents: LRUCache[Hashable, Document | None] = LRUCache(self.options.cache_size)
-        self._pause = wait_exponential_jitter(self.options.backoff, max=30, jitter=self.options.backoff)
+        self._pause = wait_exponential(self.options.backoff, max=30) + wait_random(0, self.options.backoff)
         self._lock = Lock()
         self._threads = ThreadPoolExecutor(self.options.concurrency, thread_name_prefix="leser-search")
 

@@ -146,7 +146,7 @@ class ExpansionCases:
         everything = {document.id: document.fields for document in DOCUMENTS}
         cases: list[tuple[Filter, Callable[[float, str], bool]]] = [
             (Filter("brand", "eq", "Nordhem"), lambda _, brand: brand == "Nordhem"),
-            (Filter("brand", "eq", "nord"), lambda _, brand: False),
+            (Filter("brand", "eq", "nord"), lambda _, brand: brand == "nord"),
             (Filter("brand", "in", ("Lumo", "Peakline")), lambda _, brand: brand in ("Lumo", "Peakline")),
             (Filter("price", "lt", 39), lambda price, _: price < 39),
             (Filter("price", "lte", 39), lambda price, _: price <= 39),

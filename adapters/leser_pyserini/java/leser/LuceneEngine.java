@@ -103,7 +103,7 @@ public final class LuceneEngine implements AutoCloseable {
     return names;
   }
 
-  /** {"k", "total", "queries"} to one entry a query: [[ids], [scores], total or null], or the message of its refusal. */
+  /** {"k", "total", "queries"} to one entry a query: [[ids], [scores], total or null, microseconds], or the message of its refusal. */
   public String search(String request) throws Exception {
     JsonNode batch = JSON.readTree(request);
     int k = batch.get("k").asInt();
@@ -130,15 +130,18 @@ public final class LuceneEngine implements AutoCloseable {
   }
 
   private Found searchOne(JsonNode node, int k, boolean total) throws IOException {
+    long started = System.nanoTime();
     org.apache.lucene.search.Query query;
     try {
       query = queries.build(node);
     } catch (IllegalArgumentException refusal) {
-      return new Found(null, null, 0, refusal.getMessage());
+      return new Found(null, null, 0, 0, refusal.getMessage());
     }
     TopDocs top = searcher.search(query, Math.max(1, Math.min(k, reader.maxDoc())));
     // counted apart: the search itself stops counting at a thousand, and says so differently in Lucene 9 and 10
-    return new Found(ids(top.scoreDocs), top.scoreDocs, total ? searcher.count(query) : 0, null);
+    String[] ids = ids(top.scoreDocs);
+    int matches = total ? searcher.count(query) : 0;
+    return new Found(ids, top.scoreDocs, matches, (System.nanoTime() - started) / 1000, null);
   }
 
   /** Ids of hits out of doc values, which are read in ascending document order, one iterator a segment. */
@@ -230,7 +233,7 @@ public final class LuceneEngine implements AutoCloseable {
     directory.close();
   }
 
-  private record Found(String[] ids, ScoreDoc[] hits, long total, String refusal) {
+  private record Found(String[] ids, ScoreDoc[] hits, long total, long micros, String refusal) {
     void write(JsonGenerator out, boolean withTotal) throws IOException {
       if (refusal != null) {
         out.writeString(refusal);
@@ -252,6 +255,7 @@ public final class LuceneEngine implements AutoCloseable {
       } else {
         out.writeNull();
       }
+      out.writeNumber(micros);
       out.writeEndArray();
     }
   }
