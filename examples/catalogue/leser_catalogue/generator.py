@@ -18,7 +18,7 @@ from leser_catalogue.queries import Intent, Kind, Shoppers, bag
 from leser_catalogue.vocabulary import Vocabulary, draw
 
 COUNTS: Mapping[Kind, tuple[int, int, int]] = {
-    "plain": (2900, 150, 300),
+    "plain": (3200, 150, 300),
     "misspelt": (500, 45, 90),
     "vague": (800, 45, 90),
     "brand": (450, 60, 120),

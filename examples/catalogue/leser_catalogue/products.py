@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leser.backend import Document
 from leser_catalogue.vocabulary import ProductType, Vocabulary, data
@@ -61,6 +61,17 @@ class Product:
     document: Document
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An article before it is written about."""
+
+    kind: ProductType
+    brand: str
+    model: str
+    size: str
+    attributes: Mapping[str, str]
+
+
 def invent_brands(rng: random.Random, number: int) -> list[str]:
     """Names that no shop has: two syllables and an ending, all different."""
     brands: dict[str, None] = {}
@@ -85,48 +96,39 @@ def make_products(seed: int, vocabulary: Vocabulary) -> list[Product]:
     rng = random.Random(f"{seed} products")
     brands = invent_brands(rng, BRANDS)
     models = iter(model_names(rng, LINES_A_TYPE * len(vocabulary.types)))
-    drafts: list[tuple[ProductType, str, str, str, dict[str, str]]] = []
+    drafts: list[Draft] = []
     for kind in vocabulary.types.values():
         makers = rng.sample(brands, 6)
         for _ in range(LINES_A_TYPE):
             line = {slot: rng.choice(list(vocabulary.slots[slot].values)) for slot in kind.slots}
-            drafts.extend(_variants(rng, vocabulary, kind, rng.choice(makers), next(models), line))
+            drafts += _variants(rng, vocabulary, Draft(kind, rng.choice(makers), next(models), "", line))
     rng.shuffle(drafts)
-    return [_write(rng, vocabulary, f"p{number:05d}", *draft) for number, draft in enumerate(drafts, start=1)]
+    return [_write(rng, vocabulary, f"p{number:05d}", draft) for number, draft in enumerate(drafts, start=1)]
 
 
-def _variants(
-    rng: random.Random, vocabulary: Vocabulary, kind: ProductType, brand: str, model: str, line: dict[str, str]
-) -> list[tuple[ProductType, str, str, str, dict[str, str]]]:
+def _variants(rng: random.Random, vocabulary: Vocabulary, line: Draft) -> list[Draft]:
     """Two to four articles of one line: the same model in other colours (or another attribute) and sizes."""
     number = rng.randint(2, 4)
-    varied = "colour" if "colour" in line else rng.choice(list(line))
-    values = rng.sample(list(vocabulary.slots[varied].values), min(number, len(vocabulary.slots[varied].values)))
-    sizes = SIZES[kind.sizes]
+    varied = "colour" if "colour" in line.attributes else rng.choice(list(line.attributes))
+    possible = list(vocabulary.slots[varied].values)
+    values = rng.sample(possible, min(number, len(possible)))
+    sizes = SIZES[line.kind.sizes]
     chosen = rng.sample(sizes, min(number, len(sizes))) if sizes else [""]
     return [
-        (kind, brand, model, chosen[i % len(chosen)], line | {varied: values[i % len(values)]})
+        replace(line, size=chosen[i % len(chosen)], attributes={**line.attributes, varied: values[i % len(values)]})
         for i in range(min(number, max(len(values), len(chosen))))
     ]
 
 
-def _write(
-    rng: random.Random,
-    vocabulary: Vocabulary,
-    id_: str,
-    kind: ProductType,
-    brand: str,
-    model: str,
-    size: str,
-    attributes: dict[str, str],
-) -> Product:
+def _write(rng: random.Random, vocabulary: Vocabulary, id_: str, draft: Draft) -> Product:
+    kind, brand, size, attributes = draft.kind, draft.brand, draft.size, draft.attributes
     in_title = [slot for slot in kind.slots if rng.random() < 0.45][:2]
     name = " ".join([attributes[slot] for slot in in_title] + [kind.name]).title().replace("'S", "'s")
-    title = f"{brand} {model} {name}" + (f", {size}" if size else "")
+    title = f"{brand} {draft.model} {name}" + (f", {size}" if size else "")
     low, high = kind.price
     fields = {
         "title": title,
-        "text": _describe(rng, vocabulary, kind, brand, size, attributes),
+        "text": _describe(rng, vocabulary, draft),
         "brand": brand,
         "category": f"{kind.department} > {kind.name}",
         "colour": attributes.get("colour", ""),
@@ -134,19 +136,13 @@ def _write(
         "price": f"{low * (high / low) ** rng.random():.2f}",
     }
     document = Document(id_, {name: value for name, value in fields.items() if value})
-    return Product(id_, kind.name, brand, model, size, attributes, document)
+    return Product(id_, kind.name, brand, draft.model, size, attributes, document)
 
 
-def _describe(
-    rng: random.Random,
-    vocabulary: Vocabulary,
-    kind: ProductType,
-    brand: str,
-    size: str,
-    attributes: Mapping[str, str],
-) -> str:
+def _describe(rng: random.Random, vocabulary: Vocabulary, draft: Draft) -> str:
+    kind, size, attributes = draft.kind, draft.size, draft.attributes
     texts = data("texts")
-    sentences = [rng.choice(texts["intro"]).format(type=kind.name, brand=brand)]
+    sentences = [rng.choice(texts["intro"]).format(type=kind.name, brand=draft.brand)]
     sentences += [f"{vocabulary.slots[slot].label}: {value}." for slot, value in attributes.items()]
     if size:
         sentences.append(f"Size: {size.removeprefix('size ')}.")

@@ -22,6 +22,7 @@ SHARE_SHOPPER_TYPE = 0.8  # of plain queries that use a shopper's word for the t
 SHARE_SHOPPER_VALUE = 0.75  # of attributes in plain queries that use a shopper's word
 SHARE_SHOPPER_BRAND = 0.25  # of brand queries with a type that use a shopper's word for it
 ATTRIBUTES = ((1, 0.42), (2, 0.50), (3, 0.08))  # number of attributes in a plain query, and its share
+_IN_SLOTS = frozenset({"colour", "fabric", "upholstery", "wood", "upper", "cookware", "metal", "bedding"})
 SHARE_BALANCED = 0.5  # of plain queries that ask for what was asked least so far
 
 
@@ -71,7 +72,7 @@ class Shoppers:
             text = misspell(rng, self._seed, intent.text)
             if text is not None:
                 words = bag(text)
-                ideal = tuple(phrase for phrase in self._wanted(intent) if not set(bag(phrase)) <= set(words))
+                ideal = tuple(phrase.lower() for phrase in intent.needs if not set(bag(phrase)) <= set(words))
                 yield Intent("misspelt", text, intent.clean, ideal, intent.grades, intent.needs, intent.used)
 
     def vague(self, rng: random.Random) -> Iterator[Intent]:
@@ -103,21 +104,21 @@ class Shoppers:
             used += [words[-1]] if shopper else []
         shopper = rng.random() < SHARE_SHOPPER_TYPE
         head = self._phrase(rng, name, kind.phrases) if shopper else name
-        text = _arrange(rng, head, words)
+        text = _arrange(rng, head, dict(zip(slots, words, strict=True))).lower()
         asked = {slot: wish[slot] for slot in slots}
         grades = self._grade_plain(name, asked)
         needs = {name: frozenset(grades)} | {
             value: frozenset(p.id for p in self._of_type[name] if p.attributes[slot] == value)
             for slot, value in asked.items()
         }
-        ideal = tuple(p for p in (name, *asked.values()) if not set(bag(p)) <= set(bag(text)))
+        ideal = tuple(p.lower() for p in (name, *asked.values()) if not set(bag(p)) <= set(bag(text)))
         return Intent("plain", text, text, ideal, grades, needs, tuple(used + ([head] if shopper else [])))
 
     def _wish(self, rng: random.Random, kind: ProductType) -> tuple[Mapping[str, str], list[str]]:
         """A product's attributes and the slots a shopper names of them; half the time those named least so far."""
         number = rng.choices([n for n, _ in ATTRIBUTES], [share for _, share in ATTRIBUTES])[0]
         options = []
-        for product in rng.sample(self._of_type[kind.name], 8):
+        for product in rng.sample(self._of_type[kind.name], 5):
             slots = rng.sample(kind.slots, min(number, len(kind.slots)))
             if rng.random() < SHARE_BALANCED:
                 slots = sorted(kind.slots, key=lambda slot: self._asked(slot, product.attributes[slot]))[:number]
@@ -137,10 +138,6 @@ class Shoppers:
             if missing <= 1:
                 grades[product.id] = 2 - missing
         return grades
-
-    @staticmethod
-    def _wanted(intent: Intent) -> tuple[str, ...]:
-        return tuple(intent.needs)
 
     def _vague(self, rng: random.Random, need: Need) -> Intent:
         phrase = self._phrase(rng, need.name, need.people + need.occasions)
@@ -171,7 +168,7 @@ class Shoppers:
         elif pattern == "attribute":
             slot = rng.choice(kind.slots)
             value = product.attributes[slot]
-            text = f"{brand} {value} {head}"
+            text = f"{brand} {value.lower()} {head}"
             exact, need = [p for p in same if p.attributes[slot] == value], f"{need} {value}"
         else:
             text = f"{brand} {head}"
@@ -182,11 +179,10 @@ class Shoppers:
         return Intent("brand", text, text, ideal, grades, {need: frozenset(p.id for p in exact)}, used)
 
 
-def _arrange(rng: random.Random, head: str, words: Sequence[str]) -> str:
-    """Attributes around the type as people type them: mostly before it, sometimes after, sometimes one with "in"."""
+def _arrange(rng: random.Random, head: str, words: Mapping[str, str]) -> str:
+    """Attributes around the type as people type them: mostly before it, else after it, or one as "in black"."""
     draw = rng.random()
-    if draw < 0.65:
-        return " ".join([*words, head])
-    if draw < 0.85:
-        return " ".join([head, *words])
-    return " ".join([*words[1:], head, rng.choice(["in", "with"]), words[0]])
+    last = next((slot for slot in words if slot in _IN_SLOTS), None)
+    if draw > 0.85 and last:
+        return " ".join([*(word for slot, word in words.items() if slot != last), head, "in", words[last]])
+    return " ".join([*words.values(), head] if draw < 0.7 else [head, *words.values()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -82,7 +83,8 @@ def draw(seed: int) -> Vocabulary:
     while len(needs := _needs(rng, types)) < LEAST_NEEDS:
         types = _types(rng, entries)
     kept = _some(rng, list(needs), MOST_NEEDS)
-    slots = {name: _slot(rng, name, sum(name in kind.slots for kind in types.values())) for name in data("attributes")}
+    users = Counter(slot for kind in types.values() for slot in kind.slots)
+    slots = {name: _slot(rng, name, users[name]) for name in data("attributes") if users[name]}
     return Vocabulary(types, slots, {name: needs[name] for name in kept})
 
 
