@@ -25,7 +25,8 @@ from leser.task import Split, Task
 from leser.testing import DOCUMENTS
 from leser.testing.documents import HOSTILE
 
-WORDS = "running runner sofa sofas couch blue leather light lamp's table tables chair garden possibly biology 9.5 wi-fi of the".split()
+WORDS = """running runner sofa sofas couch blue leather light lamp's table tables chair garden possibly biology 9.5 wi-fi
+    of the""".split()
 
 
 def opened(index: Path, documents: list[Document] | tuple[Document, ...], **options: object) -> PyseriniBackend:

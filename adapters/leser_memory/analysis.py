@@ -17,24 +17,8 @@ Analysis = Literal["english", "standard"]
 
 # Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET
 STOP_WORDS = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of"]
-    + [
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
+    """a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to
+    was will with""".split()
 )
 MAX_TOKEN = 255  # Lucene's StandardTokenizer cuts longer words into pieces
 
