@@ -18,6 +18,8 @@ from leser.task import Query, Split
 
 POLICY = "leser"
 ORIGINAL = "original"
+IDEAL = "ideal"
+"""A reference row that reads the judgments: no rival, so it takes no part in corrections over rivals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,7 @@ class Evaluation:
 
     `systems` maps a system to its measures and figures of behaviour; `kinds` holds systems and comparisons again for
     each kind of query. A comparison is {"system", "baseline", "measure", "delta", "ci95", "p", "wins", "ties",
-    "losses"}: p is Holm-adjusted over the comparisons of one measure in which the policy stands, and apart over those
-    of other systems.
+    "losses"}: p is Holm-adjusted over the policy's rivals in one measure, and apart over the other systems.
     """
 
     split: str
@@ -75,14 +76,18 @@ def evaluate(
     measurer = Measurer(split, measures, rewards, documents)
     before = next((run for run in runs if run.name == original), None)
     values = {run.name: measurer(run, before) for run in runs}
-    pairs = [(policy, name) for name in names if name != policy] if policy in names else []
-    others = [(name, original) for name in names if name not in (policy, original)] if before else []
+    rivals = [name for name in names if name not in (policy, IDEAL)]
+    families = [[(policy, name) for name in rivals], [(policy, IDEAL)] if IDEAL in names else []]
+    if policy not in names:
+        families = []
+    if before:
+        families.append([(name, original) for name in names if name not in (policy, original)])
 
     def table(queries: Sequence[Query], no_result: Sequence[Query] = ()) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         ids = [query.id for query in queries]
         systems = {run.name: means(values[run.name], ids) | behaviour(run, queries, no_result) for run in runs}
         comparisons = [
-            row for family in (pairs, others) for row in _compare(values, family, measurer.names, ids, resamples, seed)
+            row for family in families for row in _compare(values, family, measurer.names, ids, resamples, seed)
         ]
         return systems, comparisons
 

@@ -99,8 +99,17 @@ def _standard(name: str) -> Any | None:
         measure: Any = ir_measures.parse_measure(name)
     except NameError:
         return None
-    except (ValueError, AssertionError, SyntaxError) as error:
-        raise LeserError(f"ir-measures refuses the measure '{name}': {error}.") from None
+    except (ValueError, SyntaxError) as error:
+        raise LeserError(f"ir-measures cannot read the measure '{name}': {error}.") from None
+    known = [*measure.SUPPORTED_PARAMS]
+    if any(parameter not in known for parameter in measure.params):
+        raise LeserError(f"ir-measures refuses the measure '{name}'. Its parameters: {', '.join(known) or 'none'}.")
+    try:
+        measure.validate_params()
+    except AssertionError as error:
+        raise LeserError(
+            f"ir-measures refuses the measure '{name}': {error}. Parameters: {', '.join(known)}."
+        ) from None
     return measure
 
 

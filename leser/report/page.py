@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.report.charts import Series, interval_bar, line_chart, smoothed
 from leser.report.verdict import verdict
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from leser.evaluation.systems import SystemRun
     from leser.task import Split
 
-POLICY, ORIGINAL = "leser", "original"
 SHOWN_QUERIES = 10
 PANELS = (
     ("reward", "Reward", "mean of the completions"),

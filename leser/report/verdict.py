@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from leser.evaluation.evaluate import IDEAL, ORIGINAL, POLICY
 
-def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = "leser", original: str = "original") -> str:
+
+def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = POLICY, original: str = ORIGINAL) -> str:
     """What the policy gained on the evaluated split in `measure`, against the original query and against everyone else.
 
     "Better" and "worse" are said only where the 95 % interval leaves 0 out.
@@ -28,7 +30,9 @@ def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = "leser", 
         f"{measure} {systems[original][measure]:.3f} → {systems[policy][measure]:.3f}"
         f" ({against['delta']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
     )
-    others = {name: row for name, row in compared.items() if name != original}
+    others = {name: row for name, row in compared.items() if name not in (original, IDEAL)}
+    if IDEAL in systems and measure in systems[IDEAL]:
+        change += f", where ideal expansions reach {systems[IDEAL][measure]:.3f}"
     if low > 0:
         return (
             f"The policy learned to expand: on {where} it beats the queries as they stand, {change}{_beside(others)}."
