@@ -1,1 +1,1 @@
-"""Policies: any causal language model, its shared-prefix forward pass and its sampler; importing this loads no torch."""
+"""Policies: any causal language model, its shared-prefix pass and its sampler; importing this loads no torch."""

@@ -203,7 +203,7 @@ def register() -> None:
 
 
 def why_not_shared(model: Any) -> str | None:
-    """Why this model cannot share prefixes, as a clause after "because"; None when it may (a check has the last word)."""
+    """Why this model cannot share prefixes, as a clause after "because"; None when it may (a check decides)."""
     config = model.config.get_text_config()
     odd = sorted(set(getattr(config, "layer_types", None) or ()) - _FULL)
     if odd:

@@ -174,7 +174,7 @@ class _Sampler:
 def draw_tokens(
     logits: Tensor, uniform: Tensor | None, owner: Tensor | None, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """(N, V) logits -> tokens (R,), log-probabilities (R,): the first token whose cumulative probability exceeds `uniform`.
+    """(N, V) logits -> tokens (R,), log-probabilities (R,): the first token where the cumulative sum exceeds `uniform`.
 
     `uniform` None takes the likeliest token. With `owner` (R,), row r reads logits[owner[r]].
     """

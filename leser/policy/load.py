@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import shutil
@@ -41,13 +42,14 @@ def load_policy(
         policy = build_tiny(task_texts, options.tiny)
     else:
         policy = _load(options, cache_dir)
-    return _prepare(policy, options, seed)
+    return prepare(policy, options, seed)
 
 
 def _load(options: PolicyOptions, cache_dir: Path | None) -> Policy:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source, extra = options.name, {"revision": options.revision} if options.revision else {}
+    source = options.name
+    extra: dict[str, Any] = {"revision": options.revision} if options.revision else {}
     if options.name == "smollm2":
         gguf = smollm2_gguf()
         source, extra = (str(converted_smollm2(gguf, cache_dir)), {}) if gguf else (SMOLLM2_HUB_ID, extra)
@@ -101,7 +103,7 @@ def _max_context(model: Any, tokenizer: Any) -> int:
     return int(min(longest, 1 << 20))
 
 
-def _prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
+def prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
     """Device, type, adapters, shared-prefix attention; dropout off, since a shared prompt would share its noise too."""
     device = options.device if options.device != "auto" else _best_device()
     model = policy.causal_lm.to(getattr(torch, options.dtype)).to(device)
@@ -109,11 +111,13 @@ def _prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         elif isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0  # type: ignore[assignment]
+            module.attention_dropout = 0.0
     policy.shared = _shared(model, options)
     policy.gradient_checkpointing = options.gradient_checkpointing
     if options.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # the newer name came within transformers 5
+        enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+        enable({"use_reentrant": False})
     policy.model = _with_lora(model, options, seed) if options.lora_rank else model
     policy.model.eval()
     policy.max_context = min(policy.max_context, options.max_context or policy.max_context)
@@ -176,9 +180,11 @@ def converted_smollm2(gguf: Path, cache_dir: Path | None) -> Path:
     try:
         where: dict[str, Any] = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
         AutoTokenizer.from_pretrained(**where).save_pretrained(work)
-        model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
+        read = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        config = copy.deepcopy(read.config)
+        del config.quantization_config  # the weights were dequantised, but a model read from GGUF refuses to be saved
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model.load_state_dict(read.state_dict())
         model.save_pretrained(work, safe_serialization=True)
         try:
             os.rename(work, folder)  # noqa: PTH104 - the one atomic step

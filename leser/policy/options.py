@@ -51,7 +51,7 @@ class PolicyOptions(Options):
         False, description="recompute layers in the backward pass: less memory, more time"
     )
     lora_rank: int = Field(0, ge=0, description="rank of LoRA adapters on all linear layers; 0 trains every weight")
-    lora_alpha: float = Field(32.0, gt=0, description="LoRA scale: the adapters' output is multiplied by alpha / rank")
+    lora_alpha: int = Field(32, gt=0, description="LoRA scale: the adapters' output is multiplied by alpha / rank")
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
     trust_remote_code: bool = Field(
         False, description="run model code that comes with a hub id; only for code you have read"

@@ -1,8 +1,8 @@
 """Log-probabilities of completions under the policy, the prompt of each group computed once.
 
 log p(c_t) = z[c_t] - logsumexp(z), z = logits / temperature, in float32. The head sees completion positions only, in
-chunks, so that no (B, T, V) tensor ever exists. The first batch is checked against the plain path (one unpadded row for each
-completion); a model that fails it goes on with the plain path, with a loud warning.
+chunks, so that no (B, T, V) tensor ever exists. The first batch is checked against the plain path (one unpadded row for
+each completion); a model that fails it goes on with the plain path, with a loud warning.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def group_logprobs(
 def plain_logprobs(
     policy: Policy, prompts: Sequence[list[int]], completions: Completions, *, temperature: float = 1.0
 ) -> GroupLogprobs:
-    """The same by one unpadded forward pass for each completion: the reference, and the way of models that cannot share."""
+    """The same by one unpadded forward pass for each completion: the reference, and the way of other models."""
     values: list[Tensor] = []
     entropies: list[Tensor] = []
     with _training_mode(policy):
@@ -119,7 +119,7 @@ def decoder_states(policy: Policy, ids: Tensor, positions: Tensor, context: Any)
 
 def head(policy: Policy, hidden: Tensor) -> Tensor:
     """Logits (N, V) float32 of hidden states (N, d), with the scaling and capping its configuration names."""
-    model = policy.causal_lm
+    model: Any = policy.causal_lm
     config = model.config.get_text_config()
     logits: Tensor = model.get_output_embeddings()(hidden).float()
     if scaling := getattr(config, "logits_scaling", None):
@@ -150,7 +150,7 @@ def _score_hidden(policy: Policy, hidden: Tensor, targets: Tensor, temperature: 
         return score(hidden, targets)
     parts = [
         checkpoint(score, states, wanted, use_reentrant=False)
-        for states, wanted in zip(hidden.split(rows), targets.split(rows), strict=True)
+        for states, wanted in zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True)
     ]
     return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
 
@@ -207,7 +207,7 @@ def compare(policy: Policy, shared: Tensor, plain: Tensor, where: str) -> None:
     if not gap <= tolerance:
         give_up(
             policy,
-            f"in {where} its log-probabilities differ from the plain path's by {gap:.2g} nats ({tolerance:g} is allowed)",
+            f"in {where} its log-probabilities differ from the plain path's by {gap:.2g} nats ({tolerance:g} allowed)",
         )
 
 

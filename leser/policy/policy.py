@@ -14,7 +14,7 @@ from leser.errors import LeserError
 from leser.policy.attention import SharedPrefix
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 Kind = Literal["chat", "tiny", "text"]
 MARKERS = ("query", "terms", "found", "answer")
@@ -31,7 +31,7 @@ class Policy:
     """
 
     model: torch.nn.Module
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: Any  # a fast tokenizer of transformers
     name: str
     kind: Kind
     eos_ids: tuple[int, ...]

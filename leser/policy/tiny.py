@@ -27,7 +27,7 @@ SYNTAX = ("none", "sofa; leather couch ^0.5; chair ^1.5; rug ^2", "nothing few s
 
 
 def build_tiny(texts: Iterable[str], options: TinyOptions) -> Policy:
-    """A `tiny` policy: tokenizer learned from `texts`, weights drawn and pre-trained on them; `options.seed` decides all.
+    """A `tiny` policy: tokenizer learned from `texts`, weights pre-trained on them; `options.seed` decides all.
 
     Raises LeserError when there is no text, or when the shape does not fit together.
     """
@@ -61,7 +61,8 @@ def train_tokenizer(corpus: Sequence[str], vocabulary: int) -> PreTrainedTokeniz
         show_progress=False,
     )
     tokenizer.train_from_iterator([*corpus, *SYNTAX * 3], trainer=trainer)
-    return PreTrainedTokenizerFast(
+    made: Any = PreTrainedTokenizerFast
+    return made(  # type: ignore[no-any-return]
         tokenizer_object=tokenizer,
         pad_token=PAD,
         bos_token=BOS,
@@ -97,7 +98,7 @@ def make_model(vocabulary: int, options: TinyOptions) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         model: PreTrainedModel = model_class(config)
-    return model.eval()
+    return model
 
 
 def pretrain(policy: Policy, corpus: Sequence[str], options: TinyOptions) -> list[float]:
