@@ -46,6 +46,8 @@ class Task:
     test: Split
     documents: Callable[[], Iterable[Document]] | None = None
     title_field: str = "title"
+    ideal: Callable[[str], tuple[str, ...]] | None = None
+    """Where the task knows them: the expansions that would be ideal for a query id. A reference row, never a system."""
     notes: tuple[str, ...] = ()
     """Facts for the user: how many queries have no relevant document, how a split was made."""
 

@@ -55,7 +55,7 @@ def assemble(
                 f"{len(split.no_result)} of {total} {split.name} queries have no relevant document; "
                 "they are left out of rewards and means and reported apart."
             )
-    return Task(name, train, dev, test, documents, title_field, tuple(remarks))
+    return Task(name, train, dev, test, documents, title_field, notes=tuple(remarks))
 
 
 def split_of(name: str, queries: Iterable[Query], qrels: Qrels) -> Split:

@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from leser.expansion import Code
 from leser.grpo.advantage import group_advantages
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from leser.grpo.options import GrpoOptions
     from leser.policy.policy import Policy
     from leser.scoring import Scores
+
+
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ def behaviour(learner: Learner, outcomes: Sequence[Outcome], tokens: Sequence[in
 
 
 def _rows(
-    step: int, outcomes: Sequence[Outcome], scores: Scores, advantages: Sequence[float], names: Sequence[str]
+    step: int, outcomes: Sequence[Outcome], scores: Scores, advantages: Array, names: Sequence[str]
 ) -> list[dict[str, Any]]:
     return [
         {

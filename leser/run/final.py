@@ -7,11 +7,14 @@ this is called. What a policy must not serve (unparsable, rule broken) counts as
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from leser.backend import ExpandedQuery, SearchError
+import numpy as np
+
+from leser.backend import ExpandedQuery, SearchError, Term
 from leser.evaluation.baselines import BaselineContext
 from leser.evaluation.evaluate import Evaluation, evaluate
 from leser.evaluation.systems import SystemRun, run_of_terms
@@ -20,7 +23,7 @@ from leser.learner import Answers, Learner
 from leser.policy.generate import Sample
 from leser.report import write_report
 from leser.run.folder import RunFolder, write_atomically
-from leser.task import Query, Split
+from leser.task import Query, Split, Task
 
 if TYPE_CHECKING:
     from leser.config import RunConfig
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 DEPTH = 100
 REFERENCE = "ideal"
+REFERENCE_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 
 
 def final_evaluation(
@@ -62,7 +66,7 @@ def final_evaluation(
         "grpo_seconds": training.state.grpo_seconds,
     }
     write_runs(folder.path / "trec", runs, test)
-    write_report(folder.path, content, folder.metrics(), config.resolved(), result.per_query, runs, test)
+    write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), result.per_query, runs, test)
     # last, for its presence says that the run is finished
     write_atomically(folder.path / "evaluation.json", json.dumps(content, indent=1, ensure_ascii=False))
     for text in summary(result, learner, folder):
@@ -72,19 +76,35 @@ def final_evaluation(
 
 def _baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared) -> list[SystemRun]:
     task, test = prepared.task, prepared.task.test
-    context = BaselineContext(client=prepared.client, task=task, rewards=prepared.teacher.rewards, seed=config.seed)
+    context = BaselineContext(
+        client=prepared.client, task=task, k=DEPTH, rewards=prepared.teacher.rewards, seed=config.seed
+    )
     runs = []
     for name in config.evaluation.baselines:
         baseline = registry.get("baseline", name)()
         baseline.fit(context)
-        runs.append(_search_terms(prepared, name, test.queries, baseline.terms(test.queries)))
+        runs.append(_search_terms(prepared, name, baseline.terms(test.queries)))
     if task.ideal is not None:
-        runs.append(_search_terms(prepared, REFERENCE, test.queries, [task.ideal(q.id) for q in test.queries]))
+        runs.append(_search_terms(prepared, REFERENCE, _ideal(task, context, test.queries)))
     return runs
 
 
-def _search_terms(prepared: Prepared, name: str, queries: Sequence[Query], terms: Sequence[Any]) -> SystemRun:
-    asked = [ExpandedQuery(q.id, q.text, tuple(t)) for q, t in zip(queries, terms, strict=True)]
+def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
+    """The task's ideal expansions, at the weight that dev likes best."""
+    assert task.ideal is not None
+    ideal = task.ideal
+
+    def at(weight: float, asked: Sequence[Query]) -> list[tuple[Term, ...]]:
+        return [tuple(Term(text, weight) for text in ideal(q.id)) for q in asked]
+
+    dev = task.dev.queries
+    best = max(REFERENCE_WEIGHTS, key=lambda w: float(np.nanmean(context.reward(task.dev, dev, at(w, dev)))))
+    return at(best, queries)
+
+
+def _search_terms(prepared: Prepared, name: str, terms: Sequence[tuple[Term, ...]]) -> SystemRun:
+    queries = prepared.task.test.queries
+    asked = [ExpandedQuery(q.id, q.text, t) for q, t in zip(queries, terms, strict=True)]
     return run_of_terms(name, queries, terms, prepared.client.search(asked, DEPTH))
 
 

@@ -43,7 +43,7 @@ def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
             raise LeserError(
                 f"The backend '{cls.name}' holds documents in process, but the task {task.name} brings none."
             )
-        backend.load(task.documents())  # type: ignore[attr-defined]
+        backend.load(task.documents())
     return backend
 
 

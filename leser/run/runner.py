@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leser.errors import EngineDown, LeserError
 from leser.formats.read import read_task
 from leser.policy.options import check_policy
-from leser.run.folder import RunFolder, write_atomically, write_folder
+from leser.run.folder import RunFolder, write_folder
 from leser.run.preparation import Prepared, describe, example_search, prepare
 from leser.run.progress import Reporter
 from leser.task import Task
@@ -98,14 +97,12 @@ def _prompt_length(learner: Learner, task: Task) -> float:
 def _targets(
     config: RunConfig, prepared: Prepared, learner: Learner, folder: RunFolder, reporter: Reporter
 ) -> list[Target]:
-    """Proven targets, sought once a run: train.jsonl of the folder keeps them for a resume and for the reader."""
-    from leser.warmup.targets import Target, proven_targets
+    """Proven targets, sought once a run; targets.jsonl of the folder keeps them."""
+    from leser.warmup.targets import proven_targets, read_targets, write_targets
 
     path = folder.path / "targets.jsonl"
-    by_id = {q.id: q for q in prepared.task.train.queries}
     if path.exists():
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [Target(by_id[r["query_id"]], r["completion"], r["gain"]) for r in rows]
+        return read_targets(path, prepared.task.train)
     reporter.say("Looking for expansions that the engine proves on train queries ...")
     seen = learner.observations(prepared.task.train.queries)
     targets = proven_targets(prepared.teacher, prepared.task.train, seen, config.warmup, config.seed)
@@ -117,10 +114,7 @@ def _targets(
         raise LeserError(
             "No train query has a target to start from: every search failed. Check the engine, or set warmup.enabled=false."
         )
-    rows = [
-        {"query_id": t.query.id, "query": t.query.text, "completion": t.completion, "gain": t.gain} for t in targets
-    ]
-    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_targets(path, targets)
     return targets
 
 

@@ -19,12 +19,13 @@ from leser.errors import LeserError
 from leser.grpo.trainer import batch_of, behaviour, grpo_step
 from leser.grpo.update import make_optimizer
 from leser.learner import Answers, Learner
+from leser.policy.load import load_policy
 from leser.run.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
 from leser.run.folder import RunFolder, write_folder
 from leser.run.preparation import Prepared
 from leser.run.progress import Reporter
 from leser.warmup import supervised
-from leser.warmup.targets import Target
+from leser.warmup.targets import Target, read_targets
 
 if TYPE_CHECKING:
     import torch
@@ -130,6 +131,21 @@ class Training:
     def load(self, folder: Path) -> None:
         """Put the weights of a saved policy in place."""
         load_saved(self.learner.policy, folder)
+
+    def prompted(self) -> Learner:
+        """The policy as it was before any training, shown worked examples where it reads prose."""
+        config, learner = self.config, self.learner
+        base = self.parts / "base"
+        if base.exists():
+            self.load(base)
+            return learner
+        path = self.folder.path / "targets.jsonl"
+        found = read_targets(path, self.prepared.task.train) if path.exists() else []
+        best = list({t.query.id: t for t in sorted(found, key=lambda t: t.gain) if t.gain > 0}.values())
+        chosen = best[:: max(1, len(best) // max(1, config.prompt.examples))][: config.prompt.examples]
+        shown = learner.worked_examples(chosen)
+        policy = load_policy(config.policy)
+        return Learner(policy, self.prepared.teacher, config.prompt, config.training.max_new_tokens, shown)
 
     # -- stages --------------------------------------------------------------------------------------------------
 
@@ -250,7 +266,7 @@ class Training:
 
     def _search_row(self, before: Any, seconds: float) -> dict[str, Any]:
         now = self.prepared.client.stats()
-        asked = now.queries - before.queries
+        asked = now.asked - before.asked
         return {
             "searches_per_s": (now.searches - before.searches) / seconds,
             "cache_hits": (now.cache_hits - before.cache_hits) / max(1, asked),

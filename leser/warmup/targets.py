@@ -13,16 +13,19 @@ Only train queries are ever looked at.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
+from pathlib import Path
 
 import numpy as np
 
 from leser.expansion import Expansion, render
 from leser.feedback import STOP_WORDS, words
 from leser.prompt import Observation
+from leser.run.folder import write_atomically
 from leser.task import Query, Split
 from leser.teacher import Attempt, Teacher
 from leser.warmup.options import WarmupOptions
@@ -75,18 +78,41 @@ def proven_targets(
     return targets
 
 
+def write_targets(path: Path, targets: Sequence[Target]) -> None:
+    """Keep targets as one JSON line each, for a resume and for the reader."""
+    rows = [
+        {"query_id": t.query.id, "query": t.query.text, "completion": t.completion, "gain": t.gain} for t in targets
+    ]
+    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_targets(path: Path, split: Split) -> list[Target]:
+    """The targets that `write_targets` kept."""
+    by_id = {q.id: q for q in split.queries}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Target(by_id[row["query_id"]], row["completion"], row["gain"]) for row in rows]
+
+
 def _predictable(
     teacher: Teacher, chosen: Sequence[Observation], singles: list[list[_Candidate]], options: WarmupOptions
 ) -> list[list[_Candidate]]:
-    """The proven terms that were proven for at least `min_queries` queries sharing one word."""
+    """The proven terms that were proven for at least `min_queries` queries sharing one word.
+
+    A small task may not have that many alike: the number is lowered until half of the queries keep a term.
+    """
     asked = [set(words) for words in teacher.analyze([o.query.text for o in chosen])]
     proofs = Counter(
         (word, c.terms[0]) for words, found in zip(asked, singles, strict=True) for c in found for word in words
     )
-    return [
-        [c for c in found if any(proofs[word, c.terms[0]] >= options.min_queries for word in words)]
-        for words, found in zip(asked, singles, strict=True)
-    ]
+    kept = singles
+    for least in sorted({options.min_queries, 2, 1}, reverse=True):
+        kept = [
+            [c for c in found if any(proofs[word, c.terms[0]] >= least for word in words)]
+            for words, found in zip(asked, singles, strict=True)
+        ]
+        if 2 * sum(map(bool, kept)) >= sum(map(bool, singles)):
+            break
+    return kept
 
 
 def _keep(query: Query, beam: list[_Candidate], options: WarmupOptions) -> list[Target]:

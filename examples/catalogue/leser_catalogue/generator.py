@@ -53,7 +53,10 @@ def make_catalogue(seed: int) -> Catalogue:
     note = (
         f"Demo catalogue, seed {seed}: {len(products)} products of {len(vocabulary.types)} types; judgments complete."
     )
-    task = Task("demo", splits["train"], splits["dev"], splits["test"], documents, notes=(note,))
+    task = Task(
+        "demo", splits["train"], splits["dev"], splits["test"], documents,
+        ideal=lambda query_id: intents[query_id].ideal, notes=(note,),
+    )  # fmt: skip
     return Catalogue(seed, vocabulary, products, intents, task)
 
 
