@@ -63,6 +63,14 @@ def test_a_document_given_twice_counts_once() -> None:
     assert figures["P@2"] == pytest.approx((1 / 2 + 0 + 1 / 2) / 3)
 
 
+def test_a_grade_below_zero_is_judged_and_worth_nothing() -> None:
+    split = Split("test", QUERIES[:2], {"q1": {"x": -2, "a": 1}, "q2": {"a": -1}})
+    measures = ["nDCG", "RR@10", "P(judged_only=True)@1", "Judged@10"]
+    figures = evaluate(split, [ORIGINAL, LESER], measures, resamples=200).systems
+    assert figures["original"] == figures["original"] | {"nDCG": 0.0, "RR@10": 0.0, "Judged@10": (1 / 2 + 1) / 2}
+    assert figures["leser"] == figures["leser"] | {"nDCG": 0.5, "RR@10": 0.5, "P(judged_only=True)@1": 0.5}
+
+
 def test_comparisons_and_kinds_have_the_documented_form() -> None:
     rm3 = SystemRun("rm3", ORIGINAL.rankings)
     ideal = SystemRun("ideal", LESER.rankings)

@@ -63,21 +63,22 @@ MEASURES = [
     batch=st.lists(
         st.tuples(
             st.lists(DOCUMENTS, max_size=40),
-            st.dictionaries(DOCUMENTS, st.integers(0, 3), max_size=20),
+            st.dictionaries(DOCUMENTS, st.integers(-1, 3), max_size=20),
         ),
         min_size=1,
         max_size=4,
     )
 )
 def test_values_equal_ir_measures(batch: list[tuple[list[str], dict[str, int]]]) -> None:
-    """Graded labels, repeats, unjudged documents, empty rankings, nothing relevant."""
+    """Graded and negative labels, repeats, unjudged documents, empty rankings, nothing relevant."""
     outcomes, qrels, run = [], {}, {}
     for number, (ids, grades) in enumerate(batch):
         query = Query(f"q{number}", "query")
         # Equal scores throughout: only the engine's order may decide.
         outcomes.append(outcome(Ranking(tuple(Hit(doc, 1.0) for doc in ids)), grades, query=query))
-        if grades:
-            qrels[query.id] = grades
+        # trec_eval takes grades below 0 as unjudged, but may loop without end over a query that has no others.
+        if judged := {doc: grade for doc, grade in grades.items() if grade >= 0}:
+            qrels[query.id] = judged
         unique = list(dict.fromkeys(ids))
         if unique:
             run[query.id] = {doc: float(len(unique) - place) for place, doc in enumerate(unique)}

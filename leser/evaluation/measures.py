@@ -48,14 +48,15 @@ class Measurer:
                 self._rewards[name] = _reward(name, rewards or {})
             else:
                 self._standard[standard] = name
-        self._evaluator = _evaluator(tuple(self._standard), split)
+        self._evaluators = _evaluators(tuple(self._standard), split)
 
     def __call__(self, run: SystemRun, original: SystemRun | None = None) -> dict[str, Values]:
         """Every measure's values over the split's queries; `original` gives rewards the rankings before expansion."""
         values: dict[str, Values] = {name: {} for name in self.names}
         if self._standard:
             ranked = {q.id: r for q in self.split.queries if (r := run.ranking(q.id)) is not None and r.hits}
-            for metric in self._evaluator.iter_calc({query: decreasing(r) for query, r in ranked.items()}):
+            scored = {query: decreasing(r) for query, r in ranked.items()}
+            for metric in (m for evaluator in self._evaluators for m in evaluator.iter_calc(scored)):
                 values[self._standard[metric.measure]][metric.query_id] = float(metric.value)
             for name in self._standard.values():
                 # A query that only the judgments or only the split knows must not slip through either way.
@@ -125,9 +126,16 @@ def _reward(name: str, rewards: Mapping[str, type[Reward]]) -> Reward:
     return reward
 
 
-def _evaluator(measures: Sequence[Any], split: Split) -> Any:
+def _evaluators(measures: Sequence[Any], split: Split) -> list[Any]:
+    """ir-measures' evaluators; apart for Judged, the one measure to which a grade below 0 is a judgment.
+
+    trec_eval takes such grades as unjudged, but may loop without end over a query that has no others: they are left out.
+    """
     import ir_measures
 
-    ids = {query.id for query in split.queries}
-    # Grades below 0 mean "worse than irrelevant" to some judges; trec_eval takes them as unjudged.
-    return ir_measures.evaluator(list(measures), {q: dict(grades) for q, grades in split.qrels.items() if q in ids})
+    qrels = {query.id: dict(split.qrels[query.id]) for query in split.queries if query.id in split.qrels}
+    judged = [measure for measure in measures if measure.NAME == "Judged"]
+    others = [measure for measure in measures if measure.NAME != "Judged"]
+    kept = {query: {doc: grade for doc, grade in grades.items() if grade >= 0} for query, grades in qrels.items()}
+    pairs = ((judged, qrels), (others, {query: grades for query, grades in kept.items() if grades}))
+    return [ir_measures.evaluator(group, given) for group, given in pairs if group and given]
