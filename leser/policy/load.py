@@ -183,7 +183,8 @@ def converted_smollm2(gguf: Path, cache_dir: Path | None) -> Path:
         read = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
         config = copy.deepcopy(read.config)
         del config.quantization_config  # the weights were dequantised, but a model read from GGUF refuses to be saved
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        make: Any = AutoModelForCausalLM
+        model = make.from_config(config, dtype=torch.float32)
         model.load_state_dict(read.state_dict())
         model.save_pretrained(work, safe_serialization=True)
         try:
