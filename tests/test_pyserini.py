@@ -25,8 +25,8 @@ from leser.task import Split, Task
 from leser.testing import DOCUMENTS
 from leser.testing.documents import HOSTILE
 
-WORDS = """running runner sofa sofas couch blue leather light lamp's table tables chair garden possibly biology 9.5 wi-fi
-    of the""".split()
+_TEXT = "running runner sofa sofas couch blue leather light lamp's table tables chair garden possibly biology 9.5 wi-fi of the"
+WORDS = _TEXT.split()
 
 
 def opened(index: Path, documents: list[Document] | tuple[Document, ...], **options: object) -> PyseriniBackend:
@@ -154,7 +154,9 @@ def test_an_index_is_never_overwritten_unasked(tmp_path: Path) -> None:
     recreated = PyseriniBackend(options("recreate"))
     recreated.index(two)
     assert recreated.check()["documents"] == 2
-    assert first.search([ExpandedQuery("q", "leather")], 1)[0].ids == ("d01",), "an open index stays as it was"  # type: ignore[union-attr]
+    (still,) = first.search([ExpandedQuery("q", "leather")], 1)
+    assert isinstance(still, Ranking)
+    assert still.ids == ("d01",), "an open index stays as it was"
 
 
 def test_an_index_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:

@@ -16,10 +16,9 @@ import Stemmer
 Analysis = Literal["english", "standard"]
 
 # Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET
-STOP_WORDS = frozenset(
-    """a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to
-    was will with""".split()
-)
+_STOP_WORDS = """a an and are as at be but by for if in into is it no not of on or such that the their then there these they
+    this to was will with"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 MAX_TOKEN = 255  # Lucene's StandardTokenizer cuts longer words into pieces
 
 # One ideograph, kana syllable or emoji is a word; elsewhere letters and digits run together, with the marks and signs that

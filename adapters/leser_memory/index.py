@@ -18,9 +18,9 @@ from leser_memory.analysis import Analysis, analyze
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-Clause = tuple[Ints, Floats]
-"""Documents that match, ascending, and what each scores there."""
-NOTHING: Clause = (np.empty(0, np.int64), np.empty(0, np.float32))
+Clause = tuple[Ints, NDArray[np.float64]]
+"""Documents that match, ascending, and what each scores there: single-precision numbers, held ready for adding up."""
+NOTHING: Clause = (np.empty(0, np.int64), np.empty(0, np.float64))
 
 
 class FieldIndex:
@@ -76,7 +76,7 @@ class FieldIndex:
         if number is None:
             return NOTHING
         span = slice(self._start[number], self._start[number + 1])
-        return self._documents[span], self._scores[span]
+        return self._documents[span], self._scores[span].astype(np.float64)
 
     def phrase(self, text: str) -> Clause:
         """Documents that hold the phrase, scored as one term: the words' idf added up, tf the phrase's own frequency."""
@@ -98,7 +98,8 @@ class FieldIndex:
             idf += self._idf[number]
         assert starts is not None
         documents, frequencies = np.unique(starts // self._stride, return_counts=True)
-        return documents, _saturate(np.full(len(documents), idf), frequencies, self._norm[documents])
+        scores = _saturate(np.full(len(documents), idf), frequencies, self._norm[documents])
+        return documents, scores.astype(np.float64)
 
 
 def _saturate(weight: Floats, frequency: Ints, norm: Floats) -> Floats:

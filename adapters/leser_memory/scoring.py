@@ -9,15 +9,16 @@ from threading import Lock
 from typing import Literal
 
 import numpy as np
-from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from leser.backend import ExpandedQuery, Filter, Hit, Ranking, SearchError
-from leser_memory.index import NOTHING, Clause
+from leser_memory.index import Clause, Floats
 from leser_memory.store import Store
 
 Match = Literal["any", "all", "phrase"]
 CACHE_BYTES = 128 * 2**20
+BLOCKS = 128
+TINY: np.float32 = np.nextafter(np.float32(0), np.float32(1))  # what matches scores more than 0
 
 
 class Scorer:
@@ -27,8 +28,10 @@ class Scorer:
         self._store = store
         self._weights = dict(weights)
         self._rerank = rerank
-        self._clauses: LRUCache[tuple[str, str | None, Match], Clause] = LRUCache(CACHE_BYTES, getsizeof=_bytes)
-        self._masks: LRUCache[Filter, NDArray[np.bool_]] = LRUCache(CACHE_BYTES, getsizeof=lambda mask: mask.nbytes)
+        # plain dicts, emptied when full: reading one is atomic and a tenth of the cost of an LRU cache and its lock
+        self._clauses: dict[tuple[str, str | None, Match], Clause] = {}
+        self._masks: dict[Filter, NDArray[np.bool_]] = {}
+        self._clause_bytes = 0
         self._lock = Lock()
 
     def search(self, query: ExpandedQuery, k: int, *, total: bool) -> Ranking | SearchError:
@@ -41,13 +44,11 @@ class Scorer:
         scores[documents] += values
         allowed = scores > 0 if self._rerank else None
         for term in query.terms:
-            if term.weight == 0:
-                continue
-            documents, values = self._clause(term.text, term.field, term.match)
-            if not term.negate:
-                scores[documents] += values * np.float64(term.weight)
+            if term.weight and not term.negate:
+                documents, values = self._clause(term.text, term.field, term.match)
+                scores[documents] += values * term.weight
         for term in query.terms:
-            if term.negate and term.weight != 0:
+            if term.weight and term.negate:
                 scores[self._clause(term.text, term.field, term.match)[0]] = 0
         if allowed is not None:
             scores[~allowed] = 0
@@ -56,27 +57,35 @@ class Scorer:
         return self._top(scores, k, total)
 
     def _top(self, scores: NDArray[np.float64], k: int, total: bool) -> Ranking:
-        found = np.flatnonzero(scores)
-        values = scores[found].astype(np.float32)  # the engine's precision: sums in another order must not break ties
-        best = np.arange(len(found))
-        if len(found) > k:
-            least = np.partition(values, len(values) - k)[len(values) - k]
-            above, level = np.flatnonzero(values > least), np.flatnonzero(values == least)
-            best = np.concatenate((above, level[: k - len(above)]))
-        best = best[np.lexsort((best, -values[best]))]
+        values = scores.astype(np.float32)  # the engine's precision: sums in another order must not break ties
+        found = (values >= self._floor(values, k)).nonzero()[0]
+        best = found[np.argsort(-values[found], kind="stable")[:k]]
         ids = self._store.ids
-        hits = tuple(map(Hit, [ids[i] for i in found[best].tolist()], values[best].tolist()))
-        return Ranking(hits, len(found) if total else None)
+        hits = tuple(map(Hit, [ids[i] for i in best.tolist()], values[best].tolist()))
+        return Ranking(hits, int(np.count_nonzero(scores)) if total else None)
+
+    @staticmethod
+    def _floor(values: Floats, k: int) -> np.float32:
+        """A score that the best k reach and few others do: the kth of the maxima of `BLOCKS` parts, if so many match."""
+        width = len(values) // BLOCKS
+        if width > 1 and k <= BLOCKS:
+            maxima = values[: BLOCKS * width].reshape(BLOCKS, width).max(axis=1)
+            floor = np.partition(maxima, BLOCKS - k)[BLOCKS - k]
+            if floor > 0:
+                return np.float32(floor)
+        return TINY
 
     def _clause(self, text: str, field: str | None, match: Match) -> Clause:
         key = (text, field, match)
-        with self._lock:
-            known = self._clauses.get(key)
+        known = self._clauses.get(key)
         if known is None:
             known = self._make_clause(text, {field: 1.0} if field else self._weights, match)
             with self._lock:
-                if _bytes(known) < CACHE_BYTES:
-                    self._clauses[key] = known
+                self._clause_bytes += int(known[0].nbytes + known[1].nbytes) + 200
+                if self._clause_bytes > CACHE_BYTES:
+                    self._clauses = {}
+                    self._clause_bytes = 0
+                self._clauses[key] = known
         return known
 
     def _make_clause(self, text: str, weights: Mapping[str, float], match: Match) -> Clause:
@@ -95,11 +104,12 @@ class Scorer:
         return documents, values
 
     def _mask(self, condition: Filter) -> NDArray[np.bool_]:
-        with self._lock:
-            mask = self._masks.get(condition)
+        mask = self._masks.get(condition)
         if mask is None:
             mask = self._store.mask(condition)
             with self._lock:
+                if len(self._masks) * mask.nbytes > CACHE_BYTES:
+                    self._masks = {}
                 self._masks[condition] = mask
         return mask
 
@@ -122,16 +132,10 @@ def _times(clause: Clause, weight: np.float32) -> Clause:
 
 def _add(clauses: list[Clause], size: int) -> Clause:
     """The sum of clauses, each document once."""
-    if not clauses:
-        return NOTHING
     if len(clauses) == 1:
         return clauses[0]
     scores = np.zeros(size, dtype=np.float64)
     for documents, values in clauses:
         scores[documents] += values
-    found = np.flatnonzero(scores)
-    return found, scores[found].astype(np.float32)
-
-
-def _bytes(clause: Clause) -> int:
-    return int(clause[0].nbytes + clause[1].nbytes) + 200
+    found = (scores != 0).nonzero()[0]
+    return found, scores[found]
