@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import sys
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -57,9 +56,10 @@ def java_class(name: str, heap: str) -> Any:
 
         if not jnius_config.vm_running:
             jnius_config.add_classpath(str(anserini_jar()), str(Path(__file__).parent / "engine.jar"))
-            # -Xrs leaves Ctrl-C to Python; the logging line is about vector instructions, which BM25 does not use
-            jnius_config.add_options(f"-Xmx{heap}", "-Xrs", *_quiet())
-            os.environ["JAVA_HOME"] = str(java_home())
+            home = java_home()
+            # -Xrs leaves Ctrl-C to Python
+            jnius_config.add_options(f"-Xmx{heap}", "-Xrs", *_without_warnings(java_version(home)))
+            os.environ["JAVA_HOME"] = str(home)
         import jnius
 
         try:
@@ -71,5 +71,6 @@ def java_class(name: str, heap: str) -> Any:
             ) from None
 
 
-def _quiet() -> list[str]:
-    return [] if sys.flags.verbose else ["-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]
+def _without_warnings(version: int) -> list[str]:
+    """Lucene 9 unmaps files in a way that Java warns of from version 23 on."""
+    return ["--sun-misc-unsafe-memory-access=allow"] if version >= 23 else []

@@ -54,6 +54,7 @@ public final class LuceneEngine implements AutoCloseable {
   private final ExecutorService threads;
 
   public LuceneEngine(String settings) throws IOException {
+    LuceneWriter.quieten();
     JsonNode options = JSON.readTree(settings);
     directory = FSDirectory.open(Path.of(options.get("index").asText()));
     reader = DirectoryReader.open(directory);

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import org.apache.lucene.analysis.Analyzer;
 import org.apache.lucene.analysis.en.EnglishAnalyzer;
 import org.apache.lucene.analysis.standard.StandardAnalyzer;
@@ -29,6 +31,12 @@ public final class LuceneWriter implements AutoCloseable {
   static final String KEYWORD = ".keyword";
   static final String NUMBER = ".number";
   static final String ANALYSIS = "leser.analysis";
+  /** Lucene's advice on Java versions and vector instructions is not for LESER's users. Held here, or it is collected. */
+  private static final Logger LUCENE = Logger.getLogger("org.apache.lucene");
+
+  static void quieten() {
+    LUCENE.setLevel(Level.SEVERE);
+  }
 
   private final FSDirectory directory;
   private final IndexWriter writer;
@@ -36,6 +44,7 @@ public final class LuceneWriter implements AutoCloseable {
   private boolean finished = false;
 
   public LuceneWriter(String folder, String analysis, boolean append) throws IOException {
+    quieten();
     this.analysis = analysis;
     directory = FSDirectory.open(Path.of(folder));
     IndexWriterConfig config = new IndexWriterConfig(analyzer(analysis));
