@@ -23,11 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CHUNK_ELEMENTS = 1 << 23  # logits alive at once in the head, as float32 elements
-TOLERANCE = {
-    torch.float32: 1e-3,
-    torch.float16: 0.05,
-    torch.bfloat16: 0.3,
-}  # nats a token; rounding is 10 to 100 times smaller
+TOLERANCE = {torch.float16: 0.03, torch.bfloat16: 0.15}  # mean gap in nats a token; rounding is about a third of it
+EXACT = 1e-3  # largest gap in float32; rounding is 10 to 100 times smaller
 
 
 class GroupLogprobs(NamedTuple):
@@ -192,9 +189,9 @@ def check_training(policy: Policy, prompts: Sequence[list[int]], completions: Co
         except DoesNotFit as error:
             give_up(policy, str(error))
             return
-        plain = plain_logprobs(policy, [prompts[i] for i in chosen], some, temperature=temperature).logprobs
+        plain = plain_logprobs(policy, [prompts[i] for i in chosen], some, temperature=temperature)
     policy.shared.training_checked = True
-    compare(policy, packed, plain, "training")
+    compare(policy, packed[plain.mask], plain.logprobs[plain.mask], "training")
 
 
 def compare(policy: Policy, shared: Tensor, plain: Tensor, where: str) -> None:
@@ -202,12 +199,13 @@ def compare(policy: Policy, shared: Tensor, plain: Tensor, where: str) -> None:
     if not shared.numel():
         return
     dtype = next(policy.model.parameters()).dtype
-    gap = (shared - plain).abs().max().item()
-    tolerance = TOLERANCE.get(dtype, 1e-3)
-    if not gap <= tolerance:
+    gaps = (shared - plain).abs()
+    # in half precision single tokens may differ by tenths of a nat without any error, so the mean decides there
+    gap, allowed = (gaps.mean().item(), TOLERANCE[dtype]) if dtype in TOLERANCE else (gaps.max().item(), EXACT)
+    if not gap <= allowed:
         give_up(
             policy,
-            f"in {where} its log-probabilities differ from the plain path's by {gap:.2g} nats ({tolerance:g} allowed)",
+            f"in {where} its log-probabilities differ from the plain path's by {gap:.2g} nats ({allowed:g} allowed)",
         )
 
 
