@@ -27,9 +27,9 @@ class RM3(Baseline):
         """The grid that is searched, and how many dev queries judge it."""
 
         fb_docs: tuple[int, ...] = Field((3, 5, 10, 20), description="numbers of hits read")
-        fb_terms: tuple[int, ...] = Field((5, 10, 20), description="numbers of terms added")
+        fb_terms: tuple[int, ...] = Field((5, 10, 20, 40), description="numbers of terms added")
         original_weight: tuple[float, ...] = Field(
-            (0.3, 0.5, 0.7, 0.8, 0.9), description="weights of the original, lambda"
+            (0.1, 0.2, 0.3, 0.5, 0.7, 0.9), description="weights of the original, lambda"
         )
         dev_queries: int = Field(300, ge=1, description="dev queries that judge a setting, at most")
 

@@ -83,10 +83,15 @@ def _baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared) ->
     for name in config.evaluation.baselines:
         baseline = registry.get("baseline", name)()
         baseline.fit(context)
-        runs.append(_search_terms(prepared, name, baseline.terms(test.queries)))
+        runs.append(_search_terms(prepared, name, baseline.terms(_asked(test))))
     if task.ideal is not None:
-        runs.append(_search_terms(prepared, REFERENCE, _ideal(task, context, test.queries)))
+        runs.append(_search_terms(prepared, REFERENCE, _ideal(task, context, _asked(test))))
     return runs
+
+
+def _asked(test: Split) -> tuple[Query, ...]:
+    """All of a split's queries: those without a relevant document are in no mean, but their empty answers are counted."""
+    return (*test.queries, *test.no_result)
 
 
 def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
@@ -103,7 +108,7 @@ def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> li
 
 
 def _search_terms(prepared: Prepared, name: str, terms: Sequence[tuple[Term, ...]]) -> SystemRun:
-    queries = prepared.task.test.queries
+    queries = _asked(prepared.task.test)
     asked = [ExpandedQuery(q.id, q.text, t) for q, t in zip(queries, terms, strict=True)]
     return run_of_terms(name, queries, terms, prepared.client.search(asked, DEPTH))
 
@@ -113,30 +118,30 @@ def _policy_runs(config: RunConfig, prepared: Prepared, training: Training, lear
     test = prepared.task.test
     runs = []
     if config.evaluation.prompted:
-        runs.append(policy_run("prompted", training.prompted().answer(test, depth=DEPTH)))
+        runs.append(policy_run("prompted", training.prompted().answer(test, _asked(test), DEPTH)))
     if config.warmup.enabled:
         training.load(training.parts / "warmup")
-        runs.append(policy_run("warmup", learner.answer(test, depth=DEPTH)))
+        runs.append(policy_run("warmup", learner.answer(test, _asked(test), DEPTH)))
         if config.evaluation.best_of:
             runs.append(_best_of(config, learner, test))
         if config.evaluation.warmup_plus:
             training.load(training.parts / "warmup-plus")
-            runs.append(policy_run("warmup+", learner.answer(test, depth=DEPTH)))
+            runs.append(policy_run("warmup+", learner.answer(test, _asked(test), DEPTH)))
     training.load(training.folder.path / "policy")
-    runs.append(policy_run("leser", learner.answer(test, depth=DEPTH)))
+    runs.append(policy_run("leser", learner.answer(test, _asked(test), DEPTH)))
     return runs
 
 
 def _best_of(config: RunConfig, learner: Learner, test: Split) -> SystemRun:
     """Of N sampled completions the one the policy itself finds likeliest per token: no label is looked at."""
     count = config.evaluation.best_of
-    rows = learner.sample(test.queries, count, seed=config.seed, step=-1, temperature=config.grpo.temperature)
+    rows = learner.sample(_asked(test), count, seed=config.seed, step=-1, temperature=config.grpo.temperature)
 
     def likelihood(sample: Sample) -> float:
         return fmean(sample.logprobs) if sample.finished else float("-inf")
 
     chosen = [max(row, key=likelihood) for row in rows]
-    return policy_run(f"best-of-{count}", learner.served(test, test.queries, chosen, DEPTH))
+    return policy_run(f"best-of-{count}", learner.served(test, _asked(test), chosen, DEPTH))
 
 
 def policy_run(name: str, answers: Answers) -> SystemRun:

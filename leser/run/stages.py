@@ -15,21 +15,24 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from leser.errors import LeserError
+from leser.expansion import render
 from leser.grpo.trainer import batch_of, behaviour, grpo_step
 from leser.grpo.update import make_optimizer
-from leser.learner import Answers, Learner
+from leser.learner import Answers, Learner, mean_of
 from leser.policy.load import load_policy
 from leser.run.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
 from leser.run.folder import RunFolder, write_folder
 from leser.run.preparation import Prepared
 from leser.run.progress import Reporter
+from leser.teacher import Attempt
 from leser.warmup import supervised
-from leser.warmup.targets import Target, read_targets
+from leser.warmup.sampled import sampled_targets
+from leser.warmup.targets import Target, read_targets, write_targets
 
 if TYPE_CHECKING:
-    import torch
-
     from leser.config import RunConfig
     from leser.policy.policy import Policy
 
@@ -39,11 +42,16 @@ def load_saved(policy: Policy, folder: Path) -> None:
     from safetensors.torch import load_file
 
     stored = {k: v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
-    missing, unexpected = policy.causal_lm.load_state_dict(stored, strict=False)
-    # a tied head is stored once, under the embedding's name
-    wrong = [k for k in missing if not k.endswith("lm_head.weight")] + list(unexpected)
-    if wrong:
-        raise LeserError(f"{folder} does not hold this policy's weights ({', '.join(wrong[:5])}). Start the run anew.")
+    model = policy.causal_lm
+    with torch.no_grad():
+        for name, weight in model.state_dict(keep_vars=True).items():
+            plain = name.replace(".base_layer.", ".")  # what an adapter wraps keeps its weights under this name
+            if plain in stored:
+                weight.copy_(stored[plain])
+            elif ".lora_B." in name:
+                weight.zero_()  # saved weights hold the adapters' part: they start anew from there
+            elif ".lora_" not in name and not name.endswith("lm_head.weight"):  # a tied head is stored once
+                raise LeserError(f"{folder} does not hold this policy's weights ({plain}). Start the run anew.")
 
 
 @dataclass(slots=True)
@@ -52,6 +60,7 @@ class State:
 
     stage: str = "warmup"
     update: int = 0  # updates of all stages so far
+    round: int = 0  # of the warm-up: 1 once sampled targets have joined
     first: int = 0  # the value of `update` when the present stage began
     supervised: dict[str, Any] = field(default_factory=lambda: asdict(supervised.Progress()))
     best: float = -math.inf  # best dev value of GRPO
@@ -154,9 +163,31 @@ class Training:
         dev = self.prepared.task.dev
         return self.learner.answer(dev, dev.queries[: self.config.training.dev_queries])
 
+    def _original_value(self) -> float:
+        """What dev earns when every query is left alone."""
+        dev = self.prepared.task.dev
+        queries = dev.queries[: self.config.training.dev_queries]
+        none = [Attempt(q, i, render(())) for i, q in enumerate(queries)]
+        return mean_of(self.prepared.teacher.score(self.prepared.teacher.judge(none, dev)).total)
+
     def warm_up(self, targets: list[Target]) -> None:
         """Train on proven targets until dev stops improving; leaves the best on dev in policies/warmup and in the model."""
-        self._supervised("warmup", targets, None)
+        if self.state.round == 0:
+            self._supervised("warmup", targets, None)
+            if not self.config.warmup.samples:
+                return
+            self.state.round = 1
+            self.state.supervised |= {"since_best": 0}
+        self._supervised("warmup", targets + self._sampled(targets), None)
+
+    def _sampled(self, targets: list[Target]) -> list[Target]:
+        """Better targets out of the policy's own completions, sought once a run."""
+        path, split = self.folder.path / "targets-sampled.jsonl", self.prepared.task.train
+        if not path.exists():
+            found = sampled_targets(self.learner, split, targets, self.config.warmup, self.config.seed)
+            write_targets(path, found)
+            self.reporter.say(f"{len(found)} better targets among the policy's own completions.")
+        return read_targets(path, split)
 
     def warm_up_more(self, targets: list[Target]) -> None:
         """The control: what more of the same supervised training gives in the time that GRPO took."""
@@ -191,9 +222,8 @@ class Training:
                 write_folder(best_folder, self.learner.policy.save)
             self.checkpoint()
 
-        if stage == "warmup" and progress.looks and progress.since_best >= options.patience:
-            pass  # killed between the end of the warm-up and the first checkpoint of GRPO
-        elif seconds is None or progress.seconds < seconds:
+        unfinished = not progress.ended(options) if seconds is None else progress.seconds < seconds
+        if unfinished:  # else it was killed between its end and the next stage's first checkpoint
             supervised.train(
                 self.learner,
                 rows,
@@ -204,6 +234,7 @@ class Training:
                 seed=self.config.seed,
                 look=self.look,
                 on_look=on_look,
+                original=self._original_value(),
                 seconds=seconds,
             )
         self.load(best_folder)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from leser.expansion import Code
 from leser.policy.packed import group_logprobs
 from leser.warmup.options import WarmupOptions
 from leser.warmup.targets import Target
@@ -86,7 +85,12 @@ class Progress:
     best: float = float("-inf")
     best_step: int = 0
     since_best: int = 0
+    loss: float = float("inf")  # mean since the look before
     seconds: float = 0.0
+
+    def ended(self, options: WarmupOptions) -> bool:
+        """Whether dev has stood still for long enough."""
+        return self.since_best >= options.patience or self.looks >= options.max_evaluations
 
 
 def train(
@@ -100,11 +104,13 @@ def train(
     seed: int,
     look: Callable[[], Answers],
     on_look: Callable[[Progress, Answers, float, bool], None],
+    original: float,
     seconds: float | None = None,
 ) -> None:
     """Train until dev has not improved for `patience` looks (or, given `seconds`, until they are spent).
 
-    `rate` is the peak learning rate; `look` answers dev's queries; `on_look(progress, answers, loss, is_best)` saves and logs.
+    `rate` is the peak learning rate; `look` answers dev's queries; `original` is what dev earns when every query is left
+    alone; `on_look(progress, answers, loss, is_best)` saves and logs.
     """
     started = time.monotonic() - progress.seconds
     losses = []
@@ -118,14 +124,16 @@ def train(
         answers = look()
         progress.looks += 1
         better = answers.value > progress.best
-        # a policy that still says "none" to everyone has not begun: that is no plateau
-        begun = answers.share(Code.OK) >= 0.1
-        progress.since_best = 0 if better or not begun else progress.since_best + 1
+        # Before it beats doing nothing, a policy learns which words there are, then which belong to which query: dev falls
+        # first and the loss tells the progress. No plateau is counted while it does.
+        loss = float(np.mean(losses))
+        beginning = answers.value <= original and loss < 0.99 * progress.loss
+        progress.loss = loss
+        progress.since_best = 0 if better or beginning else progress.since_best + 1
         if better:
             progress.best, progress.best_step = answers.value, progress.step
         progress.seconds = time.monotonic() - started
-        on_look(progress, answers, float(np.mean(losses)), better)
+        on_look(progress, answers, loss, better)
         losses = []
-        ended = progress.since_best >= options.patience or progress.looks >= options.max_evaluations
-        if spent or (seconds is None and ended):
+        if spent or (seconds is None and progress.ended(options)):
             return
