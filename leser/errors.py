@@ -18,6 +18,18 @@ class EngineDown(LeserError):
     exit_code = 75
 
 
+class IndexMissing(LeserError):
+    """The engine answers, but the index is not there; `build` are the options of the `leser index` command that makes it."""
+
+    def __init__(self, what: str, build: str) -> None:
+        self.what, self.build = what, build
+        super().__init__(self.told("DIR"))
+
+    def told(self, task: str) -> str:
+        """The message, with the exact command for a task."""
+        return f"{self.what} Build it with: leser index {self.build.replace('TASK', task)}"
+
+
 def unknown_name(kind: str, name: str, available: Iterable[str]) -> LeserError:
     """An error of the form: Unknown backend 'elastic'. Did you mean 'elasticsearch'? Available: ...
 

@@ -44,3 +44,24 @@ def small(out: Path, **tables: dict[str, Any]) -> dict[str, Any]:
     """The small configuration with some tables changed, writing to `out`."""
     changed = {name: {**SMALL.get(name, {}), **values} for name, values in tables.items()}
     return {**SMALL, **changed, "out": str(out)}
+
+
+SHORT: dict[str, Any] = {
+    "task": {"name": "demo"},
+    "backend": {"name": "memory"},
+    "expansion": {"weight": 2.0},
+    "policy": {
+        "name": "tiny",
+        "tiny": {
+            "d_model": 128, "layers": 3, "heads": 4, "kv_heads": 2, "ffn": 320, "vocabulary": 2000, "pretrain_steps": 10,
+        },
+    },
+    "warmup": {
+        "max_queries": 2000, "targets_per_query": 1, "batch_size": 32, "learning_rate": 3e-3,
+        "steps_between_evaluations": 80, "max_evaluations": 5, "samples": 0,
+    },
+    "training": {"steps": 60, "queries_per_step": 32, "steps_between_evaluations": 20},
+    "grpo": {"group_size": 8, "learning_rate": 5e-4, "term_credit": 0.5},
+    "evaluation": {"baselines": ["original"], "best_of": 0, "prompted": False, "warmup_plus": False, "resamples": 2000},
+}  # fmt: skip
+"""Two to three minutes, in which something is learned: a short warm-up, then GRPO."""

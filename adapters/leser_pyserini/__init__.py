@@ -44,7 +44,7 @@ class PyseriniBackend(Backend):
     class Options(BackendOptions):
         """Options of the backend 'pyserini'."""
 
-        index: Path = Field(Path("leser-index"), description="folder of the Lucene index")
+        index: Path = Field(Path("leser-demo"), description="folder of the Lucene index")
         fields: FieldWeights = Field(
             default={"contents": 1.0}, description="fields to search and their weights, e.g. title^3,text"
         )

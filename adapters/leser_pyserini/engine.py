@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from leser.backend import Document
-from leser.errors import LeserError
+from leser.errors import IndexMissing, LeserError
 from leser.indexing import filter_values
 from leser_pyserini.jvm import java_class
 
@@ -26,9 +26,7 @@ class Engine:
     def __init__(self, options: PyseriniBackend.Options) -> None:
         folder = options.index
         if not _holds_index(folder):
-            raise LeserError(
-                f"No Lucene index in {folder}. Build it with: leser index --backend pyserini --task DIR -o index={folder}"
-            )
+            raise IndexMissing(f"No Lucene index in {folder}.", f"--backend pyserini --task TASK -o index={folder}")
         settings = options.model_dump(
             mode="json", include={"index", "fields", "match", "k1", "b", "threads", "analysis"}
         )

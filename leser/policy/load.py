@@ -32,6 +32,7 @@ def load_policy(
     (the user's cache by default); `seed` draws LoRA's weights. Raises LeserError saying what to do when it cannot be
     loaded.
     """
+    quiet()
     if options.name == "tiny":
         if task_texts is None:
             raise LeserError(
@@ -72,6 +73,13 @@ def _load(options: PolicyOptions, cache_dir: Path | None) -> Policy:
     return Policy(
         model, tokenizer, options.name, _kind(tokenizer), _eos_ids(model, tokenizer), _max_context(model, tokenizer)
     )
+
+
+def quiet() -> None:
+    """No progress bars of transformers' own among a run's lines: reading and writing weights takes seconds."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _kind(tokenizer: Any) -> Kind:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import Backend, ExpandedQuery, SearchError
-from leser.errors import LeserError
+from leser.errors import IndexMissing, LeserError
 from leser.options import validate_options
 from leser.scoring import RewardSet
 from leser.search import SearchClient
@@ -54,7 +54,10 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
             f"The task {task.name} has no train query with a relevant document: there is nothing to learn from."
         )
     backend = open_backend(config, registry, task)
-    facts = backend.check()
+    try:
+        facts = backend.check()
+    except IndexMissing as error:
+        raise LeserError(error.told(config.task.name)) from error
     client = SearchClient(backend, config.search)
     rewards = RewardSet.from_specs(config.rewards.weights, registry.all("reward"), config.rewards.gated_reward)
     teacher = Teacher(client, rewards, config.expansion, task.title_field)

@@ -14,6 +14,7 @@ Only train queries are ever looked at.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from leser.run.folder import write_atomically
 from leser.task import Query, Split
 from leser.teacher import Attempt, Teacher
 from leser.warmup.options import WarmupOptions
+
+_NUMBER = re.compile(r"\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,14 @@ def proven_targets(
             known = best[row][0].gain if best[row] else 0.0
             best[row] = [c for c in sorted(found, key=lambda c: -c.gain)[:2] if c.gain > known + options.min_addition]
             beam += best[row]
+    proofs = Counter(c.terms[0] for found in singles for c in found)
     targets = []
     for observation, start, beam in zip(chosen, base, beams, strict=True):
         if start is None:
             continue
         if not beam:
             targets.append(Target(observation.query, render(()), 0.0))
-        targets += _keep(observation.query, beam, options)
+        targets += _keep(observation.query, beam, proofs, options)
     return targets
 
 
@@ -115,16 +119,19 @@ def _predictable(
     return kept
 
 
-def _keep(query: Query, beam: list[_Candidate], options: WarmupOptions) -> list[Target]:
-    """The best few different sets of terms, none far behind the best."""
+def _keep(query: Query, beam: list[_Candidate], proofs: Counter[str], options: WarmupOptions) -> list[Target]:
+    """The best few different sets of terms, none far behind the best.
+
+    Terms stand in one order everywhere, the most often proven first: a set has no order, and a policy that sees both
+    "sofa; teak" and "teak; sofa" learns to say "sofa; sofa".
+    """
     kept: dict[frozenset[str], Target] = {}
     ranked = sorted(beam, key=lambda c: -c.gain)
     for candidate in ranked:
         if len(kept) == options.targets_per_query or candidate.gain < 0.7 * ranked[0].gain:
             break
-        kept.setdefault(
-            frozenset(candidate.terms), Target(query, render([Expansion(t) for t in candidate.terms]), candidate.gain)
-        )
+        terms = sorted(candidate.terms, key=lambda t: (-proofs[t], t))
+        kept.setdefault(frozenset(terms), Target(query, render([Expansion(t) for t in terms]), candidate.gain))
     return list(kept.values())
 
 
@@ -140,7 +147,8 @@ def _candidates(
 ) -> list[list[str]]:
     """Words for each query: those typical of its relevant documents, most typical first, then feedback terms.
 
-    Typical: held by `min_support` of them, and `min_lift` times as often as by all queries' relevant documents together.
+    Typical: held by `min_support` of them and by two at least (a word with a digit in it by half of them), and
+    `min_lift` times as often as by all queries' relevant documents together.
     """
     relevant = {o.query.id: _best_documents(split, o.query) for o in chosen}
     ids = sorted({d for found in relevant.values() for d in found})
@@ -151,7 +159,12 @@ def _candidates(
     for observation in chosen:
         texts = [held[d] for d in relevant[observation.query.id] if d in held]
         shares = {w: n / len(texts) for w, n in Counter(word for found in texts for word in found).items()}
-        typical = {w: share * len(held) / everywhere[w] for w, share in shares.items() if share >= options.min_support}
+        least = max(options.min_support, min(2, len(texts)) / max(1, len(texts)))  # one document alone is chance
+        typical = {
+            w: share * len(held) / everywhere[w]
+            for w, share in shares.items()
+            if share >= least and (share >= 0.5 or not _NUMBER.search(w))
+        }
         ranked = sorted(
             (w for w, lift in typical.items() if lift >= options.min_lift),
             key=lambda w: (-shares[w] * log(typical[w]), w),
