@@ -1,7 +1,7 @@
 """RewardSet: several rewards asked together about a batch of outcomes, and checked where they answer.
 
-Total = sum of weight x value over the rewards that apply to the query. It is not divided by the weights that apply:
-what applies is the same for a whole group, so advantages do not see it.
+Total = sum of weight x value over the rewards that apply to the query, less `term_cost` for each expansion. It is not
+divided by the weights that apply: what applies is the same for a whole group, so advantages do not see it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,14 @@ class Scores:
 class RewardSet:
     """Rewards with their weights; a reward that breaks its contract raises LeserError naming it and the query."""
 
-    def __init__(self, rewards: Sequence[Reward], weights: Sequence[float], gated_reward: float | None = None) -> None:
+    def __init__(
+        self,
+        rewards: Sequence[Reward],
+        weights: Sequence[float],
+        gated_reward: float | None = None,
+        term_cost: float = 0.0,
+    ) -> None:
+        self.term_cost = term_cost
         if not any(not reward.gate for reward in rewards):
             raise LeserError(
                 "The rewards hold nothing but gates. Add one that measures success, e.g. --reward nDCG@10."
@@ -64,7 +71,11 @@ class RewardSet:
 
     @classmethod
     def from_specs(
-        cls, specs: Iterable[str], classes: Mapping[str, type[Reward]], gated_reward: float | None = None
+        cls,
+        specs: Iterable[str],
+        classes: Mapping[str, type[Reward]],
+        gated_reward: float | None = None,
+        term_cost: float = 0.0,
     ) -> RewardSet:
         """Build from strings `NAME[=WEIGHT]` such as "nDCG@10=0.7"; `classes` maps family names to reward classes."""
         rewards: list[Reward] = []
@@ -77,7 +88,7 @@ class RewardSet:
             weights.append(weight)
         if not rewards:
             raise LeserError("No reward given. Name at least one, e.g. --reward nDCG@10.")
-        return cls(rewards, weights, gated_reward)
+        return cls(rewards, weights, gated_reward, term_cost)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,6 +139,7 @@ class RewardSet:
         measured = values[:, [not reward.gate for reward in self.rewards]]
         weights = np.array([weight for _, weight in self._weighted()])
         total = np.nansum(measured * weights, axis=1)
+        total -= self.term_cost * np.array([len(outcome.expansions) for outcome in outcomes], dtype=float)
         total[gated] = self.gated_reward
         excluded = failed | (~gated & np.isnan(measured).all(axis=1))
         total[excluded] = np.nan

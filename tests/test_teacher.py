@@ -3,7 +3,6 @@
 import pytest
 from leser_memory import MemoryBackend
 from leser_relevance import NDCG
-from leser_shape import Kept
 
 from leser.backend import Document, SearchError
 from leser.errors import EngineDown
@@ -122,7 +121,9 @@ def test_a_title_cannot_open_a_turn_of_its_own():
 
 
 def test_targets_are_terms_that_the_engine_has_proven(teacher, tmp_path):
-    queries = tuple(Query(f"c{i}", f"couch {colour}") for i, colour in enumerate(["navy", "grey", "tall", "wool", "desk"]))
+    queries = tuple(
+        Query(f"c{i}", f"couch {colour}") for i, colour in enumerate(["navy", "grey", "tall", "wool", "desk"])
+    )
     split = Split("train", queries, {q.id: {"sofa1": 1, "sofa2": 1, "sofa3": 1} for q in queries})
     seen = teacher.observe(queries, PromptOptions())
     targets = proven_targets(teacher, split, seen, WarmupOptions(min_lift=1.0), seed=1)

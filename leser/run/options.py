@@ -24,6 +24,11 @@ class RewardOptions(Options):
     """What is rewarded."""
 
     weights: tuple[str, ...] = Field(("nDCG@10=0.7", "coverage@10=0.3"), description="rewards as NAME=WEIGHT")
+    term_cost: float = Field(
+        0.005,
+        ge=0,
+        description="taken off for each expansion, so that a filler that neither helps nor harms is not free",
+    )
     gated_reward: float | None = Field(
         None, description="fixed reward of a gated completion; none: a little below the least possible"
     )

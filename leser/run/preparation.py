@@ -59,7 +59,8 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
     except IndexMissing as error:
         raise LeserError(error.told(config.task.name)) from error
     client = SearchClient(backend, config.search)
-    rewards = RewardSet.from_specs(config.rewards.weights, registry.all("reward"), config.rewards.gated_reward)
+    table = config.rewards
+    rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
     teacher = Teacher(client, rewards, config.expansion, task.title_field)
     facts["judged_missing"] = check_judged(backend, task)
     return Prepared(task, backend, client, teacher, facts)

@@ -178,24 +178,30 @@ class Training:
                 return
             self.state.round = 1
             self.state.supervised |= {"since_best": 0}
-        self._supervised("warmup", targets + self._sampled(targets), None)
+        self._supervised("warmup", self._all_targets(targets), None)
 
-    def _sampled(self, targets: list[Target]) -> list[Target]:
-        """Better targets out of the policy's own completions, sought once a run."""
+    def _all_targets(self, targets: list[Target]) -> list[Target]:
+        """The targets, and the better ones out of the policy's own completions, which are sought once a run."""
         path, split = self.folder.path / "targets-sampled.jsonl", self.prepared.task.train
+        if not self.config.warmup.samples:
+            return targets
         if not path.exists():
             found = sampled_targets(self.learner, split, targets, self.config.warmup, self.config.seed)
             write_targets(path, found)
             self.reporter.say(f"{len(found)} better targets among the policy's own completions.")
-        return read_targets(path, split)
+        better = read_targets(path, split)
+        disproved = {t.query.id for t in better}
+        return [t for t in targets if t.gain > 0 or t.query.id not in disproved] + better
 
     def warm_up_more(self, targets: list[Target]) -> None:
         """The control: what more of the same supervised training gives in the time that GRPO took."""
         if self.state.stage != "warmup+":
             self.load(self.parts / "warmup")
             self._begin("warmup+")
+            self.state.supervised["best"] = self.look().value  # it starts from the warm-up's best, as GRPO did
+            write_folder(self.parts / "warmup-plus", self.learner.policy.save)
             self.checkpoint()
-        self._supervised("warmup+", targets, self.state.grpo_seconds)
+        self._supervised("warmup+", self._all_targets(targets), self.state.grpo_seconds)
 
     def _supervised(self, stage: str, targets: list[Target], seconds: float | None) -> None:
         options = self.config.warmup
@@ -245,6 +251,7 @@ class Training:
         split = self.prepared.task.train
         if self.state.stage != "grpo":
             self._begin("grpo")
+            self.reporter.phase("grpo", training.steps)
             answers = self.look()
             self.state.best, self.state.best_update = answers.value, self.state.update
             self._log({"phase": "grpo", "step": self.state.update, **self._dev_row(answers)}, important=True)

@@ -24,6 +24,12 @@ class WarmupOptions(Options):
     min_addition: float = Field(0.02, ge=0, description="least rise of the reward that a further term must bring")
     min_queries: int = Field(4, ge=1, description="train queries sharing a word for which a term must be proven")
     targets_per_query: int = Field(3, ge=1, description="different proven targets kept for a query")
+    min_share: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="least share of the best target's gain that a further target of the query must have",
+    )
     samples: int = Field(
         4, ge=0, description="completions sampled for each query once dev stands still, to find better targets; 0: none"
     )

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from leser.learner import Answers, Learner
 
 
+BEGINNING = 10
+"""Looks at dev at the most in which a policy that earns no more than the original queries is taken to be on its way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One query's prompt and the token ids of its targets (each ends with the end token)."""
@@ -123,13 +127,13 @@ def train(
             continue
         answers = look()
         progress.looks += 1
-        better = answers.value > progress.best
         # Before it beats doing nothing, a policy learns which words there are, then which belong to which query: dev falls
-        # first and the loss tells the progress. No plateau is counted while it does.
+        # first and the loss tells the progress. Until then the latest is the best, and no plateau is counted.
         loss = float(np.mean(losses))
-        beginning = answers.value <= original and loss < 0.99 * progress.loss
+        below = progress.looks <= BEGINNING and max(progress.best, answers.value) <= original
+        better = answers.value > progress.best or (below and loss < 0.99 * progress.loss)
         progress.loss = loss
-        progress.since_best = 0 if better or beginning else progress.since_best + 1
+        progress.since_best = 0 if better else progress.since_best + 1
         if better:
             progress.best, progress.best_step = answers.value, progress.step
         progress.seconds = time.monotonic() - started

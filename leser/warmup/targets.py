@@ -63,7 +63,9 @@ def proven_targets(
     best = [found[:2] for found in pools]
     for _ in range(options.max_terms - 1):
         longer = [
-            [(*kept.terms, other.terms[0]) for kept in row[:2] for other in pool if other.terms[0] not in kept.terms]
+            sorted(
+                {tuple(sorted((*kept.terms, o.terms[0]))) for kept in row for o in pool if o.terms[0] not in kept.terms}
+            )
             for row, pool in zip(best, pools, strict=True)
         ]
         joined = _prove(teacher, split, chosen, base, longer, options)
@@ -109,7 +111,7 @@ def _predictable(
         (word, c.terms[0]) for words, found in zip(asked, singles, strict=True) for c in found for word in words
     )
     kept = singles
-    for least in sorted({options.min_queries, 2, 1}, reverse=True):
+    for least in sorted({options.min_queries, min(2, options.min_queries), 1}, reverse=True):
         kept = [
             [c for c in found if any(proofs[word, c.terms[0]] >= least for word in words)]
             for words, found in zip(asked, singles, strict=True)
@@ -120,7 +122,7 @@ def _predictable(
 
 
 def _keep(query: Query, beam: list[_Candidate], proofs: Counter[str], options: WarmupOptions) -> list[Target]:
-    """The best few different sets of terms, none far behind the best.
+    """The best few different sets of terms, none behind the best by more than the options allow.
 
     Terms stand in one order everywhere, the most often proven first: a set has no order, and a policy that sees both
     "sofa; teak" and "teak; sofa" learns to say "sofa; sofa".
@@ -128,7 +130,7 @@ def _keep(query: Query, beam: list[_Candidate], proofs: Counter[str], options: W
     kept: dict[frozenset[str], Target] = {}
     ranked = sorted(beam, key=lambda c: -c.gain)
     for candidate in ranked:
-        if len(kept) == options.targets_per_query or candidate.gain < 0.7 * ranked[0].gain:
+        if len(kept) == options.targets_per_query or candidate.gain < options.min_share * ranked[0].gain:
             break
         terms = sorted(candidate.terms, key=lambda t: (-proofs[t], t))
         kept.setdefault(frozenset(terms), Target(query, render([Expansion(t) for t in terms]), candidate.gain))
