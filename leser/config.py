@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from leser.task import Task
 
 _PLUGIN_TABLES = ("task", "backend")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"']+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^\s\"']+@")
 
 
 class PluginTable(Options):

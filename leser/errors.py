@@ -13,7 +13,7 @@ class LeserError(Exception):
 
 
 class EngineDown(LeserError):
-    """The engine stopped answering for good; the run was checkpointed and can be resumed (exit code 75, EX_TEMPFAIL)."""
+    """The engine stopped answering; --resume goes on from the last checkpoint (exit code 75, EX_TEMPFAIL)."""
 
     exit_code = 75
 

@@ -124,8 +124,7 @@ def _read_phrase(part: str, options: ExpansionOptions) -> Expansion | ParseError
     return Expansion(" ".join(part.split()), weight)
 
 
-def render(expansions: Sequence[Expansion]) -> str:
-    """The completion that parses back to these expansions."""
-    if not expansions:
-        return NONE
-    return "; ".join(e.text if e.weight == 1.0 else f"{e.text} ^{e.weight:g}" for e in expansions)
+def render(expansions: Sequence[Expansion], *, reasoning: bool = False) -> str:
+    """The completion that parses back to these expansions; `reasoning` as in the options it is parsed with."""
+    said = "; ".join(e.text if e.weight == 1.0 else f"{e.text} ^{e.weight:g}" for e in expansions) or NONE
+    return f"{MARKER} {said}" if reasoning else said

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leser.expansion import Code, Expansion, Parsed, parse, render
+from leser.expansion import Code, Expansion, Parsed, parse
 from leser.policy.generate import NoiseKey, Sample, generate
 from leser.prompt import Message, Observation, PromptOptions, chat_prompt, marked_prompt
 from leser.reward import Outcome
@@ -39,10 +39,6 @@ class Answers:
     value: float
     parts: dict[str, float]
     tokens: tuple[int, ...]
-
-    def share(self, code: Code) -> float:
-        """Share of the completions with this code."""
-        return sum(o.code is code for o in self.outcomes) / max(1, len(self.outcomes))
 
 
 class Learner:
@@ -100,7 +96,7 @@ class Learner:
     def worked_examples(self, targets: Sequence[Target]) -> Examples:
         """Train queries with a proven expansion, as a few-shot prompt shows them."""
         seen = self.observations([t.query for t in targets])
-        read = [parse(t.completion, self.teacher.expansion.model_copy(update={"reasoning": False})) for t in targets]
+        read = [parse(t.completion, self.teacher.expansion) for t in targets]
         return [(o, p.expansions) for o, p in zip(seen, read, strict=True) if isinstance(p, Parsed)]
 
     def sample(
@@ -125,10 +121,12 @@ class Learner:
         texts = [self.policy.decode(s.tokens) for s in samples]
         attempts = [Attempt(q, i, t, s.finished) for i, (q, t, s) in enumerate(zip(asked, texts, samples, strict=True))]
         outcomes = self.teacher.judge(attempts, split, depth)
-        plain = self.teacher.judge([Attempt(q, i, render(())) for i, q in enumerate(asked)], split, depth)
+        plain = self.teacher.judge([Attempt(q, i, self.teacher.say()) for i, q in enumerate(asked)], split, depth)
         gated = self.teacher.score(outcomes).gated
         served = [p if g else o for o, p, g in zip(outcomes, plain, gated, strict=True)]
-        scores = self.teacher.score(served)
+        # a search that failed is no reason to prefer another policy: it is valued as the original query
+        valued = [p if o.code is Code.ENGINE_ERROR else s for o, s, p in zip(outcomes, served, plain, strict=True)]
+        scores = self.teacher.score(valued)
         parts = {name: mean_of(column) for name, column in zip(scores.names, scores.values.T, strict=True)}
         return Answers(
             tuple(outcomes), tuple(served), mean_of(scores.total), parts, tuple(len(s.tokens) for s in samples)

@@ -68,8 +68,7 @@ def chat_prompt(
     turns = [Message("system", _instructions(options, expansion))]
     for example, answer in examples:
         turns.append(Message("user", _describe(example, options)))
-        said = render(answer)
-        turns.append(Message("assistant", f"{MARKER} {said}" if expansion.reasoning else said))
+        turns.append(Message("assistant", render(answer, reasoning=expansion.reasoning)))
     turns.append(Message("user", _describe(seen, options)))
     return turns
 

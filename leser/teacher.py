@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from leser.backend import Document, ExpandedQuery, Ranking, SearchError
-from leser.errors import EngineDown
-from leser.expansion import Code, Expansion, ExpansionOptions, ParseError, parse
+from leser.errors import EngineDown, LeserError
+from leser.expansion import Code, Expansion, ExpansionOptions, ParseError, parse, render
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.prompt import Observation, PromptOptions, titles_of
 from leser.reward import Outcome
@@ -22,6 +22,7 @@ from leser.search import SearchClient
 from leser.task import Query, Split
 
 _WORDS = re.compile(r"\w+")
+SEARCHES_AT_ONCE = 2048
 ORIGINAL_DEPTH = 100
 """How deep originals are searched. Fixed, so that a prompt never depends on how deep a reward or a measure reads."""
 
@@ -55,15 +56,25 @@ class Teacher:
         queries = list(queries)
         missing = [q for q in queries if q.id not in self._originals]
         depth = max(self.depth, ORIGINAL_DEPTH)
-        answers = self.client.search([ExpandedQuery(q.id, q.text) for q in missing], depth, total=self._counts)
-        for query, answer in zip(missing, answers, strict=True):
-            if isinstance(answer, SearchError):
-                raise EngineDown(
-                    f"The engine failed on the query '{query.text[:80]}' as it stands: {answer.message}. "
-                    "Check it with the engine's own tools, then run again with --resume."
-                )
-            self._originals[query.id] = answer
+        for first in range(0, len(missing), SEARCHES_AT_ONCE):  # the client's deadline is for a batch
+            part = missing[first : first + SEARCHES_AT_ONCE]
+            answers = self.client.search([ExpandedQuery(q.id, q.text) for q in part], depth, total=self._counts)
+            for query, answer in zip(part, answers, strict=True):
+                self._originals[query.id] = self._original(query, answer)
         return {q.id: self._originals[q.id] for q in queries}
+
+    def _original(self, query: Query, answer: Ranking | SearchError) -> Ranking:
+        if isinstance(answer, Ranking):
+            return answer
+        if answer.kind == "query":
+            raise LeserError(
+                f"The engine refuses the query '{query.text[:80]}' (id {query.id}) as it stands: {answer.message}. "
+                "Take it out of the task, or change the limits in [search]."
+            )
+        raise EngineDown(
+            f"The engine failed on the query '{query.text[:80]}' as it stands: {answer.message}. "
+            "Check it with the engine's own tools, then run again with --resume."
+        )
 
     @property
     def _counts(self) -> bool:
@@ -104,6 +115,10 @@ class Teacher:
                 return self.analyze(texts)
             self._analysed.update(zip(missing, words, strict=True))
         return [self._analysed[t] for t in texts]
+
+    def say(self, expansions: Sequence[Expansion] = ()) -> str:
+        """The completion that this teacher reads as these expansions; without any, as "no expansion"."""
+        return render(expansions, reasoning=self.expansion.reasoning)
 
     def read(self, attempt: Attempt) -> tuple[tuple[Expansion, ...], Code, str]:
         """A completion's expansions, its code before any search (ok, none, parse_error, rule_violation), and the reason."""

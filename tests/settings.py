@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
         "max_queries": 60,
         "steps_between_evaluations": 3,
         "patience": 1,
-        "max_evaluations": 2,
+        "max_evaluations": 4,
         "batch_size": 16,
     },
     "training": {

@@ -5,7 +5,7 @@ from leser_memory import MemoryBackend
 from leser_relevance import NDCG
 
 from leser.backend import Document, SearchError
-from leser.errors import EngineDown
+from leser.errors import EngineDown, LeserError
 from leser.expansion import Code, ExpansionOptions
 from leser.prompt import PromptOptions, chat_prompt, marked_prompt
 from leser.reward import parse_spec
@@ -69,12 +69,20 @@ def test_an_expansion_rescues_a_query_that_found_nothing(teacher):
 class Failing(MemoryBackend):
     """The memory engine, refusing every query that holds the word lamp."""
 
+    kind = "query"
+
     def search(self, queries, k, *, total=False):
         answers = super().search(queries, k, total=total)
         return [
-            SearchError("no lamps today", "query") if "lamp" in str(q) else a
+            SearchError("no lamps today", self.kind) if "lamp" in str(q) else a
             for q, a in zip(queries, answers, strict=True)
         ]
+
+
+class Broken(Failing):
+    """The same, as a fault of the engine."""
+
+    kind = "engine"
 
 
 def test_an_engine_failure_is_no_score():
@@ -87,9 +95,13 @@ def test_an_engine_failure_is_no_score():
 
 
 def test_an_original_that_fails_stops_the_run_with_a_clear_message():
-    teacher = teacher_of(Failing.of(SHELF), retries=0)
-    with pytest.raises(EngineDown, match="no lamps today"):
-        teacher.judge([Attempt(Query("q9", "lamp"), 0, "sofa")], SPLIT)
+    lamp = Attempt(Query("q9", "lamp"), 0, "sofa")
+    with pytest.raises(LeserError, match="refuses the query 'lamp'.*no lamps today") as refused:
+        teacher_of(Failing.of(SHELF), retries=0).judge([lamp], SPLIT)
+    assert refused.value.exit_code == 2
+    with pytest.raises(EngineDown, match="no lamps today") as down:
+        teacher_of(Broken.of(SHELF), retries=0).judge([lamp], SPLIT)
+    assert down.value.exit_code == 75
 
 
 def test_the_prompt_shows_what_the_engine_found(teacher):

@@ -48,7 +48,9 @@ def command(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> 
     from leser.config import complete, load_config
     from leser.plugins import load_plugins
 
-    given = {FLAGS[name]: value for name, value in flags.items() if value not in (None, (), False)}
+    given = {
+        FLAGS[name]: value for name, value in flags.items() if value is not None and value is not False and value != ()
+    }
     loaded = load_config(config, given, assignments)
     registry = load_plugins(loaded.plugins)
     resolved = complete(loaded, registry)

@@ -119,10 +119,9 @@ def _reward(name: str, rewards: Mapping[str, type[Reward]]) -> Reward:
     if spec.family not in rewards:
         raise unknown_name("measure", spec.family, [*rewards, "nDCG", "R", "RR", "P", "AP", "Judged"])
     reward = rewards[spec.family](spec)
-    if reward.needs:
-        raise LeserError(
-            f"'{name}' needs {', '.join(sorted(reward.needs))} and cannot be reported. Leave it to training."
-        )
+    if reward.needs or reward.fields:
+        needed = ", ".join([*sorted(reward.needs), *(f"the field {f}" for f in reward.fields)])
+        raise LeserError(f"'{name}' needs {needed} and cannot be reported as a measure. Leave it to training.")
     return reward
 
 

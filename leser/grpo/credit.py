@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leser.expansion import MARKER, Code, render
+from leser.expansion import MARKER, Code
 from leser.grpo.advantage import with_term_credit
 from leser.policy.generate import Sample
 from leser.reward import Outcome
@@ -52,9 +52,7 @@ def term_credit(
         for term in range(len(outcome.expansions)):
             rest = outcome.expansions[:term] + outcome.expansions[term + 1 :]
             asked.append(index)
-            # reasoning, where there is any, plays no part in the search: the marker alone makes it readable
-            text = f"{MARKER} {render(rest)}" if learner.teacher.expansion.reasoning else render(rest)
-            attempts.append(Attempt(outcome.query, len(attempts), text))
+            attempts.append(Attempt(outcome.query, len(attempts), learner.teacher.say(rest)))
     if not attempts:
         return per_token
     without = learner.teacher.score(learner.teacher.judge(attempts, split))
@@ -72,14 +70,12 @@ def term_credit(
 def term_of_token(learner: Learner, tokens: Sequence[int]) -> Array:
     """For each token of a completion the number of the expansion it helps to write; -1 for reasoning and for the end."""
     decode = learner.policy.decode
+    start = 0  # characters before the list of expansions: the last marker ends the reasoning, as the parser reads it
+    if learner.teacher.expansion.reasoning:
+        start = decode(tokens).rfind(MARKER) + len(MARKER)
     owner = np.full(len(tokens), -1)
     for position in range(len(tokens)):
         before, through = decode(tokens[:position]), decode(tokens[: position + 1])
-        if through == before:  # the end token, which decodes to nothing
-            continue
-        if learner.teacher.expansion.reasoning:
-            if MARKER not in before:
-                continue
-            before = before.rpartition(MARKER)[2]
-        owner[position] = before.count(";")
+        if through != before and len(through) > start:  # the end token decodes to nothing
+            owner[position] = before[start:].count(";")
     return owner

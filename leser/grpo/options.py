@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from leser.options import Options
 
@@ -67,3 +67,9 @@ class GrpoOptions(Options):
     beta1: float = Field(0.9, ge=0, lt=1, description="Adam's decay of the mean gradient")
     beta2: float = Field(0.95, ge=0, lt=1, description="Adam's decay of the squared gradient")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
+
+    @model_validator(mode="after")
+    def _credit_in_one_unit(self) -> Self:
+        if self.term_credit and (self.scale != "none" or self.combine != "sum" or self.dead_groups != "drop"):
+            raise ValueError("term_credit is in units of reward: it needs scale=none, combine=sum and dead_groups=drop")
+        return self

@@ -24,6 +24,7 @@ from leser.grpo.update import GroupBatch, policy_update
 from leser.learner import Learner, distinct_terms, mean_of
 from leser.policy.packed import group_logprobs
 from leser.reward import Outcome
+from leser.scoring import GATED_MARGIN
 from leser.task import Query, Split
 from leser.teacher import Attempt
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from leser.grpo.options import GrpoOptions
     from leser.policy.policy import Policy
-    from leser.scoring import Scores
+    from leser.scoring import RewardSet, Scores
 
 
 Array = npt.NDArray[np.float64]
@@ -75,11 +76,13 @@ def grpo_step(
     seed: int,
     step: int,
     reference: Policy | None = None,
+    number: int | None = None,
 ) -> Step:
     """Sample, search, reward and update on one batch of queries.
 
-    `rate` is the peak learning rate, `total` the number of steps its schedule spans, `reference` the frozen policy that the
-    KL term keeps near (needed where `options.kl` is above 0).
+    `step` counts GRPO's updates from 0, `number` is what the rollouts call it; `rate` is the peak learning rate, `total`
+    the number of steps its schedule spans; `reference` is the frozen policy that the KL term keeps near (needed where
+    `options.kl` is above 0).
     """
     started = time.monotonic()
     samples = learner.sample(queries, options.group_size, seed=seed, step=step, temperature=options.temperature)
@@ -95,8 +98,8 @@ def grpo_step(
     result = group_advantages(
         scores.total.reshape(shape),
         excluded=scores.excluded.reshape(shape),
-        components=scores.values.reshape(*shape, -1),
-        weights=scores.weights,
+        components=_components(learner.teacher.rewards, scores).reshape(*shape, -1),
+        weights=[w for r, w in zip(learner.teacher.rewards.rewards, scores.weights, strict=True) if not r.gate],
         options=options,
     )
     advantages: Any = result.advantages
@@ -125,7 +128,10 @@ def grpo_step(
         "search_s": judged - sampled,
         "update_s": time.monotonic() - judged,
     }
-    return Step(metrics, _rows(step, outcomes, scores, result.advantages.reshape(-1), scores.names))
+    return Step(
+        metrics,
+        _rows(step if number is None else number, outcomes, scores, result.advantages.reshape(-1), scores.names),
+    )
 
 
 def reference_logprobs(reference: Policy, batch: GroupBatch, temperature: float) -> list[list[list[float]]]:
@@ -156,6 +162,18 @@ def behaviour(learner: Learner, outcomes: Sequence[Outcome], tokens: Sequence[in
     }
 
 
+def _components(rewards: RewardSet, scores: Scores) -> Array:
+    """The rewards one by one, gates left out; a gated completion gets less than the least of each."""
+    values = scores.values[:, [not r.gate for r in rewards.rewards]].copy()
+    values[scores.gated] = [min(r.range) - GATED_MARGIN for r in rewards.rewards if not r.gate]
+    return values
+
+
+def _known(value: float) -> float | None:
+    """None for what does not apply or was not measured: a table's empty cell, not a number."""
+    return None if np.isnan(value) else float(value)
+
+
 def _rows(
     step: int, outcomes: Sequence[Outcome], scores: Scores, advantages: Array, names: Sequence[str]
 ) -> list[dict[str, Any]]:
@@ -167,8 +185,8 @@ def _rows(
             "completion": outcome.completion,
             "expansions": [e.text for e in outcome.expansions],
             "weights": [e.weight for e in outcome.expansions],
-            **{f"reward_{n}": float(v) for n, v in zip(names, row, strict=True)},
-            "reward": float(total),
+            **{f"reward_{n}": _known(v) for n, v in zip(names, row, strict=True)},
+            "reward": _known(total),
             "advantage": float(advantage),
             "code": str(outcome.code),
         }

@@ -56,12 +56,17 @@ def final_evaluation(
     reporter.say("Evaluating on test ...")
     runs = _baseline_runs(config, registry, prepared)
     runs += _policy_runs(config, prepared, training, learner)
-    measures = (*config.evaluation.measures, "coverage@10")
     result = evaluate(
-        test, runs, measures, rewards=registry.all("reward"), resamples=config.evaluation.resamples, seed=config.seed
+        test,
+        runs,
+        config.evaluation.measures,
+        rewards=registry.all("reward"),
+        resamples=config.evaluation.resamples,
+        seed=config.seed,
     )
     content = result.to_json() | {
         "mean_prompt_tokens": learner.mean_prompt_length(),
+        "prompts_shortened": learner.hits_dropped,
         "dev_best": training.state.best,
         "grpo_seconds": training.state.grpo_seconds,
     }

@@ -43,7 +43,8 @@ class RunFolder:
                     "Run with the same settings, or start a new run with another --out."
                 )
             return
-        if self.path.is_dir() and any(self.path.iterdir()):
+        begun = {self.rollouts.name, self.checkpoints.name, self.config_path.name + ".part"}  # by a run killed at once
+        if self.path.is_dir() and {p.name for p in self.path.iterdir()} - begun:
             raise LeserError(f"{self.path} is not empty and holds no run. Choose another folder with --out.")
         self.check_writable()
         for part in (self.path, self.rollouts, self.checkpoints):

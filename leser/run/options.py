@@ -37,7 +37,9 @@ class RewardOptions(Options):
 class EvaluationOptions(Options):
     """What the final table holds."""
 
-    measures: tuple[str, ...] = Field(("nDCG@10", "R@100", "RR@10", "Judged@10"), description="ir-measures names")
+    measures: tuple[str, ...] = Field(
+        ("nDCG@10", "R@100", "RR@10", "Judged@10", "coverage@10"), description="ir-measures' names, or a reward's"
+    )
     baselines: tuple[str, ...] = Field(("original", "rm3", "dictionary"), description="baselines that need no policy")
     prompted: bool = Field(True, description="also ask the policy as it was before any training")
     best_of: int = Field(8, ge=0, description="completions sampled for the system best-of-N; 0 leaves it out")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leser.backend import Backend, ExpandedQuery, SearchError
 from leser.errors import IndexMissing, LeserError
+from leser.evaluation.measures import Measurer
 from leser.options import validate_options
 from leser.scoring import RewardSet
 from leser.search import SearchClient
@@ -53,17 +54,32 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
         raise LeserError(
             f"The task {task.name} has no train query with a relevant document: there is nothing to learn from."
         )
+    if not task.dev.queries:
+        raise LeserError(
+            f"The task {task.name} has no dev query with a relevant document: nothing could tell the best policy. "
+            "Give it dev judgments, or more train queries to split them from."
+        )
+    check_evaluation(config, registry, task)
     backend = open_backend(config, registry, task)
     try:
         facts = backend.check()
     except IndexMissing as error:
-        raise LeserError(error.told(config.task.name)) from error
+        seed = config.task.options.get("seed", 1)
+        raise LeserError(error.told(config.task.name + (f" -o task.seed={seed}" if seed != 1 else ""))) from error
     client = SearchClient(backend, config.search)
+    client.check_mode(config.expansion)
     table = config.rewards
     rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
     teacher = Teacher(client, rewards, config.expansion, task.title_field)
     facts["judged_missing"] = check_judged(backend, task)
     return Prepared(task, backend, client, teacher, facts)
+
+
+def check_evaluation(config: RunConfig, registry: Registry, task: Task) -> None:
+    """Find a misspelled baseline or measure now rather than after hours of training."""
+    for name in config.evaluation.baselines:
+        registry.get("baseline", name)
+    Measurer(task.test, config.evaluation.measures, registry.all("reward"))
 
 
 def check_judged(backend: Backend, task: Task, sample: int = 2000) -> str:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from leser.errors import LeserError
-from leser.expansion import render
 from leser.grpo.trainer import batch_of, behaviour, grpo_step
 from leser.grpo.update import make_optimizer
 from leser.learner import Answers, Learner, mean_of
@@ -167,7 +166,7 @@ class Training:
         """What dev earns when every query is left alone."""
         dev = self.prepared.task.dev
         queries = dev.queries[: self.config.training.dev_queries]
-        none = [Attempt(q, i, render(())) for i, q in enumerate(queries)]
+        none = [Attempt(q, i, self.prepared.teacher.say()) for i, q in enumerate(queries)]
         return mean_of(self.prepared.teacher.score(self.prepared.teacher.judge(none, dev)).total)
 
     def warm_up(self, targets: list[Target]) -> None:
@@ -267,6 +266,7 @@ class Training:
             step = grpo_step(
                 self.learner, self.optimizer, split, queries, options,
                 rate=rate, total=training.steps, seed=self.config.seed, step=done, reference=reference,
+                number=self.state.update + 1,
             )  # fmt: skip
             self.state.update += 1
             row = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from leser.expansion import Code, render
+from leser.expansion import Code
 from leser.task import Split
 from leser.teacher import Attempt
 from leser.warmup.options import WarmupOptions
@@ -41,7 +41,7 @@ def sampled_targets(
         ]
         outcomes = teacher.judge(attempts, split)
         totals = teacher.score(outcomes).total
-        plain = teacher.score(teacher.judge([Attempt(q, i, render(())) for i, q in enumerate(part)], split)).total
+        plain = teacher.score(teacher.judge([Attempt(q, i, teacher.say()) for i, q in enumerate(part)], split)).total
         for group, query in enumerate(part):
             mine = range(group * options.samples, (group + 1) * options.samples)
             usable = [i for i in mine if outcomes[i].code is Code.OK and totals[i] == totals[i]]
@@ -50,5 +50,5 @@ def sampled_targets(
             top = max(usable, key=lambda i: (totals[i], -i))
             gain = float(totals[top] - plain[group])
             if gain >= best[query.id] + options.min_addition:
-                found.append(Target(query, render(outcomes[top].expansions), gain))
+                found.append(Target(query, teacher.say(outcomes[top].expansions), gain))
     return found

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
-from leser.expansion import Expansion, render
+from leser.expansion import Expansion
 from leser.feedback import STOP_WORDS, words
 from leser.prompt import Observation
 from leser.run.folder import write_atomically
 from leser.task import Query, Split
-from leser.teacher import Attempt, Teacher
+from leser.teacher import SEARCHES_AT_ONCE, Attempt, Teacher
 from leser.warmup.options import WarmupOptions
 
 _NUMBER = re.compile(r"\d")
@@ -56,7 +56,8 @@ def proven_targets(
     chosen = _sample(seen, options.max_queries, seed)
     base = _rewards(teacher, split, [(o.query, ()) for o in chosen])
     vocabularies = _candidates(teacher, split, chosen, options)
-    singles = _prove(teacher, split, chosen, base, [[(t,) for t in v] for v in vocabularies], options)
+    failed: set[int] = set()
+    singles = _prove(teacher, split, chosen, base, [[(t,) for t in v] for v in vocabularies], options, failed)
     singles = _predictable(teacher, chosen, singles, options)
     pools = [sorted(found, key=lambda c: -c.gain)[:8] for found in singles]
     beams: list[list[_Candidate]] = [list(found) for found in pools]
@@ -68,19 +69,19 @@ def proven_targets(
             )
             for row, pool in zip(best, pools, strict=True)
         ]
-        joined = _prove(teacher, split, chosen, base, longer, options)
+        joined = _prove(teacher, split, chosen, base, longer, options, failed)
         for row, beam, found in zip(range(len(best)), beams, joined, strict=True):
             known = best[row][0].gain if best[row] else 0.0
             best[row] = [c for c in sorted(found, key=lambda c: -c.gain)[:2] if c.gain > known + options.min_addition]
             beam += best[row]
     proofs = Counter(c.terms[0] for found in singles for c in found)
     targets = []
-    for observation, start, beam in zip(chosen, base, beams, strict=True):
+    for row, (observation, start, beam) in enumerate(zip(chosen, base, beams, strict=True)):
         if start is None:
             continue
-        if not beam:
-            targets.append(Target(observation.query, render(()), 0.0))
-        targets += _keep(observation.query, beam, proofs, options)
+        if not beam and row not in failed:
+            targets.append(Target(observation.query, teacher.say(), 0.0))
+        targets += _keep(teacher, observation.query, beam, proofs, options)
     return targets
 
 
@@ -121,7 +122,9 @@ def _predictable(
     return kept
 
 
-def _keep(query: Query, beam: list[_Candidate], proofs: Counter[str], options: WarmupOptions) -> list[Target]:
+def _keep(
+    teacher: Teacher, query: Query, beam: list[_Candidate], proofs: Counter[str], options: WarmupOptions
+) -> list[Target]:
     """The best few different sets of terms, none behind the best by more than the options allow.
 
     Terms stand in one order everywhere, the most often proven first: a set has no order, and a policy that sees both
@@ -133,7 +136,7 @@ def _keep(query: Query, beam: list[_Candidate], proofs: Counter[str], options: W
         if len(kept) == options.targets_per_query or candidate.gain < options.min_share * ranked[0].gain:
             break
         terms = sorted(candidate.terms, key=lambda t: (-proofs[t], t))
-        kept.setdefault(frozenset(terms), Target(query, render([Expansion(t) for t in terms]), candidate.gain))
+        kept.setdefault(frozenset(terms), Target(query, teacher.say([Expansion(t) for t in terms]), candidate.gain))
     return list(kept.values())
 
 
@@ -201,29 +204,34 @@ def _prove(
     base: Sequence[float | None],
     proposals: Sequence[Sequence[tuple[str, ...]]],
     options: WarmupOptions,
+    failed: set[int],
 ) -> list[list[_Candidate]]:
-    """Search with each proposal of each query; those that raise the reward enough, with their gain."""
+    """Search with each proposal of each query; those that raise the reward enough, with their gain.
+
+    Rows of queries of which a search failed are added to `failed`: that nothing was proven for them proves nothing.
+    """
     flat = [(row, terms) for row, sets in enumerate(proposals) for terms in sets]
     rewards = _rewards(teacher, split, [(chosen[row].query, terms) for row, terms in flat])
     proven: list[list[_Candidate]] = [[] for _ in chosen]
     for (row, terms), reward in zip(flat, rewards, strict=True):
         start = base[row]
-        if reward is not None and start is not None and reward - start >= options.min_gain:
+        if reward is None:
+            failed.add(row)
+        elif start is not None and reward - start >= options.min_gain:
             proven[row].append(_Candidate(terms, reward - start))
     return proven
 
 
 def _rewards(teacher: Teacher, split: Split, asked: Sequence[tuple[Query, tuple[str, ...]]]) -> list[float | None]:
-    """The total reward of each (query, terms); None where the search failed or a rule was broken."""
+    """The total reward of each (query, terms), low where a rule was broken; None where the search failed."""
     rewards: list[float | None] = []
-    for start in range(0, len(asked), 4096):  # a bound on memory: outcomes hold their rankings
+    for start in range(0, len(asked), SEARCHES_AT_ONCE):  # a bound on memory: outcomes hold their rankings
         attempts = [
-            Attempt(query, start + i, render([Expansion(t) for t in terms]))
-            for i, (query, terms) in enumerate(asked[start : start + 4096])
+            Attempt(query, start + i, teacher.say([Expansion(t) for t in terms]))
+            for i, (query, terms) in enumerate(asked[start : start + SEARCHES_AT_ONCE])
         ]
         scores = teacher.score(teacher.judge(attempts, split))
         rewards += [
-            None if excluded or gated else float(total)
-            for total, excluded, gated in zip(scores.total, scores.excluded, scores.gated, strict=True)
+            None if excluded else float(total) for total, excluded in zip(scores.total, scores.excluded, strict=True)
         ]
     return rewards
