@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-smollm2 evidence-electronics test lint docs system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-ablation evidence-smollm2 evidence-electronics test lint docs system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -38,12 +38,27 @@ demo: $(STAMP) runs/demo-index.done ## Train a small policy on Lucene and show w
 demo-ablation: $(STAMP) runs/demo-index.done ## The demo without anything of the hits in the prompt.
 	$(BIN)/leser-run --config examples/catalogue/demo.toml -o prompt.context=false --out runs/demo-ablation --resume
 
+SEEDS := 11 12 13
+evidence-demo: $(foreach seed,$(SEEDS),runs/demo-$(seed)/evaluation.json) ## The demo on three shops never looked at before.
+	$(BIN)/python -m benchmarks.evidence demo $(foreach seed,$(SEEDS),runs/demo-$(seed))
+
+runs/demo-%/evaluation.json: $(STAMP)
+	test -f runs/demo-index-$*.done || $(BIN)/leser index --backend pyserini --task demo -o task.seed=$* -o index=runs/demo-index-$* -o existing=recreate
+	touch runs/demo-index-$*.done
+	$(BIN)/leser-run --config examples/catalogue/demo.toml -o task.seed=$* -o index=runs/demo-index-$* --out runs/demo-$* --resume
+
+evidence-ablation: demo-ablation ## The demo without the hits in the prompt, on record.
+	$(BIN)/python -m benchmarks.evidence ablation runs/demo-ablation
+
 evidence-smollm2: $(STAMP) runs/demo-index.done ## A real language model on the demo task: hours; a second call resumes.
 	$(BIN)/leser-run --config examples/smollm2/demo.toml --resume
+	$(BIN)/python -m benchmarks.evidence smollm2 runs/smollm2
 
 DATA ?= ../shared/data
 evidence-electronics: $(STAMP) runs/electronics-index.done ## A real language model on a real shop's ratings: hours; resumes.
 	$(BIN)/leser-run --config examples/smollm2/electronics.toml --task $(DATA)/electronics --resume
+	$(BIN)/python -m benchmarks.evidence electronics runs/electronics --queries \
+		'laptop,laptops,notebook,gaming laptop,gaming pc,smartphone,keyboard,head set,laser printer,windows 10,usb gadget'
 
 runs/electronics-index.done: | $(STAMP)
 	$(BIN)/leser index --backend pyserini --task $(DATA)/electronics -o index=runs/electronics-index -o existing=recreate

@@ -96,7 +96,7 @@ def test_an_engine_failure_is_no_score():
 
 def test_an_original_that_fails_stops_the_run_with_a_clear_message():
     lamp = Attempt(Query("q9", "lamp"), 0, "sofa")
-    with pytest.raises(LeserError, match="refuses the query 'lamp'.*no lamps today") as refused:
+    with pytest.raises(LeserError, match=r"refuses the query 'lamp'.*no lamps today") as refused:
         teacher_of(Failing.of(SHELF), retries=0).judge([lamp], SPLIT)
     assert refused.value.exit_code == 2
     with pytest.raises(EngineDown, match="no lamps today") as down:

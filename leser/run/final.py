@@ -7,6 +7,7 @@ this is called. What a policy must not serve (unparsable, rule broken) counts as
 from __future__ import annotations
 
 import json
+import resource
 import tomllib
 from collections.abc import Sequence
 from statistics import fmean
@@ -69,6 +70,8 @@ def final_evaluation(
         "prompts_shortened": learner.hits_dropped,
         "dev_best": training.state.best,
         "grpo_seconds": training.state.grpo_seconds,
+        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        / 2**20,  # of the process that finished it
     }
     write_runs(folder.path / "trec", runs, test)
     write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), result.per_query, runs, test)

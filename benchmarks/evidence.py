@@ -1,0 +1,121 @@
+"""Evidence: what finished runs measured, as one JSON file with the commit and the machine it was measured on.
+
+    python -m benchmarks.evidence demo runs/demo-11 runs/demo-12 runs/demo-13
+    python -m benchmarks.evidence electronics runs/electronics --queries 'laptop,laptops,notebook'
+
+Writes docs/evidence/NAME.json: each run's evaluation, configuration and times. With --queries, also how many relevant
+documents each named query has in its top 10 as typed and as the run's policy expands it, by split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("torch", "transformers", "numpy", "ir-measures", "pyserini")
+
+
+def machine() -> dict[str, Any]:
+    """The machine's processor, cores, memory and system."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def commit() -> str:
+    """The checkout's commit, with "-dirty" where tracked files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return said.stdout.strip()
+
+
+def run_facts(run: Path) -> dict[str, Any]:
+    """A finished run's evaluation and configuration, with GRPO's steps and their rate."""
+    evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = sum(row["phase"] == "grpo" and "reward" in row for row in metrics)
+    seconds = evaluation["grpo_seconds"]
+    looks = [row for row in metrics if row["phase"] == "grpo" and "dev_distinct_terms" in row]
+    return {
+        "config": tomllib.loads((run / "config.toml").read_text(encoding="utf-8")),
+        "grpo_steps": steps,
+        "grpo_steps_per_hour": round(3600 * steps / seconds, 1) if seconds else None,
+        "distinct_terms_on_dev": [looks[0]["dev_distinct_terms"], looks[-1]["dev_distinct_terms"]] if looks else None,
+        "evaluation": evaluation,
+    }
+
+
+def named_queries(run: Path, texts: list[str]) -> list[dict[str, Any]]:
+    """Relevant documents in the top 10 of each named query, as typed and as the run's policy expands it."""
+    from leser.config import complete, load_config
+    from leser.formats.read import read_task
+    from leser.learner import Learner
+    from leser.plugins import load_plugins
+    from leser.policy.load import load_policy
+    from leser.run.preparation import prepare
+    from leser.run.runner import task_options
+
+    registry = load_plugins()
+    config = complete(load_config(run / "config.toml"), registry)
+    task = read_task(config.task.name, registry, task_options(config))
+    prepared = prepare(config, registry, task)
+    policy = load_policy(config.policy.model_copy(update={"name": str(run / "policy")}))
+    learner = Learner(policy, prepared.teacher, config.prompt, config.training.max_new_tokens)
+    rows = []
+    for split in task.splits:
+        asked = [q for q in split.queries if q.text in texts]
+        for outcome in learner.answer(split, asked).served if asked else ():
+            relevant = {d for d, grade in outcome.grades.items() if grade > 0}
+            after = outcome.expanded.ids[:10] if outcome.expanded else ()
+            rows.append(
+                {
+                    "split": split.name,
+                    "query": outcome.query.text,
+                    "expansions": [e.text for e in outcome.expansions],
+                    "relevant_in_top_10_before": len(relevant & set(outcome.original.ids[:10])),
+                    "relevant_in_top_10_after": len(relevant & set(after)),
+                }
+            )
+    prepared.client.close()
+    return rows
+
+
+def main() -> None:
+    """Write docs/evidence/NAME.json."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("name")
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--queries", default="", help="texts of queries to look at one by one, separated by commas")
+    given = parser.parse_args()
+    content: dict[str, Any] = {
+        "name": given.name,
+        "commit": commit(),
+        "machine": machine(),
+        "versions": {package: version(package) for package in PACKAGES},
+        "runs": {run.name: run_facts(run) for run in given.runs},
+    }
+    texts = [text.strip() for text in given.queries.split(",") if text.strip()]
+    if texts:
+        content["queries"] = {run.name: named_queries(run, texts) for run in given.runs}
+    path = ROOT / "docs" / "evidence" / f"{given.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
