@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
+
+from leser_catalogue.generator import generate
 
 SMALL: dict[str, Any] = {
     "task": {"name": "demo"},
@@ -22,7 +25,8 @@ SMALL: dict[str, Any] = {
     },
     "warmup": {
         "max_queries": 60,
-        "steps_between_evaluations": 3,
+        "learning_rate": 1e-2,
+        "steps_between_evaluations": 8,
         "patience": 1,
         "max_evaluations": 4,
         "batch_size": 16,
@@ -44,6 +48,25 @@ def small(out: Path, **tables: dict[str, Any]) -> dict[str, Any]:
     """The small configuration with some tables changed, writing to `out`."""
     changed = {name: {**SMALL.get(name, {}), **values} for name, values in tables.items()}
     return {**SMALL, **changed, "out": str(out)}
+
+
+def small_task(folder: Path) -> Path:
+    """A corner of the demo task as a BEIR folder: a second to read where the whole takes several."""
+    demo = generate(1)
+    assert demo.documents is not None
+    (folder / "qrels").mkdir(parents=True)
+    queries, judged = [], set()
+    for split, count in ((demo.train, 80), (demo.dev, 8), (demo.test, 12)):
+        chosen = [q for q in split.queries if q.kind == "plain"][:count]
+        lines = [f"{q.id}\t{d}\t{g}\n" for q in chosen for d, g in split.qrels[q.id].items()]
+        (folder / "qrels" / f"{split.name}.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(lines))
+        queries += chosen
+        judged |= {d for q in chosen for d in split.qrels[q.id]}
+    (folder / "queries.jsonl").write_text("".join(json.dumps({"_id": q.id, "text": q.text}) + "\n" for q in queries))
+    documents = [d for d in demo.documents() if d.id in judged]
+    rows = [{"_id": d.id, "title": d.fields["title"], "text": d.fields["text"]} for d in documents]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
 
 
 SHORT: dict[str, Any] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import tomli_w
-from settings import small
+from settings import small, small_task
 
 KILLS = 20
 TIMES = ("sample_s", "search_s", "update_s", "elapsed_s", "searches_per_s", "cache_hits")
@@ -76,7 +76,9 @@ def kill_at_random(process: subprocess.Popen[bytes], out: Path, chance: random.R
 def test_twenty_kills_change_nothing(tmp_path: Path):
     config = tmp_path / "run.toml"
     table = small(
-        tmp_path, evaluation={"baselines": ["original"], "best_of": 0, "prompted": False, "warmup_plus": False}
+        tmp_path,
+        task={"name": str(small_task(tmp_path / "task"))},
+        evaluation={"baselines": ["original"], "best_of": 0, "prompted": False, "warmup_plus": False},
     )
     table.pop("out")
     config.write_text(tomli_w.dumps(table))
