@@ -100,10 +100,13 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--queries", default="", help="texts of queries to look at one by one, separated by commas")
+    parser.add_argument("--commit", help="the commit the runs were made at, where the checkout has moved on since")
+    parser.add_argument("--note", help="a sentence the reader of the figures must know")
     given = parser.parse_args()
     content: dict[str, Any] = {
         "name": given.name,
-        "commit": commit(),
+        "commit": given.commit or commit(),
+        **({"note": given.note} if given.note else {}),
         "machine": machine(),
         "versions": {package: version(package) for package in PACKAGES},
         "runs": {run.name: run_facts(run) for run in given.runs},
