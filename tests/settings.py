@@ -81,10 +81,11 @@ SHORT: dict[str, Any] = {
     },
     "warmup": {
         "max_queries": 2000, "targets_per_query": 1, "batch_size": 32, "learning_rate": 3e-3,
-        "steps_between_evaluations": 80, "max_evaluations": 5, "samples": 0,
+        "steps_between_evaluations": 80, "max_evaluations": 7, "samples": 0,
     },
-    "training": {"steps": 60, "queries_per_step": 32, "steps_between_evaluations": 20},
-    "grpo": {"group_size": 8, "learning_rate": 5e-4, "term_credit": 0.5},
+    "training": {"steps": 90, "queries_per_step": 32, "steps_between_evaluations": 20},
+    "grpo": {"group_size": 16, "learning_rate": 5e-4, "term_credit": 0.5},
+    "rewards": {"weights": ["nDCG@10=1.0"]},
     "evaluation": {"baselines": ["original"], "best_of": 0, "prompted": False, "warmup_plus": False, "resamples": 2000},
 }  # fmt: skip
 """Two to three minutes, in which something is learned: a short warm-up, then GRPO."""
