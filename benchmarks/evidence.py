@@ -61,17 +61,15 @@ def run_facts(run: Path) -> dict[str, Any]:
 
 def named_queries(run: Path, texts: list[str]) -> list[dict[str, Any]]:
     """Relevant documents in the top 10 of each named query, as typed and as the run's policy expands it."""
-    from leser.config import complete, load_config
-    from leser.formats.read import read_task
+    from leser.config import complete, load_config, task_of
     from leser.learner import Learner
     from leser.plugins import load_plugins
     from leser.policy.load import load_policy
     from leser.run.preparation import prepare
-    from leser.run.runner import task_options
 
     registry = load_plugins()
     config = complete(load_config(run / "config.toml"), registry)
-    task = read_task(config.task.name, registry, task_options(config))
+    task = task_of(config, registry)
     prepared = prepare(config, registry, task)
     policy = load_policy(config.policy.model_copy(update={"name": str(run / "policy")}))
     learner = Learner(policy, prepared.teacher, config.prompt, config.training.max_new_tokens)

@@ -17,7 +17,7 @@ import numpy as np
 
 from leser.backend import ExpandedQuery, SearchError, Term
 from leser.evaluation.baselines import BaselineContext
-from leser.evaluation.evaluate import Evaluation, evaluate
+from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
 from leser.evaluation.systems import SystemRun, run_of_terms
 from leser.evaluation.trec import write_runs
 from leser.learner import Answers, Learner
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from leser.run.stages import Training
 
 DEPTH = 100
-REFERENCE = "ideal"
 REFERENCE_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 
 
@@ -93,7 +92,7 @@ def _baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared) ->
         baseline.fit(context)
         runs.append(_search_terms(prepared, name, baseline.terms(_asked(test))))
     if task.ideal is not None:
-        runs.append(_search_terms(prepared, REFERENCE, _ideal(task, context, _asked(test))))
+        runs.append(_search_terms(prepared, IDEAL, _ideal(task, context, _asked(test))))
     return runs
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import Backend, ExpandedQuery, SearchError
+from leser.config import backend_of
 from leser.errors import IndexMissing, LeserError
 from leser.evaluation.measures import Measurer
-from leser.options import validate_options
 from leser.scoring import RewardSet
 from leser.search import SearchClient
 from leser.task import Task
@@ -36,13 +36,11 @@ class Prepared:
 
 def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
     """Build the configured backend; one that works in process takes the task's documents."""
-    cls = registry.get("backend", config.backend.name)
-    options = validate_options(cls.Options, config.backend.options, f"backend '{config.backend.name}'")
-    backend: Backend = cls(options)
-    if getattr(cls, "takes_documents", False) and getattr(options, "documents", None) is None:
+    backend = backend_of(config, registry)
+    if backend.takes_documents and getattr(backend.options, "documents", None) is None:
         if task.documents is None:
             raise LeserError(
-                f"The backend '{cls.name}' holds documents in process, but the task {task.name} brings none."
+                f"The backend '{backend.name}' holds documents in process, but the task {task.name} brings none."
             )
         backend.load(task.documents())
     return backend

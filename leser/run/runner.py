@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from leser.config import task_of
 from leser.errors import EngineDown, LeserError
-from leser.formats.read import read_task
 from leser.policy.options import check_policy
 from leser.run.folder import RunFolder, write_folder
 from leser.run.preparation import Prepared, describe, example_search, prepare
@@ -26,7 +26,7 @@ def run(config: RunConfig, registry: Registry) -> int:
     """Run (or with `config.dry_run` only check) one configuration; returns the exit code. Raises LeserError."""
     folder = RunFolder(Path(config.out))
     with Reporter() as reporter:
-        task = read_task(config.task.name, registry, task_options(config))
+        task = task_of(config, registry)
         prepared = prepare(config, registry, task)
         try:
             for text in describe(prepared):
@@ -139,8 +139,3 @@ def task_texts(task: Task) -> list[str]:
     if task.documents is not None:
         texts += [" ".join(v for k, v in d.fields.items() if k in (task.title_field, "text")) for d in task.documents()]
     return texts
-
-
-def task_options(config: RunConfig) -> dict[str, Any]:
-    """The reader's options, and which reader where several could read the path."""
-    return {**config.task.options, **({"format": config.task.format} if config.task.format else {})}
