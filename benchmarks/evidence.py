@@ -54,6 +54,7 @@ def run_facts(run: Path) -> dict[str, Any]:
         "config": tomllib.loads((run / "config.toml").read_text(encoding="utf-8")),
         "grpo_steps": steps,
         "grpo_steps_per_hour": round(3600 * steps / seconds, 1) if seconds else None,
+        "seconds_by_phase": {row["phase"]: round(row["elapsed_s"]) for row in metrics if "elapsed_s" in row},
         "distinct_terms_on_dev": [looks[0]["dev_distinct_terms"], looks[-1]["dev_distinct_terms"]] if looks else None,
         "evaluation": evaluation,
     }
