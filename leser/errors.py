@@ -35,7 +35,7 @@ def unknown_name(kind: str, name: str, available: Iterable[str]) -> LeserError:
 
     `kind` is the word users know ("backend"); `available` may come in any order.
     """
-    names = sorted(available)
+    names = sorted(set(available))
     close = get_close_matches(name, names, n=1, cutoff=0.4) or [n for n in names if n.startswith(name)][:1]
     hint = f" Did you mean '{close[0]}'?" if close else ""
     return LeserError(f"Unknown {kind} '{name}'.{hint} Available: {', '.join(names) or 'none'}.")

@@ -10,13 +10,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leser.errors import LeserError, unknown_name
 from leser.expansion import Code
-from leser.reward import Outcome, Reward, parse_spec
+from leser.reward import Outcome, Reward, RewardSpec, parse_spec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -156,7 +157,7 @@ def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, floa
     spec = parse_spec(match["spec"])
     if spec.family not in classes:
         raise unknown_name("reward", spec.family, classes)
-    reward = classes[spec.family](spec)
+    reward = _made(classes[spec.family], spec)
     given = match["weight"]
     if given is None:
         return reward, 1.0
@@ -173,21 +174,34 @@ def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, floa
     return reward, weight
 
 
+def _made(cls: type[Reward], spec: RewardSpec) -> Reward:
+    try:
+        return cls(spec)
+    except LeserError:
+        raise
+    except Exception as error:
+        raise LeserError(
+            f"The reward '{spec.text}' ({cls.__module__}.{cls.__qualname__}) cannot be made: {type(error).__name__}: {error}."
+        ) from error
+
+
 def _ask(reward: Reward, outcomes: Sequence[Outcome]) -> list[float]:
     """The reward's answers, NaN for None, held to its contract."""
-    name = f"The reward '{reward.spec.text}' ({type(reward).__module__}.{type(reward).__qualname__})"
     if not outcomes:
         return []
+    name = f"The reward '{reward.spec.text}' ({type(reward).__module__}.{type(reward).__qualname__})"
     try:
         answers = reward.score(outcomes)
     except Exception as error:
-        queries = ", ".join(dict.fromkeys(f"'{outcome.query.id}'" for outcome in outcomes[:20]))
         raise LeserError(
-            f"{name} raised {type(error).__name__}: {error}. Among the queries of the batch: {queries}."
+            f"{name} raised {type(error).__name__}: {error}, asked about {_where(reward, outcomes)}."
         ) from error
+    if not isinstance(answers, Sequence | np.ndarray) or isinstance(answers, str):
+        raise LeserError(f"{name} gave {type(answers).__name__}, not a list of numbers.")
     if len(answers) != len(outcomes):
         raise LeserError(
-            f"{name} gave {len(answers)} values for {len(outcomes)} outcomes. It must give one each, in order."
+            f"{name} gave {len(answers)} values for {len(outcomes)} outcomes, asked about {_where(reward, outcomes)}. It must "
+            "give one each, in order."
         )
     low, high = min(reward.range), max(reward.range)
     applies: dict[tuple[str, int], bool] = {}
@@ -198,6 +212,26 @@ def _ask(reward: Reward, outcomes: Sequence[Outcome]) -> list[float]:
                 f"{name} applies to some completions {where} and gave None for others. None means that it does not"
                 " apply to the query, so it must be given for all of a group or for none."
             )
-        if answer is not None and not low - _TOLERANCE <= answer <= high + _TOLERANCE:
-            raise LeserError(f"{name} gave {answer!r} {where}, outside its range {low:g} to {high:g}.")
+        if answer is None:
+            continue
+        if not isinstance(answer, Real):
+            raise LeserError(f"{name} gave {answer!r} {where}: it must be a number, or None where it does not apply.")
+        if not low - _TOLERANCE <= answer <= high + _TOLERANCE:
+            hint = " Where it does not apply to a query, give None." if math.isnan(answer) else ""
+            raise LeserError(f"{name} gave {answer!r} {where}, outside its range {low:g} to {high:g}.{hint}")
     return [math.nan if answer is None else float(answer) for answer in answers]
+
+
+def _where(reward: Reward, outcomes: Sequence[Outcome]) -> str:
+    """The first query for which a reward fails when asked about one query at a time, in words."""
+    by_query: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_query.setdefault(outcome.query.id, []).append(outcome)
+    for query, own in by_query.items():
+        try:
+            right = len(reward.score(own)) == len(own)
+        except Exception:  # the failure that is being located
+            right = False
+        if not right:
+            return f"query '{query}'"
+    return f"{len(by_query)} queries at once, from '{next(iter(by_query))}' on"

@@ -122,7 +122,7 @@ def test_fitting_reads_nothing_of_test(context: BaselineContext) -> None:
 
     task = replace(context.task, test=replace(context.task.test, qrels=Sealed()))
     for cls in leser_baselines():
-        cls().fit(replace(context, task=task))
+        cls().fit(replace(context, task=task, write=lambda prompts, most_tokens: ["a settee"] * len(prompts)))
 
 
 def test_baselines_are_tuned_on_the_rewards_that_two_rankings_answer(context: BaselineContext) -> None:
@@ -136,5 +136,11 @@ def test_baselines_are_tuned_on_the_rewards_that_two_rankings_answer(context: Ba
 
 
 def test_every_baseline_has_a_name_and_a_docstring_to_show() -> None:
-    assert [cls.name for cls in leser_baselines()] == ["original", "rm3", "dictionary"]
+    assert [cls.name for cls in leser_baselines()] == [
+        "original",
+        "rm3",
+        "dictionary",
+        "query2doc",
+        "pseudo-document",
+    ]
     assert all((cls.__doc__ or "").strip() for cls in leser_baselines())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
@@ -52,9 +51,10 @@ class MemoryBackend(Backend):
         contents: tuple[str, ...] = Field(
             ("title", "text"), description="fields joined, with a space between, into the field 'contents'"
         )
-        analysis: Literal["english", "standard"] = Field(
+        analysis: Literal["english", "german", "standard"] = Field(
             "english",
-            description="english: possessives, stop words and Porter stems as in Lucene's EnglishAnalyzer; "
+            description="english: possessives, stop words and Porter stems as in Lucene's EnglishAnalyzer; german: stop "
+            "words, umlauts (also written ae, oe, ue) and light stems as in its GermanAnalyzer, compounds kept whole; "
             "standard: words and lower case only",
         )
         k1: float = Field(0.9, ge=0, description="BM25's saturation of term frequency")
@@ -142,14 +142,12 @@ class MemoryBackend(Backend):
 
 
 def _read_corpus(folder: Path) -> Iterable[Document]:
+    from leser.formats.files import json_corpus
+
     path = folder / "corpus.jsonl"
     if not path.is_file():
         raise LeserError(f"No corpus.jsonl in {folder}, the folder that option documents of backend 'memory' names.")
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            fields = {"title": row.get("title") or "", "text": row.get("text") or "", **(row.get("metadata") or {})}
-            yield Document(str(row["_id"]), {name: str(value) for name, value in fields.items()})
+    return json_corpus(path)
 
 
 @hookimpl

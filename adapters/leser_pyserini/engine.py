@@ -30,7 +30,13 @@ class Engine:
         settings = options.model_dump(
             mode="json", include={"index", "fields", "match", "k1", "b", "threads", "analysis"}
         )
-        self._java = java_class("leser.LuceneEngine", options.heap)(json.dumps(settings))
+        made = java_class("leser.LuceneEngine", options.heap)
+        from jnius import JavaException  # importing it starts the Java machine, which has its options by now
+
+        try:
+            self._java = made(json.dumps(settings))
+        except JavaException as error:
+            raise LeserError(_unreadable(folder, error)) from error
         facts: dict[str, Any] = json.loads(self._java.facts())
         names = facts.pop("fields")
         facts["fields"] = [name for name in names if name != "id" and not name.endswith((".keyword", ".number"))]
@@ -108,3 +114,16 @@ def row_of(document: Document, contents: Sequence[str]) -> dict[str, Any]:
 
 def _holds_index(folder: Path) -> bool:
     return any(folder.glob("segments_*"))
+
+
+def _unreadable(folder: Path, error: Exception) -> str:
+    """Why Lucene cannot open an index, in words; `error` is jnius' JavaException."""
+    kind = str(getattr(error, "classname", "")).rpartition(".")[2]
+    cause = str(getattr(error, "innermessage", "") or error).partition(" (resource")[0]
+    again = f"leser index --backend pyserini --task TASK -o index={folder} -o existing=recreate"
+    if kind in ("IndexFormatTooOldException", "IndexFormatTooNewException"):
+        age = "an older" if "Old" in kind else "a newer"
+        return f"The index in {folder} was written by {age} version of Lucene than this one reads. Build it again with: {again}"
+    return (
+        f"The index in {folder} cannot be opened: {cause} ({kind}). Check the folder, or build it again with: {again}"
+    )

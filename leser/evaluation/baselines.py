@@ -11,7 +11,7 @@ A third party's baseline is one class and a hook `leser_baselines()` that return
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +19,7 @@ from leser.backend import Document, ExpandedQuery, Ranking, SearchError, Term
 from leser.expansion import Code
 from leser.hooks import hookimpl
 from leser.options import Options
+from leser.prompt import Message
 from leser.reward import Outcome
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class BaselineContext:
     k: int = 100
     seed: int = 0
     fields: tuple[str, ...] = ()
+    write: Callable[[Sequence[Sequence[Message]], int], list[str]] | None = None
+    """The policy before training as a writer: prompts and most tokens to texts; None where it writes no sentences."""
     _originals: dict[str, Ranking | SearchError] = field(default_factory=dict, repr=False)
 
     @property
@@ -118,11 +121,12 @@ def run_baseline(baseline: Baseline, context: BaselineContext, split: Split) -> 
 
 @hookimpl
 def leser_baselines() -> list[type[Baseline]]:
-    """The three baselines that need no model."""
+    """Three baselines that need no model, and two that ask the untrained policy for a passage."""
     from leser.evaluation.dictionary import Dictionary
+    from leser.evaluation.pseudo_documents import PseudoDocument, Query2Doc
     from leser.evaluation.rm3 import RM3
 
-    return [Original, RM3, Dictionary]
+    return [Original, RM3, Dictionary, Query2Doc, PseudoDocument]
 
 
 def _outcome(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -102,9 +103,10 @@ def check_policy(options: PolicyOptions) -> str:
 
 def _check_folder(folder: Path, name: str) -> str:
     if not folder.is_dir():
+        close = get_close_matches(name, BUILT_IN, n=1)
         raise LeserError(
             f"Policy '{name}' is no built-in name ({', '.join(BUILT_IN)}), no folder and no hub id (owner/name). "
-            "Check the spelling or the path."
+            + (f"Did you mean '{close[0]}'?" if close else "Check the spelling or the path.")
         )
     if not (folder / "config.json").is_file():
         raise LeserError(f"Policy folder {folder} holds no config.json. Name a folder that save_pretrained wrote.")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leser.config import task_of
-from leser.errors import EngineDown, LeserError
+from leser.errors import LeserError
+from leser.evaluation.pseudo_documents import baselines_of
 from leser.policy.options import check_policy
+from leser.run.checks import check_context, check_loaded, check_rewards, policy_notes, prompt_notes
+from leser.run.disk import check_room, telling_when_full
 from leser.run.folder import RunFolder, write_folder
+from leser.run.monitor import Monitor, second_engine
 from leser.run.preparation import Prepared, describe, example_search, prepare
 from leser.run.progress import Reporter
 from leser.task import Task
@@ -27,45 +33,97 @@ def run(config: RunConfig, registry: Registry) -> int:
     folder = RunFolder(Path(config.out))
     with Reporter() as reporter:
         task = task_of(config, registry)
+        baselines_of(config.evaluation, config.policy)
         prepared = prepare(config, registry, task)
         try:
+            lacking = prepared.facts.pop("judged_missing", "")
             for text in describe(prepared):
                 reporter.say(text)
+            if lacking:
+                reporter.warn(f"{lacking}. What the index lacks cannot be found: every measure is lower for it.")
+            check_context(config.policy, config.training.max_new_tokens)
             reporter.say(f"Policy {check_policy(config.policy)}. {example_search(prepared)}.")
-            if config.dry_run:
-                folder.check_writable()
-                print(config.resolved())
-                reporter.say("Dry run: everything was checked, nothing was trained or written.")
-                return 0
-            folder.create(config.resolved(), resume=config.resume)
-            registry.hook.leser_run_started(run=folder)
-            _train_and_evaluate(config, registry, prepared, folder, reporter)
-            registry.hook.leser_run_ended(run=folder)
+            check_rewards(prepared)
+            with closing(_monitor(config, registry, prepared, reporter)) as monitor:
+                if config.dry_run:
+                    folder.check_writable()
+                    print(config.resolved())
+                    reporter.say("Dry run: everything was checked, nothing was trained or written.")
+                    return 0
+                with telling_when_full(folder):
+                    _in_folder(config, registry, prepared, folder, reporter, monitor)
         finally:
             prepared.client.close()
     return 0
 
 
+def _monitor(config: RunConfig, registry: Registry, prepared: Prepared, reporter: Reporter) -> Monitor:
+    second = second_engine(config, registry, prepared.task, prepared.teacher)
+    options, dev = config.training.monitor, prepared.task.dev
+    return Monitor(options, prepared.teacher, dev, config.training.max_new_tokens, reporter.warn, second)
+
+
+def _in_folder(
+    config: RunConfig,
+    registry: Registry,
+    prepared: Prepared,
+    folder: RunFolder,
+    reporter: Reporter,
+    monitor: Monitor,
+) -> None:
+    """Make or take up the run folder, and everything from there on."""
+    fresh = not folder.config_path.exists()
+    folder.create(config.resolved(), resume=config.resume)
+    registry.hook.leser_run_started(run=folder)
+    if (folder.path / "evaluation.json").exists():
+        reporter.say(f"{folder.path} holds a finished run: see {folder.path / 'report.html'}.")
+    else:
+        try:
+            policy = build_policy(config, prepared.task, folder, reporter)
+            check_loaded(policy, config.training.max_new_tokens)
+            check_room(folder, policy.model)
+        except LeserError:
+            if fresh:  # a folder that holds nothing but a configuration that cannot work would only be in the way
+                _take_back(folder)
+            raise
+        _train_and_evaluate(config, registry, prepared, folder, reporter, policy, monitor)
+    registry.hook.leser_run_ended(run=folder)
+
+
+def _take_back(folder: RunFolder) -> None:
+    shutil.rmtree(folder.path / "policies", ignore_errors=True)
+    folder.config_path.unlink(missing_ok=True)
+    for part in (folder.rollouts, folder.checkpoints, folder.path):
+        if part.is_dir() and not any(part.iterdir()):
+            part.rmdir()
+
+
 def _train_and_evaluate(
-    config: RunConfig, registry: Registry, prepared: Prepared, folder: RunFolder, reporter: Reporter
+    config: RunConfig,
+    registry: Registry,
+    prepared: Prepared,
+    folder: RunFolder,
+    reporter: Reporter,
+    policy: Policy,
+    monitor: Monitor,
 ) -> None:
     from leser.learner import Learner
     from leser.run.final import final_evaluation
     from leser.run.stages import Training
 
-    if (folder.path / "evaluation.json").exists():
-        reporter.say(f"{folder.path} holds a finished run: see {folder.path / 'report.html'}.")
-        return
-    policy = build_policy(config, prepared.task, folder, reporter)
+    for text in policy_notes(policy):
+        reporter.say(text)
     learner = Learner(policy, prepared.teacher, config.prompt, config.training.max_new_tokens)
-    training = Training(config, prepared, learner, folder, reporter, lambda row: registry.hook.leser_step(metrics=row))
+    training = Training(
+        config, prepared, learner, folder, reporter, lambda row: registry.hook.leser_step(metrics=row), monitor
+    )
     training.restore()
     try:
         _train(config, prepared, training, learner, folder, reporter)
-    except (KeyboardInterrupt, EngineDown):
+        evaluation = final_evaluation(config, registry, prepared, training, learner, folder, reporter)
+    except (KeyboardInterrupt, LeserError):
         reporter.say(f"Stopped. Go on with: leser-run --config {folder.config_path} --resume")
         raise
-    evaluation = final_evaluation(config, registry, prepared, training, learner, folder, reporter)
     registry.hook.leser_evaluated(evaluation=evaluation)
 
 
@@ -73,7 +131,10 @@ def _train(
     config: RunConfig, prepared: Prepared, training: Training, learner: Learner, folder: RunFolder, reporter: Reporter
 ) -> None:
     """Go through the stages that the checkpoint has not behind it."""
-    reporter.say(f"Mean prompt length: {_prompt_length(learner, prepared.task):.0f} tokens.")
+    dev = learner.prompts(prepared.task.dev.queries)
+    reporter.say(f"Mean prompt length: {learner.mean_prompt_length():.0f} tokens.")
+    for text in prompt_notes(learner, dev):
+        reporter.warn(text)
     targets: list[Target] = []
     wants_more = config.evaluation.warmup_plus and config.warmup.enabled
     if config.warmup.enabled and (training.state.stage != "grpo" or wants_more):
@@ -87,11 +148,6 @@ def _train(
         training.grpo()
     if wants_more:
         training.warm_up_more(targets)
-
-
-def _prompt_length(learner: Learner, task: Task) -> float:
-    learner.prompts(task.dev.queries)
-    return learner.mean_prompt_length()
 
 
 def _targets(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +89,8 @@ class Progress:
     best: float = float("-inf")
     best_step: int = 0
     since_best: int = 0
-    loss: float = float("inf")  # mean since the look before
+    loss: float = float("inf")  # mean between the last two looks
+    losses: list[float] = field(default_factory=list)  # since the last look
     seconds: float = 0.0
 
     def ended(self, options: WarmupOptions) -> bool:
@@ -108,36 +109,37 @@ def train(
     seed: int,
     look: Callable[[], Answers],
     on_look: Callable[[Progress, Answers, float, bool], None],
+    on_step: Callable[[Progress], None] = lambda _: None,
     original: float,
     seconds: float | None = None,
 ) -> None:
     """Train until dev has not improved for `patience` looks (or, given `seconds`, until they are spent).
 
     `rate` is the peak learning rate; `look` answers dev's queries; `original` is what dev earns when every query is left
-    alone; `on_look(progress, answers, loss, is_best)` saves and logs.
+    alone; `on_look(progress, answers, loss, is_best)` saves and logs; `on_step(progress)` follows every other update.
     """
     started = time.monotonic() - progress.seconds
-    losses = []
     for step, batch in batches(rows, options.batch_size, seed, progress.step):
         now = rate * min(1.0, (step + 1) / 10)  # ten steps of rising rate, then constant
-        losses.append(supervised_step(learner, optimizer, batch, now))
+        progress.losses.append(supervised_step(learner, optimizer, batch, now))
         progress.step = step + 1
+        progress.seconds = time.monotonic() - started
         spent = seconds is not None and time.monotonic() - started >= seconds
         if progress.step % options.steps_between_evaluations and not spent:
+            on_step(progress)
             continue
         answers = look()
         progress.looks += 1
         # Before it beats doing nothing, a policy learns which words there are, then which belong to which query: dev falls
         # first and the loss tells the progress. Until then the latest is the best, and no plateau is counted.
-        loss = float(np.mean(losses))
+        loss = float(np.mean(progress.losses))
         below = progress.looks <= BEGINNING and max(progress.best, answers.value) <= original
         better = answers.value > progress.best or (below and loss < 0.99 * progress.loss)
-        progress.loss = loss
+        progress.loss, progress.losses = loss, []
         progress.since_best = 0 if better else progress.since_best + 1
         if better:
             progress.best, progress.best_step = answers.value, progress.step
         progress.seconds = time.monotonic() - started
         on_look(progress, answers, loss, better)
-        losses = []
         if spent or (seconds is None and progress.ended(options)):
             return

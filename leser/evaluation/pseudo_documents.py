@@ -1,0 +1,256 @@
+"""Pseudo-documents: the policy, before any training, writes a passage for each query; its words become clauses.
+
+Two baselines, because a training-free pseudo-document is often as good as a rewriter trained by reinforcement (arXiv
+2510.17139), and a learned policy has to show that it is better:
+
+- `query2doc` (arXiv 2303.07678): four worked examples out of train, the engine not asked. There the query is written n
+  times before the passage; as weighted clauses that is tf / n for each word of the passage beside the query's own words.
+- `pseudo-document`: no example, but the titles that the engine found, so that it reads what the learned policy reads; the
+  passage is taken as RM3 takes a document, with an interpolation weight.
+
+Number of words and weight are tuned on dev, as RM3's are. How good the passages are depends on the policy: one of 135
+million weights writes fluent ones that often miss the point. `tiny` reads markers and titles' words and has never seen a
+sentence of instruction: it cannot be asked, and the baselines refuse it.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from leser.backend import Ranking, Term
+from leser.errors import LeserError
+from leser.evaluation.baselines import Baseline, BaselineContext
+from leser.feedback import STOP_WORDS, FeedbackOptions, rm3_terms, words
+from leser.prompt import Message
+from leser.task import Query
+
+if TYPE_CHECKING:
+    from leser.policy.options import PolicyOptions
+    from leser.policy.policy import Policy
+    from leser.run.options import EvaluationOptions
+
+NEEDS_SENTENCES = (
+    "A policy 'tiny' reads marked words, no sentences, and cannot be asked for a passage: take the baseline {name} out "
+    "of evaluation.baselines, or train another policy (policy.name=smollm2, a hub id or a folder)."
+)
+_END = re.compile(r"\n\s*\n|\n\s*Query:")
+
+
+class PassageWriter:
+    """The untrained policy as a writer of passages; its weights are loaded on the first call and kept."""
+
+    def __init__(self, options: PolicyOptions) -> None:
+        self.options = options
+        self._policy: Policy | None = None
+
+    def __call__(self, prompts: Sequence[Sequence[Message]], most_tokens: int) -> list[str]:
+        """What the policy writes after each prompt, greedily; turns are dropped after the first until a prompt fits."""
+        from leser.policy.generate import NoiseKey, generate
+        from leser.policy.load import load_policy
+
+        if self._policy is None:
+            self._policy = load_policy(self.options)
+        policy = self._policy
+        encoded = [self._encode(policy, turns, policy.max_context - most_tokens) for turns in prompts]
+        keys = [[NoiseKey(0, 0, str(i), 0)] for i in range(len(encoded))]
+        samples = generate(policy, encoded, keys, max_new_tokens=most_tokens, temperature=0.0)
+        return [policy.decode(row[0].tokens) for row in samples]
+
+    def _encode(self, policy: Policy, turns: Sequence[Message], limit: int) -> list[int]:
+        turns = list(turns)
+        while True:
+            pairs = [(turn.role, turn.content) for turn in turns]
+            if policy.kind == "chat":
+                tokens = policy.encode_chat(pairs)
+            else:
+                tokens = policy.encode_text("\n\n".join(content for _, content in pairs))
+            if len(tokens) <= limit or len(turns) <= 2:
+                return tokens[-limit:]
+            del turns[1:3]  # a question and its answer
+
+
+class _Passages(Baseline):
+    """A passage for each query, and the grid of settings that dev chooses from; `chosen` holds what it preferred."""
+
+    class Options(Baseline.Options):
+        """How long passages are, and the grid that is searched."""
+
+        tokens: int = Field(64, ge=8, description="longest passage, in the policy's tokens")
+        terms: tuple[int, ...] = Field((5, 10, 20, 40), description="numbers of words added, the most frequent first")
+        dev_queries: int = Field(300, ge=1, description="dev queries that judge a setting, at most")
+
+    options: _Passages.Options
+
+    def fit(self, context: BaselineContext) -> None:
+        """Write a passage for dev's queries, search with every setting, keep the one of the highest mean reward."""
+        if context.write is None:
+            raise LeserError(NEEDS_SENTENCES.format(name=self.name))
+        dev = context.task.dev
+        queries = dev.queries[: self.options.dev_queries]
+        if not queries:
+            raise LeserError(
+                f"{self.name} is tuned on dev, and the task {context.task.name} has no dev queries. Drop it, or add some."
+            )
+        self._context, self._passages = context, dict[str, str]()
+        self._write(queries)
+        grid = list(product(self.options.terms, self._weights()))
+        means = [float(np.nanmean(context.reward(dev, queries, self._terms(queries, *point)))) for point in grid]
+        best = int(np.argmax(means))
+        self.chosen: tuple[int, float] = grid[best]
+        self.dev_reward = means[best]
+
+    def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
+        """The passages' clauses at the setting chosen on dev."""
+        self._write(queries)
+        return self._terms(queries, *self.chosen)
+
+    def passage(self, query: Query) -> str:
+        """What the policy wrote for a query that was asked about."""
+        return self._passages[query.text]
+
+    def _write(self, queries: Sequence[Query]) -> None:
+        assert self._context.write is not None
+        missing = list({query.text: query for query in queries if query.text not in self._passages}.values())
+        written = self._context.write(self._prompts(missing), self.options.tokens) if missing else []
+        for query, text in zip(missing, written, strict=True):
+            self._passages[query.text] = _END.split(text.strip())[0]
+
+    def _terms(self, queries: Sequence[Query], count: int, weight: float) -> list[tuple[Term, ...]]:
+        return [self._clauses(query.text, self._passages[query.text], count, weight) for query in queries]
+
+    @abstractmethod
+    def _prompts(self, queries: Sequence[Query]) -> list[list[Message]]:
+        """What the policy is asked, for each query."""
+
+    @abstractmethod
+    def _weights(self) -> tuple[float, ...]:
+        """The weights that dev chooses from."""
+
+    @abstractmethod
+    def _clauses(self, query: str, passage: str, count: int, weight: float) -> tuple[Term, ...]:
+        """A passage as clauses beside the query."""
+
+
+class Query2Doc(_Passages):
+    """Query2doc: the untrained policy writes a passage after worked examples; weights tuned on dev."""
+
+    name = "query2doc"
+
+    class Options(_Passages.Options):
+        """As for every passage, with the number of examples and of the query's repetitions."""
+
+        examples: int = Field(4, ge=0, description="train queries shown, each with a relevant document")
+        example_words: int = Field(50, ge=5, description="words of a document shown as an example")
+        repetitions: tuple[int, ...] = Field(
+            (1, 2, 5, 10, 20), description="how often the query counts beside the passage once (n; 5 in the paper)"
+        )
+
+    options: Query2Doc.Options
+
+    def _prompts(self, queries: Sequence[Query]) -> list[list[Message]]:
+        shown = [Message("system", "Write a passage that answers the given query.")]
+        for query, text in self._examples():
+            shown += [Message("user", f"Query: {query}\nPassage:"), Message("assistant", text)]
+        return [[*shown, Message("user", f"Query: {_line(query.text)}\nPassage:")] for query in queries]
+
+    def _examples(self) -> list[tuple[str, str]]:
+        """Train queries spread over the split, each with the start of a relevant document."""
+        train, wanted = self._context.task.train, self.options.examples
+        draw = np.random.Generator(np.random.Philox(key=[self._context.seed, 0]))
+        order = draw.permutation(len(train.queries))[: 4 * wanted]  # some documents may be gone from the index
+        pairs = []
+        for query in (train.queries[i] for i in order):
+            grades = train.qrels.get(query.id, {})
+            relevant = sorted((doc for doc in grades if grades[doc] > 0), key=lambda doc: (-grades[doc], doc))
+            text = self._context.texts(relevant[:1]).get(relevant[0], "") if relevant else ""
+            if text:
+                pairs.append((_line(query.text), " ".join(text.split()[: self.options.example_words])))
+        return pairs[:wanted]
+
+    def _weights(self) -> tuple[float, ...]:
+        return tuple(1 / n for n in self.options.repetitions)
+
+    def _clauses(self, query: str, passage: str, count: int, weight: float) -> tuple[Term, ...]:  # noqa: ARG002
+        found = Counter(word for word in words(passage) if word not in STOP_WORDS and len(word) > 1)
+        return tuple(Term(word, weight * times) for word, times in found.most_common(count))
+
+
+class PseudoDocument(_Passages):
+    """Pseudo-document: the untrained policy, shown the titles found, writes a passage; weights tuned on dev."""
+
+    name = "pseudo-document"
+
+    class Options(_Passages.Options):
+        """As for every passage, with the titles shown and the interpolation weights."""
+
+        titles: int = Field(5, ge=0, description="titles of top hits shown")
+        original_weight: tuple[float, ...] = Field(
+            (0.2, 0.3, 0.5, 0.7, 0.9), description="weights of the original, lambda of RM3"
+        )
+
+    options: PseudoDocument.Options
+
+    def _prompts(self, queries: Sequence[Query]) -> list[list[Message]]:
+        context, field = self._context, self._context.task.title_field
+        originals = [a if isinstance(a, Ranking) else Ranking(()) for a in context.originals(queries)]
+        tops = [ranking.ids[: self.options.titles] for ranking in originals]
+        documents = context.client.fetch(sorted({id_ for top in tops for id_ in top}), (field,))
+        asked = "Write a short passage of the kind of document that this search should find. No introduction."
+        prompts = []
+        for query, top in zip(queries, tops, strict=True):
+            titles = [documents[id_].fields.get(field, "") for id_ in top if id_ in documents]
+            found = "".join(f"\n- {_line(title)}" for title in titles if title)
+            shown = f"\nFound so far:{found}" if found else ""
+            prompts.append([Message("system", asked), Message("user", f"Search: {_line(query.text)}{shown}\nPassage:")])
+        return prompts
+
+    def _weights(self) -> tuple[float, ...]:
+        return self.options.original_weight
+
+    def _clauses(self, query: str, passage: str, count: int, weight: float) -> tuple[Term, ...]:
+        options = FeedbackOptions(docs=1, terms=count, keep_query_words=True)
+        return rm3_terms(query, [passage], None, options, original_weight=weight)
+
+
+def writes_sentences(options: PolicyOptions) -> bool:
+    """Whether a policy can be asked for a passage: not `tiny`, nor a folder that holds a saved one."""
+    if options.name == "tiny":
+        return False
+    vocabulary = Path(options.name).expanduser() / "tokenizer.json"
+    if not vocabulary.is_file():
+        return True
+    text = vocabulary.read_text(encoding="utf-8")
+    return not all(f'"{marker}"' in text for marker in ("<query>", "<terms>", "<found>", "<answer>"))
+
+
+def passage_writer(options: PolicyOptions) -> PassageWriter | None:
+    """The writer that BaselineContext takes: None for a policy that writes no sentences."""
+    return PassageWriter(options) if writes_sentences(options) else None
+
+
+def baselines_of(evaluation: EvaluationOptions, policy: PolicyOptions) -> tuple[str, ...]:
+    """The baselines of a run: those configured, and with `evaluation.passages` the two here, where the policy can write.
+
+    Raises LeserError where one of the two was named and the policy cannot.
+    """
+    own = (Query2Doc.name, PseudoDocument.name)
+    if writes_sentences(policy):
+        return tuple(dict.fromkeys((*evaluation.baselines, *(own if evaluation.passages else ()))))
+    refused = next((name for name in evaluation.baselines if name in own), None)
+    if refused is not None:
+        raise LeserError(NEEDS_SENTENCES.format(name=refused))
+    return evaluation.baselines
+
+
+def _line(text: str) -> str:
+    """One line of at most 200 characters: a text from outside must not look like a turn of the prompt."""
+    return " ".join(text.split())[:200]

@@ -1,0 +1,76 @@
+"""Checks of a run's rewards and policy that cost next to nothing, made before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from leser.errors import LeserError
+from leser.policy.options import PolicyOptions
+from leser.run.preparation import Prepared
+from leser.teacher import Attempt
+
+if TYPE_CHECKING:
+    from leser.learner import Learner
+    from leser.policy.policy import Policy
+
+TRIED_QUERIES = 8
+LEAST_PROMPT = 16
+"""Tokens below which a prompt holds not even a query."""
+
+
+def check_rewards(prepared: Prepared) -> None:
+    """Ask every reward about a few train queries as they stand: a plugin that breaks its contract is known at once."""
+    teacher, train = prepared.teacher, prepared.task.train
+    asked = [Attempt(query, i, teacher.say()) for i, query in enumerate(train.queries[:TRIED_QUERIES])]
+    teacher.score(teacher.judge(asked, train))
+
+
+def check_context(options: PolicyOptions, new_tokens: int) -> None:
+    """Raise LeserError when the context that the options name leaves no room for a prompt beside a completion."""
+    named = {"policy.max_context": options.max_context}
+    if options.name == "tiny":
+        named["policy.tiny.max_context"] = options.tiny.max_context
+    for option, context in named.items():
+        if context is not None:
+            _hold_prompt(option, context, new_tokens)
+
+
+def _hold_prompt(what: str, context: int, new_tokens: int) -> None:
+    if context < new_tokens + LEAST_PROMPT:
+        raise LeserError(
+            f"{what} is {context} tokens, {new_tokens} of which a completion may take (training.max_new_tokens): too few are "
+            "left for a prompt. Raise the one or lower the other."
+        )
+
+
+def check_loaded(policy: Policy, new_tokens: int) -> None:
+    """Raise LeserError when the loaded policy's own context leaves no room for a prompt."""
+    _hold_prompt(f"The context of policy '{policy.name}'", policy.max_context, new_tokens)
+
+
+def policy_notes(policy: Policy) -> list[str]:
+    """What a user should know of the policy that was loaded."""
+    notes = []
+    if policy.kind == "text":
+        notes.append(
+            f"Policy '{policy.name}' has no chat template: prompts are plain text that ends with 'Answer:'. The warm-up "
+            "teaches it the form of an answer."
+        )
+    if policy.shared.window is not None:
+        notes.append(
+            f"Policy '{policy.name}' has layers that see {policy.shared.window} tokens at most: longer prompts are computed "
+            "for each completion by itself (slower, same results)."
+        )
+    return notes
+
+
+def prompt_notes(learner: Learner, prompts: Sequence[Sequence[int]]) -> list[str]:
+    """Warnings about prompts that the policy's context cuts short."""
+    context = learner.policy.max_context
+    if not learner.hits_dropped:
+        return []
+    return [
+        f"The policy's context of {context} tokens is too short for some prompts: {learner.hits_dropped} hits were left out "
+        f"of the {len(prompts)} prompts of dev. Show fewer (prompt.titles, prompt.terms), or lower training.max_new_tokens."
+    ]

@@ -1,0 +1,209 @@
+"""The reward-hacking monitor: looks at what every step wrote and earned anyway, and warns in words.
+
+A reward is a stand-in for what is wanted, and a policy finds where the two part: longer and longer answers, the query's own
+words again, one filler for every query, words that no document holds, a training reward that rises while held-out queries
+lose. `wording` makes figures of a step's completions, `Watch` judges rows of figures. Both are functions of what they are
+given: nothing is sampled or learned another way for being watched, and after a kill the rows of metrics.jsonl bring a
+`Watch` back to where it stood.
+
+No search is made unless a second engine is configured; where the engine says how many documents hold a word
+(capability "doc_freq"), each new word is asked for once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from leser.backend import Backend, SearchError
+from leser.errors import LeserError
+from leser.evaluation.measures import Measurer
+from leser.evaluation.systems import SystemRun
+from leser.reward import parse_spec
+from leser.run.options import MonitorOptions
+from leser.run.watch import Watch
+from leser.task import Query, Split
+from leser.teacher import Attempt, Teacher
+
+if TYPE_CHECKING:
+    from leser.config import RunConfig
+    from leser.learner import Answers
+    from leser.plugins import Registry
+    from leser.task import Task
+
+Analyze = Callable[[Sequence[str]], list[list[str]]]
+Unknown = Callable[[Iterable[str]], set[str]]
+MANY_QUERIES = 8
+"""From so many queries on a word that they share tells something: a batch of two may well be about one thing."""
+MOST_REMEMBERED = 200_000
+
+
+def wording(
+    rollouts: Sequence[Mapping[str, Any]], analyze: Analyze, unknown: Unknown | None = None
+) -> dict[str, float]:
+    """Shares (0 to 1) of what a step's completions say; one that there is nothing to take of is left out.
+
+    `rollouts` are rows with `query_id`, `query` and `expansions`. `echo`: analysed words of expansions that the query holds.
+    `repeated_terms`: words that stand in the completion before. `commonest_term`: completions (of those that expand) that
+    hold the word which most of them share, where there are at least eight queries. `unknown_expansions`: expansions no word
+    of which any document holds.
+    """
+    written = [row for row in rollouts if row["expansions"]]
+    texts = list(dict.fromkeys(text for row in written for text in (row["query"], *row["expansions"])))
+    words = dict(zip(texts, analyze(texts), strict=True)) if texts else {}
+    total = echoed = repeated = 0
+    holding: Counter[str] = Counter()
+    for row in written:
+        asked, said = set(words[row["query"]]), [word for text in row["expansions"] for word in words[text]]
+        total += len(said)
+        echoed += sum(word in asked for word in said)
+        repeated += len(said) - len(set(said))
+        holding.update(set(said) - asked)
+    figures = {"echo": echoed / total, "repeated_terms": repeated / total} if total else {}
+    if holding and len({row["query_id"] for row in written}) >= MANY_QUERIES:
+        figures["commonest_term"] = max(holding.values()) / len(written)
+    if unknown is not None and written:
+        expansions = [words[text] for row in written for text in row["expansions"]]
+        missing = unknown({word for said in expansions for word in said})
+        figures["unknown_expansions"] = sum(missing.issuperset(said) for said in expansions) / len(expansions)
+    return figures
+
+
+class UnknownWords:
+    """Which analysed words stand in no document, by the engine's own count; each word is asked for once."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        fields = getattr(backend.options, "fields", None)
+        self._fields: tuple[str | None, ...] = tuple(fields) if isinstance(fields, Mapping) and fields else (None,)
+        self._known: dict[str, bool] = {}
+
+    def __call__(self, words: Iterable[str]) -> set[str]:
+        """Those of the words that no searched field of any document holds."""
+        words = list(words)
+        new = sorted(word for word in words if word not in self._known)
+        if len(self._known) + len(new) > MOST_REMEMBERED:
+            self._known, new = {}, sorted(words)
+        if new:
+            counts = [self._backend.doc_freq(new, field) for field in self._fields]
+            self._known.update((word, any(column)) for word, column in zip(new, zip(*counts, strict=True), strict=True))
+        return {word for word in words if not self._known[word]}
+
+
+class SecondEngine:
+    """What dev's answers earn on another engine: the only part of the monitor that searches."""
+
+    def __init__(self, teacher: Teacher, dev: Split) -> None:
+        self.teacher, self.dev = teacher, dev
+
+    def __call__(self, answers: Answers) -> float:
+        """The mean reward of what was served; an answer that this engine's analysis finds repetitive counts as none."""
+        from leser.learner import mean_of
+
+        attempts = [Attempt(o.query, i, self.teacher.say(o.expansions)) for i, o in enumerate(answers.served)]
+        plain = [replace(attempt, completion=self.teacher.say()) for attempt in attempts]
+        first = self.teacher.judge(attempts, self.dev)
+        gated = self.teacher.score(first).gated
+        outcomes = self.teacher.judge([p if g else a for a, p, g in zip(attempts, plain, gated, strict=True)], self.dev)
+        return mean_of(self.teacher.score(outcomes).total)
+
+
+class Monitor:
+    """Adds figures and warnings to the rows of GRPO's steps."""
+
+    def __init__(
+        self,
+        options: MonitorOptions,
+        teacher: Teacher,
+        dev: Split,
+        limit: int,
+        warn: Callable[[str], None],
+        second: SecondEngine | None = None,
+    ) -> None:
+        """`limit` is the longest completion in tokens; raises LeserError for a second measure that cannot be taken."""
+        self.options, self._teacher, self._dev, self._warn, self._second = options, teacher, dev, warn, second
+        can = "doc_freq" in teacher.client.backend.capabilities
+        self._unknown: Unknown | None = UnknownWords(teacher.client.backend) if can else None
+        self._watch = Watch(options, limit)
+        if options.enabled and options.measure:
+            self._check_measure()
+
+    def _check_measure(self) -> None:
+        name, depth = self.options.measure, self._teacher.depth
+        Measurer(self._dev, [name])
+        cutoff = parse_spec(name).cutoff
+        if cutoff is not None and cutoff > depth:
+            raise LeserError(
+                f"training.monitor.measure is {name}, but rankings in training are {depth} deep. Choose one of at most "
+                f"@{depth}, or a reward that reads deeper."
+            )
+
+    def close(self) -> None:
+        """Close the second engine, where there is one."""
+        if self._second is not None:
+            self._second.teacher.client.close()
+
+    def replay(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take up where the rows of an earlier part of the run left off."""
+        for row in rows:
+            if row.get("phase") == "grpo":
+                self._watch(row)
+
+    def look_at(
+        self, row: dict[str, Any], rollouts: Sequence[Mapping[str, Any]] = (), answers: Answers | None = None
+    ) -> dict[str, Any]:
+        """The row with the monitor's figures, and with `warnings` (sign to sentence) where something is new."""
+        if not self.options.enabled:
+            return row
+        row = row | self._wording(rollouts) | (self._held_out(answers) if answers is not None else {})
+        warnings = self._watch(row)
+        for sentence in warnings.values():
+            self._warn(f"step {row['step']}: {sentence}")
+        return row | ({"warnings": warnings} if warnings else {})
+
+    def _wording(self, rollouts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        if self._unknown is None:
+            return wording(rollouts, self._teacher.analyze)
+        try:
+            return wording(rollouts, self._teacher.analyze, self._unknown)
+        except Exception as error:  # whatever an engine's client raises here, training does not depend on it
+            self._warn(f"the engine does not say how many documents hold a word ({error}); this figure is left out.")
+            self._unknown = None
+            return wording(rollouts, self._teacher.analyze)
+
+    def _held_out(self, answers: Answers) -> dict[str, float]:
+        """Dev's second measure, of the rankings that the look has made, and dev's reward on the second engine."""
+        figures = {}
+        if self.options.measure:
+            asked = [outcome.query for outcome in answers.served]
+            figures[f"dev_{self.options.measure}"] = self._measured(asked, answers)
+        if self._second is not None:
+            figures["dev_second_engine"] = self._second(answers)
+        return figures
+
+    def _measured(self, asked: Sequence[Query], answers: Answers) -> float:
+        measurer = Measurer(replace(self._dev, queries=tuple(asked)), [self.options.measure])
+        failed = SearchError("the search failed")
+        rankings = {outcome.query.id: outcome.expanded or failed for outcome in answers.served}
+        values = measurer(SystemRun("dev", rankings))[self.options.measure]
+        return fmean(values.values()) if values else float("nan")
+
+
+def second_engine(config: RunConfig, registry: Registry, task: Task, teacher: Teacher) -> SecondEngine | None:
+    """The engine that `training.monitor.engine` names, open and checked; None where none is named. Raises LeserError."""
+    options = config.training.monitor
+    if options.engine is None or not options.enabled:
+        return None
+    from leser.config import BackendTable
+    from leser.run.preparation import open_backend
+    from leser.search import SearchClient
+
+    table = BackendTable(name=options.engine, options=options.engine_options)
+    backend = open_backend(config.model_copy(update={"backend": table}), registry, task)
+    backend.check()
+    client = SearchClient(backend, config.search)
+    client.check_mode(config.expansion)
+    return SecondEngine(Teacher(client, teacher.rewards, teacher.expansion, teacher.title_field), task.dev)
