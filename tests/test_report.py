@@ -1,96 +1,28 @@
-"""The report page: self-contained, escaped, honest in its one sentence, and drawn to scale."""
+"""The report page: self-contained, escaped, honest in its one sentence."""
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from report_world import CONFIG, METRICS, Page, assert_self_contained, page, world
 
-from leser.backend import Hit, Ranking
 from leser.evaluation.evaluate import evaluate
 from leser.evaluation.systems import SystemRun
-from leser.expansion import Expansion
-from leser.report import render_report, write_report
-from leser.report.charts import Series, interval_bar, line_chart, smoothed, ticks
+from leser.report import write_report
+from leser.report.training import fit_of, fit_said, stages_of
 from leser.report.verdict import verdict
-from leser.task import Query, Split
-
-HOSTILE = "<script>alert(1)</script>"
-VOID = {"meta", "br", "i", "circle", "line", "polyline", "link", "img"}
-
-
-def world() -> tuple[Split, list[SystemRun]]:
-    queries = tuple(Query(f"q{n}", f"{HOSTILE} {n}", kind="vague" if n % 2 else "brand & model") for n in range(20))
-    split = Split("test", queries, {query.id: {"a": 1} for query in queries})
-    original = SystemRun("original", {q.id: Ranking((Hit("x", 2.0), Hit("a", 1.0))) for q in queries})
-    leser = SystemRun(
-        "leser",
-        {q.id: Ranking((Hit("a", 1.0),)) for q in queries},
-        expansions={q.id: (Expansion(HOSTILE, 0.5),) for q in queries},
-        completions={q.id: HOSTILE for q in queries},
-    )
-    return split, [original, leser]
-
-
-METRICS = [
-    {"phase": "warmup", "step": 0, "dev_nDCG@10": 0.3},
-    {"phase": "warmup", "step": 10, "dev_nDCG@10": 0.35},
-    *({"phase": "grpo", "step": n, "reward": 0.3 + n / 1000, "entropy": None} for n in range(11, 80)),
-    {"phase": HOSTILE, "step": 80, "dev_nDCG@10": 0.5, "length": float("nan")},
-]
-
-
-class Page(HTMLParser):
-    """Collects tags and attributes, and checks that what is opened is closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
-        if tag not in {"meta"}:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open
-        assert self.open.pop() == tag
-
-
-def page(**changes: Any) -> str:
-    split, runs = world()
-    evaluation = evaluate(split, runs, ["nDCG@10", "RR@10"], resamples=200)
-    config = {"seed": 11, "backend": {"name": "memory", "options": {"fields": ["title", HOSTILE]}}}
-    given = {
-        "evaluation": evaluation.to_json(),
-        "metrics": METRICS,
-        "config": config,
-        "per_query": evaluation.per_query,
-    }
-    return render_report(**(given | {"runs": runs, "split": split} | changes))
 
 
 def test_page_is_self_contained_and_everything_from_outside_is_escaped() -> None:
     text = page()
-    read = Page(text)
-    assert read.open == []
-    assert read.links == []
-    assert not {"script", "link", "img", "iframe", "object"} & set(read.tags)
-    assert "url(" not in text
-    assert "@import" not in text
-    assert HOSTILE not in text
+    assert_self_contained(text)
     assert "&lt;script&gt;" in text
     assert "brand &amp; model" in text
+    assert "{{ 7*7 }}" in text  # a template in a query stays words
     assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
 
 
 def test_page_says_what_was_learned_and_shows_every_part() -> None:
@@ -99,25 +31,50 @@ def test_page_says_what_was_learned_and_shows_every_part() -> None:
     for part in (
         "Systems on test",
         "All measures",
-        "Behaviour",
-        "Training",
-        "By kind of query",
+        "Before and after",
+        "Change of every query",
+        "Groups of queries",
+        "Every system by kind of query",
         "Gained most",
+        "Lost most",
+        "Training",
+        "The monitor warned",
+        "What becomes of completions",
+        "What became of queries, by code",
+        "Behaviour",
+        "Search latency",
         "Seed 11",
     ):
         assert part in text, part
-    assert "backend.options.fields" in text
-    assert "20 / 0 / 0" in text
-    assert "<svg" in text
+    assert "backend.fields" in text
+    assert "16 / 2 / 2" in text
+
+
+def test_every_drawing_has_a_title() -> None:
+    text = page()
+    drawings = text.split("<svg ")[1:]
+    assert len(drawings) > 8
+    for drawing in drawings:
+        head = drawing[: drawing.index(">") + 1 + len("<title>")]
+        assert 'aria-hidden="true"' in head or head.endswith("<title>"), head
+
+
+def test_a_query_shows_both_rankings_and_what_moved() -> None:
+    words = "".join(Page(page()).words)
+    assert "A fine sofa" in words
+    assert "▲ 1" in words
+    assert "gone" in words
+    assert "unreadable, the original was served:" in words
 
 
 def test_page_of_a_run_that_learned_nothing_can_be_made_too() -> None:
     split, runs = world()
     same = SystemRun("leser", runs[0].rankings)
     evaluation = evaluate(split, [runs[0], same], ["nDCG@10"], resamples=200)
-    text = page(evaluation=evaluation.to_json(), per_query=evaluation.per_query, runs=[runs[0], same], metrics=[])
+    text = page(evaluation=evaluation.to_json(), answers=[], metrics=[], note="")
     assert "Nothing was learned that shows" in text
-    assert "Training" not in text
+    assert "<h2>Training" not in text
+    assert "The run did not save its versions" in text
 
 
 def test_page_of_nothing_at_all_is_still_a_page(tmp_path: Path) -> None:
@@ -144,6 +101,7 @@ def compared(*rows: tuple[str, float, float, float]) -> dict[str, Any]:
         ([("original", 0.01, 0.02, 0.03)], "The policy learned to expand"),
         ([("original", 0.0, 0.02, 0.03)], "Nothing was learned that shows"),
         ([("original", -0.03, -0.02, -0.01)], "The policy does harm"),
+        ([("original", -0.03, -0.02, -0.01)], "(−0.020, 95 % interval −0.030 to −0.010)"),
         ([("original", 0.01, 0.02, 0.03), ("rm3", -0.1, 0.0, 0.1)], "it is not told apart from rm3."),
         (
             [
@@ -163,32 +121,48 @@ def test_verdict_claims_only_what_the_interval_shows(
     assert expected in verdict(compared(*rows), "nDCG@10")
 
 
+def grpo(train: list[float], dev: list[float]) -> list[dict[str, Any]]:
+    """GRPO rows after ten updates of warm-up; a look at dev before the first update and then after every fifth."""
+    rows: list[dict[str, Any]] = [
+        {"phase": "warmup", "step": 10, "dev_reward": 0.9},
+        {"phase": "grpo", "step": 10, "dev_reward": dev[0]},
+    ]
+    rows += [{"phase": "grpo", "step": 11 + i, "reward": value} for i, value in enumerate(train)]
+    for number, value in enumerate(dev[1:], start=1):
+        rows[1 + 5 * number]["dev_reward"] = value
+    return rows
+
+
 @pytest.mark.parametrize(
-    ("low", "high"), [(0.0, 1.0), (0.31, 0.33), (-5.0, 12.0), (3.0, 3.0), (0.0, 0.0), (1e-7, 2e-7)]
+    ("end", "dev", "expected"),
+    [
+        (0.6, [0.5, 0.55, 0.6], "Dev followed training."),
+        (0.6, [0.5, 0.51, 0.52], "more than twice what dev did"),
+        (0.6, [0.5, 0.52, 0.45], "Dev fell while training rose: it over-fitted."),
+    ],
 )
-def test_ticks_are_round_and_span_the_values(low: float, high: float) -> None:
-    made = ticks(low, high)
-    assert 2 <= len(made) <= 7
-    assert made == sorted(set(made))
-    assert made[0] <= low + 1e-12
-    assert high <= made[-1] + 1e-12
+def test_overfitting_is_said(end: float, dev: list[float], expected: str) -> None:
+    rows = grpo([0.4 + (end - 0.4) * i / 9 for i in range(10)], dev)
+    assert expected in fit_said(fit_of(rows))
 
 
-def test_lines_are_drawn_to_scale() -> None:
-    chart = line_chart("Reward", [Series("a", ((0.0, 0.0), (5.0, 0.5), (10.0, 1.0)))])
-    assert 'points="44.0,156.0 177.0,83.0 310.0,10.0"' in chart
+def test_the_policy_that_was_kept_is_the_best_on_dev_within_grpo() -> None:
+    fit = fit_of(grpo([0.4] * 10, [0.5, 0.7, 0.6]))
+    assert fit is not None
+    assert (fit.kept, fit.best, fit.updates) == (5, 0.7, 10)
+    assert "update 5, the best on dev (0.700; the last was 0.100 below it)." in fit_said(fit)
 
 
-def test_a_chart_leaves_out_what_is_not_finite_and_is_nothing_without_points() -> None:
-    assert "nan" not in line_chart("x", [Series("a", ((0.0, float("nan")), (1.0, 2.0)))])
-    assert line_chart("x", [Series("a", ())]) == ""
+def test_too_few_updates_tell_nothing_of_overfitting() -> None:
+    assert fit_said(fit_of(METRICS[:3])) == ""
+    assert fit_said(fit_of([])) == ""
 
 
-def test_interval_bar_says_by_its_class_where_zero_lies() -> None:
-    assert 'class="interval good"' in interval_bar(0.1, 0.2, 0.3, 0.3)
-    assert 'class="interval even"' in interval_bar(-0.1, 0.0, 0.3, 0.3)
-    assert 'class="interval bad"' in interval_bar(-0.3, -0.2, -0.1, 0.3)
+def test_each_stage_counts_its_own_updates() -> None:
+    warmup, trained, _ = stages_of(METRICS)
+    assert [x for x, _ in warmup.points("dev_reward")] == [0, 10]
+    assert [x for x, _ in trained.points("dev_reward")] == [0, 70]
 
 
-def test_smoothing_is_a_running_mean() -> None:
-    assert smoothed(((0, 1.0), (1, 3.0), (2, 5.0)), 2) == ((0, 1.0), (1, 2.0), (2, 4.0))
+def test_a_run_without_a_seed_or_groups_is_fine() -> None:
+    assert_self_contained(page(config={key: value for key, value in CONFIG.items() if key != "seed"}))

@@ -10,7 +10,16 @@ import click
 from leser import __version__
 from leser.errors import LeserError
 
-COMMANDS = {"run": "leser.cli.run", "index": "leser.cli.index", "plugins": "leser.cli.plugins"}
+COMMANDS = {
+    "run": "leser.cli.run",
+    "index": "leser.cli.index",
+    "doctor": "leser.cli.doctor",
+    "report": "leser.cli.report",
+    "evaluate": "leser.cli.evaluate",
+    "expand": "leser.cli.expand",
+    "rollouts": "leser.cli.rollouts",
+    "plugins": "leser.cli.plugins",
+}
 """Sub-command to the module that holds it as `command`; such a module imports the rest of LESER only when called."""
 
 

@@ -1,48 +1,37 @@
-"""report.html: what was learned, the systems side by side, how training went, which queries gained and which lost."""
+"""report.html: what was learned, the systems side by side, which queries gained and lost, how training went."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leser.evaluation.evaluate import ORIGINAL, POLICY
-from leser.report.charts import Series, interval_bar, line_chart, smoothed
+from leser.report import systems
+from leser.report.answers import Answer
+from leser.report.changes import counts, scatter, sorted_bars
+from leser.report.charts import interval_axis, interval_bar, reach_of, tone
+from leser.report.groups import Group, grouped
+from leser.report.moved import links, rows_of
+from leser.report.numbers import duration, fixed, milliseconds, percent, signed
+from leser.report.provenance import flattened, versions
+from leser.report.template import render
+from leser.report.training import dev_charts, fit_of, fit_said, grpo_charts, warnings_of
 from leser.report.verdict import verdict
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
-    from leser.evaluation.systems import SystemRun
-    from leser.task import Split
-
 SHOWN_QUERIES = 10
-PANELS = (
-    ("reward", "Reward", "mean of the completions"),
-    ("distinct_terms", "Distinct terms", "per completion"),
-    ("entropy", "Entropy", "nats per token"),
-    ("length", "Length", "tokens"),
-    ("dead_groups", "Dead groups", "share without a signal"),
-    ("parse_errors", "Parse errors", "share"),
-)
-PACKAGES = ("leser", "torch", "transformers", "pyserini", "bm25s", "ir-measures", "numpy")
-BEHAVIOUR = {
-    "zero_results": ("Finds nothing", "share"),
-    "zero_results_unjudged": ("Finds nothing, queries without judgments", "share"),
-    "errors": ("Failed searches", "share"),
-    "parse_errors": ("Unreadable", "share"),
-    "rule_violations": ("Against a rule", "share"),
-    "left_alone": ("Left alone", "share"),
-    "echo": ("Echo of the query", "share of words"),
-    "expansions": ("Expansions", "mean"),
-    "distinct_terms": ("Distinct terms", "mean"),
-    "words": ("Words", "mean"),
-    "tokens": ("Tokens", "mean"),
-    "latency_p50_ms": ("Engine, median", "ms"),
-    "latency_p95_ms": ("Engine, 95 %", "ms"),
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure to take in at a glance: before and after where there are two, and a remark."""
+
+    label: str
+    before: str
+    after: str
+    remark: str
+    tone: str = "even"
 
 
 def write_report(
@@ -50,13 +39,12 @@ def write_report(
     evaluation: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
-    per_query: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
-    runs: Sequence[SystemRun] = (),
-    split: Split | None = None,
+    answers: Sequence[Answer] = (),
+    note: str = "",
 ) -> Path:
     """Write report.html into `folder` and return its path; arguments as in `render_report`."""
     path = folder / "report.html"
-    path.write_text(render_report(evaluation, metrics, config, per_query, runs, split), encoding="utf-8")
+    path.write_text(render_report(evaluation, metrics, config, answers, note, folder.name), encoding="utf-8")
     return path
 
 
@@ -64,148 +52,136 @@ def render_report(
     evaluation: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
-    per_query: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
-    runs: Sequence[SystemRun] = (),
-    split: Split | None = None,
+    answers: Sequence[Answer] = (),
+    note: str = "",
+    name: str = "",
 ) -> str:
     """The page as text, everything from outside escaped.
 
     `evaluation` is evaluation.json's content, `metrics` the rows of metrics.jsonl, `config` the resolved configuration
-    without secrets; `per_query` (system, measure, query id), `runs` and `split` give the queries that gained and lost.
+    without secrets, `answers` what is known of each query; `note` says what a reader should know about them.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    measures = measures_of(evaluation)
+    measures = systems.measures_of(evaluation)
     primary = measures[0] if measures else ""
-    return environment.get_template("report.html.j2").render(
+    known = [answer for answer in answers if answer.change == answer.change]
+    made = evaluation.get("made", {})
+    return render(
+        "report.html.j2",
+        name=name,
         verdict=verdict(evaluation, primary),
-        split=evaluation.get("split", ""),
-        queries=evaluation.get("queries", 0),
+        facts=facts_of(config, made),
+        tiles=tiles(evaluation, primary, known),
+        evaluation=evaluation,
         measures=measures,
         primary=primary,
-        systems=evaluation.get("systems", {}),
-        rows=comparison_rows(evaluation, primary),
-        kinds={kind: comparison_rows(part, primary) for kind, part in evaluation.get("kinds", {}).items()},
-        kind_queries={kind: part["queries"] for kind, part in evaluation.get("kinds", {}).items()},
-        behaviour={key: label for key, label in BEHAVIOUR.items() if _known(evaluation, key)},
-        charts=training_charts(metrics, primary),
-        extremes=extremes(per_query or {}, primary, runs, split),
+        table=systems.comparison(evaluation, primary),
+        note=note,
+        changes=[
+            chart
+            for chart in (
+                scatter([(a.values[ORIGINAL], a.values[POLICY]) for a in known], primary),
+                sorted_bars([a.change for a in known], primary),
+            )
+            if chart
+        ],
+        groups=group_tables(known, int(config.get("seed", 0))),
+        kinds=kind_table(evaluation, primary),
+        extremes=extremes(known),
+        fit=fit_said(fit_of(metrics)),
+        dev=dev_charts(metrics, primary),
+        grpo=grpo_charts(metrics, second_measure(config)),
+        warnings=warnings_of(metrics),
+        behaviour=systems.behaviour_rows(evaluation),
+        codes=systems.code_rows(evaluation),
+        writers=systems.writers_of(evaluation),
+        latencies=systems.latencies(evaluation),
         config=flattened(config),
-        versions=versions(),
+        versions=list(made.get("versions", {}).items()) or versions(),
+        made=made,
         seed=config.get("seed"),
     )
 
 
-def measures_of(evaluation: Mapping[str, Any]) -> list[str]:
-    """The measures, in the order they were asked for: whatever a system holds that is no figure of behaviour."""
-    held = (name for figures in evaluation.get("systems", {}).values() for name in figures)
-    return [name for name in dict.fromkeys(held) if name not in BEHAVIOUR]
+def facts_of(config: Mapping[str, Any], made: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was run on what, in a few words each."""
+    tables = (("task", "task"), ("engine", "backend"), ("policy", "policy"))
+    facts = [(label, str(config[key]["name"])) for label, key in tables if "name" in config.get(key, {})]
+    if "seed" in config:
+        facts.append(("seed", str(config["seed"])))
+    return facts + ([("made", str(made["at"])[:10])] if made.get("at") else [])
 
 
-def comparison_rows(part: Mapping[str, Any], measure: str) -> list[dict[str, Any]]:
-    """One row a system: its value, and what the policy gains over it (no gain in the policy's own row)."""
-    against = {
-        row["baseline"]: row
-        for row in part.get("comparisons", [])
-        if row["system"] == POLICY and row["measure"] == measure
-    }
-    reach = max((abs(bound) for row in against.values() for bound in row["ci95"]), default=0.0)
-    rows = []
-    for name, figures in part.get("systems", {}).items():
-        gain = against.get(name)
-        bar: Markup | str = interval_bar(gain["ci95"][0], gain["delta"], gain["ci95"][1], reach) if gain else ""
-        rows.append({"system": name, "value": figures.get(measure), "gain": gain, "bar": bar, "policy": name == POLICY})
-    return rows
+def second_measure(config: Mapping[str, Any]) -> str:
+    """The measure that the monitor takes of dev, empty where there is none."""
+    return str(config.get("training", {}).get("monitor", {}).get("measure", ""))
 
 
-def training_charts(metrics: Sequence[Mapping[str, Any]], measure: str) -> list[Markup]:
-    """Dev measures one line a phase, then one panel for each figure of training that was logged."""
-    keys = [key for row in metrics for key in row if key.startswith("dev_")]
-    dev = sorted(dict.fromkeys(keys), key=lambda key: key != f"dev_{measure}")[:3]
-    phases = list(dict.fromkeys(str(row.get("phase", "training")) for row in metrics))
-    charts = [
-        line_chart(
-            f"{key.removeprefix('dev_')} on dev",
-            [Series(phase, _points(metrics, key, phase), number) for number, phase in enumerate(phases)],
-        )
-        for key in dev
-    ]
-    for key, title, unit in PANELS:
-        lines = []
-        for number, phase in enumerate(phases):
-            points = _points(metrics, key, phase)
-            window = max(1, len(points) // 20)
-            if window > 1:
-                lines.append(Series(phase, points, number, faint=True))
-            lines.append(Series(phase, smoothed(points, window), number))
-        charts.append(line_chart(title, lines, unit))
-    return [chart for chart in charts if chart]
-
-
-def extremes(
-    per_query: Mapping[str, Mapping[str, Mapping[str, float]]],
-    measure: str,
-    runs: Sequence[SystemRun],
-    split: Split | None,
-) -> dict[str, list[dict[str, Any]]]:
-    """The queries that gained and lost most over the original, with what the policy added to them."""
-    policy = next((run for run in runs if run.name == POLICY), None)
-    before, after = (per_query.get(name, {}).get(measure, {}) for name in (ORIGINAL, POLICY))
-    if policy is None or split is None:
-        return {}
-    rows: list[dict[str, Any]] = [
-        {
-            "query": query.text,
-            "kind": query.kind or "",
-            "expansions": policy.expansions.get(query.id, ()),
-            "completion": policy.completions.get(query.id, ""),
-            "before": before[query.id],
-            "after": after[query.id],
-            "gain": after[query.id] - before[query.id],
-        }
-        for query in split.queries
-        if query.id in before and query.id in after
-    ]
-    rows.sort(key=lambda row: -row["gain"])
-    best = [row for row in rows[:SHOWN_QUERIES] if row["gain"] > 0]
-    worst = [row for row in rows[: -SHOWN_QUERIES - 1 : -1] if row["gain"] < 0]
-    return {"gained most": best, "lost most": worst}
-
-
-def flattened(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A nested configuration as (dotted key, value) pairs."""
-    pairs: list[tuple[str, str]] = []
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            pairs += flattened(value, f"{prefix}{key}.")
-        else:
-            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            pairs.append((f"{prefix}{key}", shown))
-    return pairs
-
-
-def versions() -> list[tuple[str, str]]:
-    """Python's version, and that of every package a result depends on, where it is installed."""
-    found = [("python", platform.python_version())]
-    for package in PACKAGES:
-        try:
-            found.append((package, version(package)))
-        except PackageNotFoundError:
-            continue  # an optional engine that this installation does without
+def tiles(evaluation: Mapping[str, Any], measure: str, answers: Sequence[Answer]) -> list[Tile]:
+    """The figures that stand at the top; those that are unknown are left out."""
+    before, after = (evaluation.get("systems", {}).get(name, {}) for name in (ORIGINAL, POLICY))
+    if not before or not after:
+        return []
+    found = []
+    if (gain := systems.gains_of(evaluation, measure).get(ORIGINAL)) is not None:
+        remark = f"{signed(gain['delta'])}, 95 % {signed(gain['ci95'][0])} to {signed(gain['ci95'][1])}"
+        found.append(Tile(measure, fixed(before[measure]), fixed(after[measure]), remark, tone(*gain["ci95"])))
+        lost = f"{gain['wins']} gained, {gain['losses']} lost"
+        found.append(Tile("Queries", "", f"{gain['wins'] + gain['ties'] + gain['losses']}", lost))
+    elif answers:
+        gained, _, lost_count = counts([answer.change for answer in answers])
+        found.append(Tile("Queries", "", str(len(answers)), f"{gained} gained, {lost_count} lost"))
+    if "zero_results" in before and "zero_results" in after:
+        shares = [figures["zero_results"] for figures in (before, after)]
+        found.append(Tile("Find nothing", percent(shares[0]), percent(shares[1]), "of test queries"))
+    median = systems.LATENCY[0]
+    if before.get(median) and after.get(median):
+        times = f"median, {after[median] / before[median]:.1f} × as long"
+        found.append(Tile("Search, ms", milliseconds(before[median]), milliseconds(after[median]), times))
+    if evaluation.get("grpo_seconds"):
+        peak = evaluation.get("peak_memory_gib")
+        memory = f"{peak:.1f} GiB at most" if peak else ""
+        found.append(Tile("GRPO took", "", duration(evaluation["grpo_seconds"]), memory))
     return found
 
 
-def _points(metrics: Sequence[Mapping[str, Any]], key: str, phase: str) -> tuple[tuple[float, float], ...]:
-    rows = (row for row in metrics if str(row.get("phase", "training")) == phase)
-    return tuple((float(row["step"]), float(row[key])) for row in rows if row.get(key) is not None and "step" in row)
+def group_tables(answers: Sequence[Answer], seed: int) -> dict[str, Any]:
+    """Groups of queries under their headings, with bars on one scale; empty where there are none."""
+    found = grouped(answers, seed)
+    reach = reach_of([group.gain.ci95 for part in found.values() for group in part if group.gain])
+
+    def bar(group: Group) -> Any:
+        return interval_bar(group.gain.ci95[0], group.gain.delta, group.gain.ci95[1], reach) if group.gain else ""
+
+    tables = {heading: [(group, bar(group)) for group in part] for heading, part in found.items()}
+    return {"tables": tables, "axis": interval_axis(reach)} if tables else {}
 
 
-def _known(evaluation: Mapping[str, Any], key: str) -> bool:
-    return any(key in figures for figures in evaluation.get("systems", {}).values())
+def kind_table(evaluation: Mapping[str, Any], measure: str) -> dict[str, Any]:
+    """Every system's mean for each kind of query."""
+    kinds = evaluation.get("kinds", {})
+    names = list(evaluation.get("systems", {}))
+    rows = [(name, [part["systems"].get(name, {}).get(measure) for part in kinds.values()]) for name in names]
+    return {"kinds": {kind: part["queries"] for kind, part in kinds.items()}, "rows": rows} if kinds else {}
+
+
+def extremes(answers: Sequence[Answer]) -> dict[str, list[dict[str, Any]]]:
+    """The queries that gained most and those that lost most, each with its two rankings where they were kept."""
+    ordered = sorted(answers, key=lambda answer: -answer.change)
+    best = [answer for answer in ordered[:SHOWN_QUERIES] if answer.change > 0]
+    worst = [answer for answer in ordered[: -SHOWN_QUERIES - 1 : -1] if answer.change < 0]
+    if not best and not worst:
+        return {}
+    return {"gained most": [_card(answer) for answer in best], "lost most": [_card(answer) for answer in worst]}
+
+
+def _card(answer: Answer) -> dict[str, Any]:
+    before, after = rows_of(answer.before or (), gone=True), rows_of(answer.after or (), gone=False)
+    return {
+        "answer": answer,
+        "old": answer.values[ORIGINAL],
+        "new": answer.values[POLICY],
+        "shown": answer.before is not None,
+        "before": before,
+        "after": after,
+        "links": links(before, after),
+    }

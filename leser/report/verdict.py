@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from leser.evaluation.evaluate import IDEAL, ORIGINAL, POLICY
+from leser.report.numbers import signed
 
 
 def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = POLICY, original: str = ORIGINAL) -> str:
@@ -28,7 +29,7 @@ def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = POLICY, o
     low, high = against["ci95"]
     change = (
         f"{measure} {systems[original][measure]:.3f} → {systems[policy][measure]:.3f}"
-        f" ({against['delta']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
+        f" ({signed(against['delta'])}, 95 % interval {signed(low)} to {signed(high)})"
     )
     others = {name: row for name, row in compared.items() if name not in (original, IDEAL)}
     if IDEAL in systems and measure in systems[IDEAL]:

@@ -23,6 +23,8 @@ from leser.evaluation.trec import write_runs
 from leser.learner import Answers, Learner
 from leser.policy.generate import Sample
 from leser.report import write_report
+from leser.report.answers import FILE, Titles, answers_of, write_answers
+from leser.report.provenance import provenance
 from leser.run.folder import RunFolder, write_atomically
 from leser.task import Query, Split, Task
 
@@ -54,7 +56,7 @@ def final_evaluation(
         )
         return {}
     reporter.say("Evaluating on test ...")
-    runs = _baseline_runs(config, registry, prepared)
+    runs = baseline_runs(config, registry, prepared, test)
     runs += _policy_runs(config, prepared, training, learner)
     result = evaluate(
         test,
@@ -71,18 +73,24 @@ def final_evaluation(
         "grpo_seconds": training.state.grpo_seconds,
         "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         / 2**20,  # of the process that finished it
+        "made": provenance(),
     }
     write_runs(folder.path / "trec", runs, test)
-    write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), result.per_query, runs, test)
+    answers = answers_of(test, runs, result.per_query, config.evaluation.measures[0], titles_from(prepared))
+    write_answers(folder.path / FILE, answers)
+    write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), answers)
     # last, for its presence says that the run is finished
     write_atomically(folder.path / "evaluation.json", json.dumps(content, indent=1, ensure_ascii=False))
-    for text in summary(result, learner, folder):
+    reporter.say(f"Test, {result.queries} queries, mean prompt length {learner.mean_prompt_length():.0f} tokens.")
+    for text in table(result):
         reporter.say(text)
+    reporter.say(f"Report: {folder.path / 'report.html'}")
     return content
 
 
-def _baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared) -> list[SystemRun]:
-    task, test = prepared.task, prepared.task.test
+def baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared, split: Split) -> list[SystemRun]:
+    """The configured baselines, fitted on train and dev, and the task's ideal expansions, on a split."""
+    task, asked = prepared.task, asked_of(split)
     context = BaselineContext(
         client=prepared.client, task=task, k=DEPTH, rewards=prepared.teacher.rewards, seed=config.seed
     )
@@ -90,15 +98,15 @@ def _baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared) ->
     for name in config.evaluation.baselines:
         baseline = registry.get("baseline", name)()
         baseline.fit(context)
-        runs.append(_search_terms(prepared, name, baseline.terms(_asked(test))))
+        runs.append(_search_terms(prepared, asked, name, baseline.terms(asked)))
     if task.ideal is not None:
-        runs.append(_search_terms(prepared, IDEAL, _ideal(task, context, _asked(test))))
+        runs.append(_search_terms(prepared, asked, IDEAL, _ideal(task, context, asked)))
     return runs
 
 
-def _asked(test: Split) -> tuple[Query, ...]:
+def asked_of(split: Split) -> tuple[Query, ...]:
     """All of a split's queries: those without a relevant document are in no mean, but their empty answers are counted."""
-    return (*test.queries, *test.no_result)
+    return (*split.queries, *split.no_result)
 
 
 def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
@@ -114,8 +122,9 @@ def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> li
     return at(best, queries)
 
 
-def _search_terms(prepared: Prepared, name: str, terms: Sequence[tuple[Term, ...]]) -> SystemRun:
-    queries = _asked(prepared.task.test)
+def _search_terms(
+    prepared: Prepared, queries: Sequence[Query], name: str, terms: Sequence[tuple[Term, ...]]
+) -> SystemRun:
     asked = [ExpandedQuery(q.id, q.text, t) for q, t in zip(queries, terms, strict=True)]
     return run_of_terms(name, queries, terms, prepared.client.search(asked, DEPTH))
 
@@ -125,30 +134,30 @@ def _policy_runs(config: RunConfig, prepared: Prepared, training: Training, lear
     test = prepared.task.test
     runs = []
     if config.evaluation.prompted:
-        runs.append(policy_run("prompted", training.prompted().answer(test, _asked(test), DEPTH)))
+        runs.append(policy_run("prompted", training.prompted().answer(test, asked_of(test), DEPTH)))
     if config.warmup.enabled:
         training.load(training.parts / "warmup")
-        runs.append(policy_run("warmup", learner.answer(test, _asked(test), DEPTH)))
+        runs.append(policy_run("warmup", learner.answer(test, asked_of(test), DEPTH)))
         if config.evaluation.best_of:
             runs.append(_best_of(config, learner, test))
         if config.evaluation.warmup_plus:
             training.load(training.parts / "warmup-plus")
-            runs.append(policy_run("warmup+", learner.answer(test, _asked(test), DEPTH)))
+            runs.append(policy_run("warmup+", learner.answer(test, asked_of(test), DEPTH)))
     training.load(training.folder.path / "policy")
-    runs.append(policy_run("leser", learner.answer(test, _asked(test), DEPTH)))
+    runs.append(policy_run("leser", learner.answer(test, asked_of(test), DEPTH)))
     return runs
 
 
 def _best_of(config: RunConfig, learner: Learner, test: Split) -> SystemRun:
     """Of N sampled completions the one the policy itself finds likeliest per token: no label is looked at."""
     count = config.evaluation.best_of
-    rows = learner.sample(_asked(test), count, seed=config.seed, step=-1, temperature=config.grpo.temperature)
+    rows = learner.sample(asked_of(test), count, seed=config.seed, step=-1, temperature=config.grpo.temperature)
 
     def likelihood(sample: Sample) -> float:
         return fmean(sample.logprobs) if sample.finished else float("-inf")
 
     chosen = [max(row, key=likelihood) for row in rows]
-    return policy_run(f"best-of-{count}", learner.served(test, _asked(test), chosen, DEPTH))
+    return policy_run(f"best-of-{count}", learner.served(test, asked_of(test), chosen, DEPTH))
 
 
 def policy_run(name: str, answers: Answers) -> SystemRun:
@@ -164,11 +173,20 @@ def policy_run(name: str, answers: Answers) -> SystemRun:
     )
 
 
-def summary(result: Evaluation, learner: Learner, folder: RunFolder) -> list[str]:
-    """The table for the terminal, and where the report lies."""
+def titles_from(prepared: Prepared) -> Titles:
+    """Titles of documents, as the engine gives them."""
+    field = prepared.task.title_field
+
+    def titles(ids: Sequence[str]) -> dict[str, str]:
+        return {id_: d.fields.get(field, "") for id_, d in prepared.client.fetch(ids, (field,)).items()}
+
+    return titles
+
+
+def table(result: Evaluation) -> list[str]:
+    """The systems side by side in the first measure, and what the policy gains over each, for the terminal."""
     measure = next(iter(next(iter(result.systems.values()))))
-    lines = [f"Test, {result.queries} queries, mean prompt length {learner.mean_prompt_length():.0f} tokens."]
-    lines.append(f"  {'system':<12}{measure:>10}   leser's gain over it, 95 % interval, wins/ties/losses")
+    lines = [f"  {'system':<12}{measure:>10}   leser's gain over it, 95 % interval, wins/ties/losses"]
     against = {c["baseline"]: c for c in result.comparisons if c["system"] == "leser" and c["measure"] == measure}
     for name, figures in result.systems.items():
         text = f"  {name:<12}{figures.get(measure, float('nan')):>10.4f}"
@@ -177,4 +195,4 @@ def summary(result: Evaluation, learner: Learner, folder: RunFolder) -> list[str
             low, high = c["ci95"]
             text += f"   {c['delta']:+.4f} [{low:+.4f}, {high:+.4f}]  {c['wins']}/{c['ties']}/{c['losses']}"
         lines.append(text)
-    return [*lines, f"Report: {folder.path / 'report.html'}"]
+    return lines

@@ -1,0 +1,44 @@
+"""`leser evaluate`: a finished run's policy once more, on the same engine or another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from leser.cli.options import assignments, backend_name, plugin_files, task_source
+
+
+@click.command("evaluate", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@task_source
+@backend_name
+@assignments
+@click.option("--split", type=click.Choice(["test", "dev"]), default="test", show_default=True, help="Queries to ask.")
+@click.option("--name", metavar="NAME", help="Write evaluation-NAME.json; default: after backend and split.")
+@plugin_files
+def command(
+    run: Path,
+    task: str | None,
+    backend: str | None,
+    assignments: tuple[str, ...],
+    split: str,
+    name: str | None,
+    plugins: tuple[Path, ...],
+) -> None:
+    """Evaluate the policy that a finished run saved, with its baselines, and print the table with intervals.
+
+    Task, backend and options are the run's own unless given here; another engine is a fair test of what was learned. The
+    result is written to RUN/evaluation-NAME.json; the run's own evaluation.json is never touched.
+    """
+    from leser.run.final import table
+    from leser.run.opened import configured, open_finished
+    from leser.run.reevaluate import reevaluate
+
+    finished = open_finished(run)
+    config, registry = configured(finished.folder, {"task.name": task, "backend.name": backend}, assignments, plugins)
+    done = reevaluate(finished, config, registry, "dev" if split == "dev" else "test", name)
+    click.echo(f"{split.capitalize()}, {done.result.queries} queries, backend {config.backend.name}:")
+    for line in table(done.result):
+        click.echo(line)
+    click.echo(f"Written: {done.path}")

@@ -1,0 +1,100 @@
+"""One query through a run's policy: what it was shown, what it wrote, and what that does to the results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from leser.backend import Ranking
+from leser.errors import LeserError
+from leser.expansion import Code, Expansion
+from leser.learner import Learner
+from leser.report.answers import ShownHit
+from leser.run.preparation import Prepared
+from leser.task import Query, Split
+from leser.teacher import Attempt
+
+TYPED = "typed"
+"""The id of a query that is none of the task's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A query, the prompt's facts, the completion as it was read, and the hits before and after.
+
+    `expansions` and `code` are what the teacher made of the completion, `reason` why it was not served (else empty);
+    `weight` is what an expansion of weight 1 weighs in the search.
+    """
+
+    query: Query
+    judged: bool
+    found: str
+    titles: tuple[str, ...]
+    terms: tuple[str, ...]
+    prompt_tokens: int
+    completion: str
+    expansions: tuple[Expansion, ...]
+    code: Code
+    reason: str
+    weight: float
+    before: tuple[ShownHit, ...]
+    after: tuple[ShownHit, ...]
+
+
+def look_up(learner: Learner, prepared: Prepared, text: str, hits: int) -> Looked:
+    """Ask the policy about a query and search with and without its answer, `hits` deep; raises LeserError.
+
+    A query that the task holds is shown with its judgments.
+    """
+    if not text.strip():
+        raise LeserError('The query is empty. Give one in quotes: leser expand RUN "red sofa".')
+    query, grades = _known(prepared, text)
+    seen = learner.observations([query])[0]
+    sample = learner.sample([query], 1, seed=0, step=0, temperature=0.0)[0][0]
+    attempt = Attempt(query, 0, learner.policy.decode(sample.tokens), sample.finished)
+    _, code, reason = prepared.teacher.read(attempt)
+    # deep, so that a document's place in the other list is known where it is below what is shown
+    split = Split("typed", (query,), {query.id: grades})
+    answers = learner.served(split, [query], [sample], depth=max(hits, 100))
+    before, after = seen.original, answers.served[0].expanded
+    if answers.outcomes[0].code in (Code.ENGINE_ERROR, Code.NOTHING_FOUND):
+        code = answers.outcomes[0].code
+    titles = _titles(prepared, [r for r in (before, after) if r is not None], hits)
+    return Looked(
+        query=query,
+        judged=bool(grades),
+        found=seen.found,
+        titles=seen.titles,
+        terms=seen.terms,
+        prompt_tokens=len(learner.prompts([query])[0]),
+        completion=attempt.completion,
+        expansions=answers.outcomes[0].expansions,
+        code=code,
+        reason=reason,
+        weight=prepared.teacher.expansion.weight,
+        before=_shown(before, after, grades, titles, hits),
+        after=_shown(after, before, grades, titles, hits),
+    )
+
+
+def _known(prepared: Prepared, text: str) -> tuple[Query, Mapping[str, int]]:
+    """The task's query of this text with its judgments, or a query of its own."""
+    for split in reversed(prepared.task.splits):  # test first
+        for query in (*split.queries, *split.no_result):
+            if query.text == text:
+                return query, split.qrels.get(query.id, {})
+    return Query(TYPED, text), {}
+
+
+def _titles(prepared: Prepared, rankings: Sequence[Ranking], hits: int) -> Mapping[str, str]:
+    ids = list(dict.fromkeys(doc for ranking in rankings for doc in ranking.ids[:hits]))
+    field = prepared.task.title_field
+    return {id_: d.fields.get(field, "") for id_, d in prepared.client.fetch(ids, (field,)).items()} if ids else {}
+
+
+def _shown(
+    ranking: Ranking | None, other: Ranking | None, grades: Mapping[str, int], titles: Mapping[str, str], hits: int
+) -> tuple[ShownHit, ...]:
+    ranks = {doc: rank for rank, doc in enumerate(other.ids if other else (), start=1)}
+    ids = ranking.ids[:hits] if ranking else ()
+    return tuple(ShownHit(doc, titles.get(doc, ""), grades.get(doc), ranks.get(doc)) for doc in ids)

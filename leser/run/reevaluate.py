@@ -1,0 +1,84 @@
+"""Evaluating a finished run's policy again: on the same engine or another, on its task or another."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from leser.errors import LeserError
+from leser.report.provenance import provenance
+from leser.run.folder import write_atomically
+from leser.run.opened import FinishedRun, open_engine, open_learner
+
+if TYPE_CHECKING:
+    from leser.config import RunConfig
+    from leser.evaluation.evaluate import Evaluation
+    from leser.plugins import Registry
+
+_UNFIT = re.compile(r"[^\w.+@-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reevaluated:
+    """A new evaluation and the file it was written to."""
+
+    result: Evaluation
+    path: Path
+
+
+def reevaluate(
+    run: FinishedRun, config: RunConfig, registry: Registry, split: Literal["test", "dev"], name: str | None = None
+) -> Reevaluated:
+    """Ask the saved policy, the configured baselines and the original about a split, and write evaluation-NAME.json.
+
+    The run's own evaluation.json stays as it is. Raises LeserError as a run would, and where the split has no query.
+    """
+    from leser.config import task_of
+    from leser.evaluation.evaluate import evaluate
+    from leser.run.final import DEPTH, asked_of, baseline_runs, policy_run
+
+    path = run.folder.path / f"evaluation-{_fit(name) if name else default_name(run, config, split)}.json"
+    prepared = open_engine(config, registry, task_of(config, registry))
+    try:
+        part = prepared.task.test if split == "test" else prepared.task.dev
+        if not part.queries:
+            raise LeserError(f"The task {prepared.task.name} has no {split} query with a relevant document.")
+        learner = open_learner(run.folder, config, prepared)
+        runs = baseline_runs(config, registry, prepared, part)
+        runs.append(policy_run("leser", learner.answer(part, asked_of(part), DEPTH)))
+    finally:
+        prepared.client.close()
+    result = evaluate(
+        part,
+        runs,
+        config.evaluation.measures,
+        rewards=registry.all("reward"),
+        resamples=config.evaluation.resamples,
+        seed=config.seed,
+    )
+    content = result.to_json() | {
+        "task": config.task.table(),
+        "backend": config.backend.table(),
+        "mean_prompt_tokens": learner.mean_prompt_length(),
+        "made": provenance(),
+    }
+    write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False))
+    return Reevaluated(result, path)
+
+
+def default_name(run: FinishedRun, config: RunConfig, split: str) -> str:
+    """What was evaluated: the split, the backend, and the task where it is another."""
+    own = run.config.get("task", {}).get("name")
+    task = [] if config.task.name == own else [Path(config.task.name).resolve().name]
+    return _fit("-".join([*task, config.backend.name, split]))
+
+
+def _fit(name: str) -> str:
+    """A name that is one file's, wherever it came from."""
+    fit = _UNFIT.sub("_", name).strip("._")
+    if not fit:
+        raise LeserError(f"'{name}' is no name for a file. Use letters and digits.")
+    return fit
