@@ -1,0 +1,164 @@
+"""Elasticsearch 8 and 9: one msearch per batch, expansions as weighted clauses, and the user's own query kept as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from leser.backend import Backend, BackendOptions, Capability, Document, ExpandedQuery, Ranking, SearchError
+from leser.hooks import hookimpl
+from leser_elasticsearch.options import ElasticsearchOptions
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from leser_elasticsearch.analysis import Analysis
+    from leser_elasticsearch.engine import Engine
+    from leser_elasticsearch.template import Template
+
+__all__ = ["ElasticsearchBackend", "leser_backends"]
+
+
+class ElasticsearchBackend(Backend):
+    """Elasticsearch 8 or 9 over HTTP; searches an index of yours with your own query, or builds one."""
+
+    name = "elasticsearch"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {"index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total", "vectors"}
+    )
+
+    class Options(ElasticsearchOptions):
+        """Options of the backend 'elasticsearch'."""
+
+    options: ElasticsearchOptions
+
+    def __init__(self, options: BackendOptions) -> None:
+        super().__init__(options)
+        self._client: Elasticsearch | None = None
+        self._engine: Engine | None = None
+        self._analysis: Analysis | None = None
+        self._template: Template | None = None
+        self._lock = Lock()
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
+        """Search a whole batch in one request; each query has an answer or an error of its own.
+
+        The first call reads the index's mapping, and raises LeserError as `check` does when there is none to read.
+        """
+        if not queries:
+            return []
+        from leser_elasticsearch.connection import is_transient
+
+        try:
+            engine = self._open()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            return [SearchError(f"No answer from Elasticsearch at {self.options.place}: {error}", "transient")] * len(
+                queries
+            )
+        return engine.search(queries, k, total)
+
+    def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
+        """Stored fields; numbers and lists as text. Raises LeserError for what a retry will not mend."""
+        if not ids:
+            return {}
+        engine = self._open()
+        with self._telling():
+            return engine.fetch(ids, fields)
+
+    def close(self) -> None:
+        """Close the connections; a later call opens them again."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = self._engine = self._analysis = None
+
+    def check(self) -> dict[str, Any]:
+        """Server, index, number of documents, fields, and warnings about the template."""
+        from leser_elasticsearch.checks import facts_of
+        from leser_elasticsearch.connection import told
+
+        try:
+            return facts_of(self._open(), self.options, self._template)
+        except _client_errors() as error:
+            raise told(error, self.options) from error
+
+    def fingerprint(self) -> str:
+        """Options, template, and the index's identity, settings and number of documents when it was opened.
+
+        An index that is written to while it is open keeps its fingerprint: a run asks one engine, not a moving one.
+        """
+        return f"{super().fingerprint()} {self._open().fingerprint}"
+
+    def index(self, documents: Iterable[Document]) -> int:
+        """Create the index and fill it. Of one id the last document stays; one refused document is an error."""
+        from leser_elasticsearch.connection import connect, told
+        from leser_elasticsearch.writer import Writer
+
+        self.close()
+        client = connect(self.options)
+        try:
+            return Writer(client, self.options).write(documents)
+        except _client_errors() as error:
+            raise told(error, self.options) from error
+        finally:
+            client.close()
+
+    def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:
+        """Index terms of each text in `field`, or in the first searched field."""
+        engine = self._open()
+        assert self._analysis is not None
+        with self._telling():
+            return self._analysis.terms(texts, field or next(iter(engine.builder.weights)))
+
+    def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
+        """Documents that hold each index term in `field`, or in the first searched field."""
+        engine = self._open()
+        with self._telling():
+            return engine.doc_freq(terms, field)
+
+    def _open(self) -> Engine:
+        """The engine, opened by whoever needs it first. Raises LeserError, or the client's error if it may pass."""
+        with self._lock:
+            if self._engine is None:
+                from leser_elasticsearch.analysis import Analysis
+                from leser_elasticsearch.connection import connect
+                from leser_elasticsearch.engine import Engine
+                from leser_elasticsearch.state import read_state
+                from leser_elasticsearch.template import read_template
+
+                if self.options.template is not None:
+                    self._template = read_template(self.options.template, rerank=self.options.match == "rerank")
+                self._client = self._client or connect(self.options)
+                with self._telling():
+                    state = read_state(self._client, self.options)
+                self._analysis = Analysis(self._client, self.options.index)
+                self._engine = Engine(self._client, self.options, state, self._template)
+            return self._engine
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn the client's errors into words, apart from those that a retry may mend."""
+        from leser_elasticsearch.connection import is_transient, told
+
+        try:
+            yield
+        except _client_errors() as error:
+            if is_transient(error):
+                raise
+            raise told(error, self.options) from error
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    from elasticsearch import ApiError, SerializationError, TransportError
+
+    return (ApiError, TransportError, SerializationError)
+
+
+@hookimpl
+def leser_backends() -> list[type[Backend]]:
+    """The Elasticsearch backend."""
+    return [ElasticsearchBackend]

@@ -1,0 +1,59 @@
+"""Facts for start-up: the server's version, the fields that are searched, a first search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from leser.backend import ExpandedQuery, SearchError
+from leser.errors import LeserError, unknown_name
+from leser_elasticsearch.engine import Engine
+from leser_elasticsearch.options import ElasticsearchOptions
+from leser_elasticsearch.state import MAY_NOT_ASK
+from leser_elasticsearch.template import Template
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+
+def facts_of(engine: Engine, options: ElasticsearchOptions, template: Template | None) -> dict[str, Any]:
+    """What there is to know at start-up. Raises LeserError with what to do."""
+    _check_fields(engine, options)
+    probe = engine.search([ExpandedQuery("probe", "leser")], 1, False)[0]
+    if isinstance(probe, SearchError):
+        whose = f"the template {options.template}" if template else f"the index '{options.index}'"
+        raise LeserError(f"A first search with {whose} fails: {probe.message}")
+    searched = " ".join(f"{name}^{weight:g}" for name, weight in engine.builder.weights.items())
+    facts: dict[str, Any] = {
+        "server": f"Elasticsearch at {options.place}",
+        "version": _version(engine.client),
+        "index": options.index,
+        "health": engine.state.health,
+        "documents": engine.state.documents,
+        "fields": engine.fields.searchable,
+        "filters": engine.fields.filterable,
+        "searched": f"{searched} ({engine.builder.type})" if len(engine.builder.weights) > 1 else searched,
+    }
+    warnings = [*engine.state.warnings, *(template.warnings if template else ())]
+    return {**facts, "warnings": warnings} if warnings else facts
+
+
+def _version(client: Elasticsearch) -> str:
+    """The version of the nodes; not from `GET /`, which some distributions and proxies do not answer."""
+    from elasticsearch import AuthorizationException
+
+    try:
+        nodes: Mapping[str, Any] = client.nodes.info(filter_path="nodes.*.version").body.get("nodes", {})
+    except AuthorizationException:
+        return MAY_NOT_ASK
+    return ", ".join(sorted({str(node.get("version")) for node in nodes.values()}))
+
+
+def _check_fields(engine: Engine, options: ElasticsearchOptions) -> None:
+    if engine.state.indices is None:
+        return
+    others = [name for name in (options.tie_break, options.vector_field) if name]
+    for name in (*engine.builder.weights, *others):
+        if "*" not in name and name not in engine.fields.types:
+            available = engine.fields.types if name in others else engine.fields.searchable
+            raise unknown_name(f"field of the index '{options.index}'", name, available)

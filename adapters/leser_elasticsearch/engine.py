@@ -1,0 +1,205 @@
+"""A connection in use: one msearch per batch and what it answers, stored fields, analysis and counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError
+from leser.errors import LeserError
+from leser_elasticsearch.connection import error_of, is_transient, search_error
+from leser_elasticsearch.mapping import Fields
+from leser_elasticsearch.options import ElasticsearchOptions
+from leser_elasticsearch.query import QueryBuilder, Refused, clean
+from leser_elasticsearch.state import IndexState
+from leser_elasticsearch.template import Template
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+ANSWERED = ",".join(
+    f"responses.{part}"
+    for part in ("status", "error", "took", "timed_out", "_shards", "hits.total", "hits.hits._id", "hits.hits._score")
+)
+"""Parts of an answer that are read; the server leaves out the rest (an index's name with each hit)."""
+FETCHED = 1000  # documents asked for at once; an index allows 10,000
+COUNTED = 500  # terms counted in one request
+Vectors = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+
+
+class Engine:
+    """An index that is there, with the mapping it had when it was opened."""
+
+    def __init__(
+        self,
+        client: Elasticsearch,
+        options: ElasticsearchOptions,
+        state: IndexState,
+        template: Template | None,
+    ) -> None:
+        self.client = client
+        self.state = state
+        self.fields = Fields.of(index.get("mappings", {}) for index in (state.indices or {}).values())
+        self.builder = QueryBuilder(options, self.fields, template)
+        self.fingerprint = _digest(state, template)
+        self._options = options
+        self._by_score = template is None or template.sorted_by_score
+        self._vectors = _vector_function(options.vector_function)
+        self._header = {"index": options.index, "search_type": options.search_type}
+        if options.preference:
+            self._header["preference"] = options.preference
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, total: bool) -> list[Ranking | SearchError]:
+        """Search a batch in one request; what can't be sent is refused in its place."""
+        vectors = self._vectors([query.text for query in queries]) if self._vectors else [None] * len(queries)
+        answers: list[Ranking | SearchError] = []
+        sent: list[tuple[int, dict[str, Any]]] = []
+        for query, vector in zip(queries, vectors, strict=True):
+            try:
+                sent.append((len(answers), self.builder.body(query, k, total, vector)))
+                answers.append(_UNASKED)
+            except Refused as error:
+                answers.append(SearchError(str(error), "query"))
+        for (place, _), answer in zip(sent, self._ask([body for _, body in sent]), strict=True):
+            answers[place] = answer
+        return answers
+
+    def _ask(self, bodies: list[dict[str, Any]]) -> list[Ranking | SearchError]:
+        """Send one msearch. A body that cannot be read, or a batch too large, fails it whole: then each half goes alone."""
+        from elasticsearch import ApiError, SerializationError, TransportError
+
+        if not bodies:
+            return []
+        try:
+            responses = self._msearch(bodies, ANSWERED if self._by_score else None)
+        except ApiError as error:
+            if error.status_code in (400, 413) and len(bodies) > 1:
+                half = len(bodies) // 2
+                return self._ask(bodies[:half]) + self._ask(bodies[half:])
+            type, reason = error_of(error)
+            body = error.body if isinstance(error.body, Mapping) else {}
+            known = body.get("error") if isinstance(body.get("error"), Mapping) else {"type": type, "reason": reason}
+            return [search_error(error.status_code, known or {})] * len(bodies)
+        except (TransportError, SerializationError) as error:
+            message = f"No answer from Elasticsearch at {self._options.place}: {error}"
+            said = SearchError(message, "transient" if is_transient(error) else "engine")
+            return [said] * len(bodies)
+        if len(responses) != len(bodies):
+            said = SearchError(f"Elasticsearch gave {len(responses)} answers to {len(bodies)} searches", "transient")
+            return [said] * len(bodies)
+        return [self._answer(response) for response in responses]
+
+    def _msearch(self, bodies: Sequence[Mapping[str, Any]], parts: str | None) -> list[Any]:
+        searches = [line for body in bodies for line in (self._header, body)]
+        most = self._options.max_concurrent_searches
+        answer = self.client.msearch(searches=searches, filter_path=parts, max_concurrent_searches=most)
+        responses: list[Any] = answer.body.get("responses") or []
+        return responses
+
+    def _answer(self, response: Mapping[str, Any]) -> Ranking | SearchError:
+        """One search's answer. A part of the hits is no ranking: the query failed for the moment."""
+        if "error" in response:
+            return search_error(response.get("status", 500), response["error"])
+        shards = response.get("_shards", {})
+        if response.get("status") != 200 or response.get("timed_out", True) or "failed" not in shards:
+            return SearchError(
+                f"Elasticsearch gave an unfinished answer (status {response.get('status')})", "transient"
+            )
+        if shards["failed"]:
+            why = next((str(one.get("reason", {}).get("reason", "")) for one in shards.get("failures", ())), "")
+            said = f"{shards['failed']} of {shards.get('total', '?')} shards did not answer: {why or 'no reason given'}"
+            return SearchError(said, "transient")
+        found = response.get("hits", {})
+        rows = found.get("hits", ())
+        if self._by_score:
+            hits = tuple([Hit(row["_id"], float(row["_score"])) for row in rows])
+        else:  # hits in an order of the template's own have no scores that fall: their places stand for them
+            hits = tuple(Hit(row["_id"], -float(place)) for place, row in enumerate(rows))
+        count = found.get("total", {})
+        exact = count.get("relation", "eq") == "eq"
+        return Ranking(hits, count.get("value"), exact, took_ms=float(response["took"]))
+
+    def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
+        """Stored text of documents. A search for ids, not mget, which knows neither patterns nor an alias's filter."""
+        documents: dict[str, Document] = {}
+        unique = [id for id in dict.fromkeys(ids) if id]  # an empty id is an error to Elasticsearch
+        for start in range(0, len(unique), FETCHED):
+            part = unique[start : start + FETCHED]
+            answer = self.client.search(
+                index=self._options.index,
+                query={"ids": {"values": [clean(id) for id in part]}},
+                size=len(part),
+                sort=["_doc"],
+                source_includes=list(fields) or None,
+                source=None if fields else False,
+                preference=self._options.preference or None,
+                allow_partial_search_results=False,
+                filter_path="hits.hits._id,hits.hits._source",
+            )
+            for row in answer.body.get("hits", {}).get("hits", ()):
+                source = row.get("_source", {})
+                texts = {name: text for name in fields if (text := text_of(source, name)) is not None}
+                documents[row["_id"]] = Document(row["_id"], texts)
+        return documents
+
+    def doc_freq(self, terms: Sequence[str], field: str | None) -> list[int]:
+        """Documents that hold each index term in `field`, or in the first searched field."""
+        name = field or next(iter(self.builder.weights))
+        counts: list[int] = []
+        for start in range(0, len(terms), COUNTED):
+            bodies = [
+                {"query": {"term": {name: {"value": clean(term)}}}, "size": 0, "track_total_hits": True}
+                for term in terms[start : start + COUNTED]
+            ]
+            for response in self._msearch(bodies, ANSWERED):
+                answer = self._answer(response)
+                if isinstance(answer, SearchError):
+                    raise LeserError(f"Elasticsearch cannot count a term in the field '{name}': {answer.message}")
+                counts.append(answer.total or 0)
+        return counts
+
+
+_UNASKED = SearchError("not asked yet", "transient")
+
+
+def text_of(source: Mapping[str, Any], name: str) -> str | None:
+    """A field's text in a stored document; a dotted name is looked up whole and part by part; a list is joined by spaces."""
+    value: Any = source.get(name)
+    if value is None and "." in name:
+        first, _, rest = name.partition(".")
+        inner = source.get(first)
+        return text_of(inner, rest) if isinstance(inner, Mapping) else None
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
+        return " ".join(one if isinstance(one, str) else json.dumps(one) for one in value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _digest(state: IndexState, template: Template | None) -> str:
+    """What decides scores, as far as it is cheap to ask: which index it is, settings, mapping, number of documents, template."""
+    decisive = {
+        name: {part: index.get(part) for part in ("settings", "mappings")}
+        for name, index in (state.indices or {}).items()
+    }
+    text = json.dumps([decisive, state.documents, template and dict(template.expanded)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _vector_function(name: str | None) -> Vectors | None:
+    if name is None:
+        return None
+    module, _, attribute = name.partition(":")
+    try:
+        function: Any = import_module(module)
+        for part in attribute.split("."):
+            function = getattr(function, part)
+    except (ImportError, AttributeError) as error:
+        raise LeserError(
+            f"Option vector_function of backend 'elasticsearch': {name} cannot be loaded ({error})."
+        ) from None
+    vectors: Vectors = function
+    return vectors

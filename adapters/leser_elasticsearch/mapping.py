@@ -1,0 +1,98 @@
+"""What an index's mapping says: which fields can be searched as text, and which compare strings and numbers in filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from leser.backend import Filter
+
+TEXT = frozenset({"text", "match_only_text", "search_as_you_type", "annotated_text", "semantic_text"})
+STRING = frozenset({"keyword", "constant_keyword", "wildcard", "boolean", "ip", "version", "counted_keyword"})
+NUMBER = frozenset(
+    {
+        "long",
+        "integer",
+        "short",
+        "byte",
+        "double",
+        "float",
+        "half_float",
+        "scaled_float",
+        "unsigned_long",
+        "date",
+        "date_nanos",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of an index by their full names, sub-fields included, with their types."""
+
+    types: Mapping[str, str] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """Sub-field (title.keyword) to the field that it belongs to."""
+
+    @classmethod
+    def of(cls, mappings: Iterable[Mapping[str, Any]]) -> Fields:
+        """The fields of all indices behind a name."""
+        types: dict[str, str] = {}
+        parents: dict[str, str] = {}
+        for mapping in mappings:
+            _collect(mapping.get("properties", {}), "", types, parents)
+            types.update({name: str(spec.get("type")) for name, spec in mapping.get("runtime", {}).items()})
+        return cls(types, parents)
+
+    @property
+    def searchable(self) -> list[str]:
+        """Fields that hold text, or strings compared whole; sub-fields are left out."""
+        return sorted(n for n, kind in self.types.items() if kind in TEXT | STRING and n not in self.parents)
+
+    @property
+    def filterable(self) -> list[str]:
+        """Fields that filters can compare, by themselves or through a sub-field."""
+        own = {n for n, kind in self.types.items() if kind in STRING | NUMBER}
+        return sorted({self.parents.get(name, name) for name in own})
+
+    def knows(self, name: str) -> bool:
+        """Whether a search may name this field; a pattern may, and so may any field while the mapping is unknown."""
+        return not self.types or "*" in name or name in self.types
+
+    def twin(self, name: str, kinds: frozenset[str]) -> str | None:
+        """The field itself if its type is one of `kinds`, else its first such sub-field."""
+        if self.types.get(name) in kinds:
+            return name
+        return next((sub for sub, parent in self.parents.items() if parent == name and self.types[sub] in kinds), None)
+
+
+def _collect(properties: Mapping[str, Any], prefix: str, types: dict[str, str], parents: dict[str, str]) -> None:
+    for name, spec in properties.items():
+        path = prefix + name
+        if "type" in spec and spec["type"] not in ("object", "nested"):
+            types[path] = spec["type"]
+        for sub, inner in spec.get("fields", {}).items():
+            types[f"{path}.{sub}"] = inner.get("type", "object")
+            parents[f"{path}.{sub}"] = path
+        if spec.get("type") != "nested":  # those need a nested query around them
+            _collect(spec.get("properties", {}), f"{path}.", types, parents)
+
+
+def filter_clause(condition: Filter, fields: Fields) -> dict[str, Any]:
+    """A clause for the `filter` part of a bool query. Raises ValueError, with words for the user, for an unknown field."""
+    strings, numbers = fields.twin(condition.field, STRING), fields.twin(condition.field, NUMBER)
+    if fields.types and strings is None and numbers is None:
+        available = ", ".join(fields.filterable) or "none"
+        raise ValueError(f"No field '{condition.field}' to filter by. Available: {available}.")
+    strings, numbers = strings or numbers or condition.field, numbers or strings or condition.field
+    values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    if condition.op not in ("eq", "in"):
+        (bound,) = values
+        return {"range": {strings if isinstance(bound, str) else numbers: {condition.op: bound}}}
+    texts = [value for value in values if isinstance(value, str)]
+    amounts = [value for value in values if not isinstance(value, str)]
+    clauses = [{"terms": {name: held}} for name, held in ((strings, texts), (numbers, amounts)) if held]
+    if len(clauses) == 1:
+        return clauses[0]
+    return {"bool": {"should": clauses, "minimum_should_match": 1}} if clauses else {"match_none": {}}

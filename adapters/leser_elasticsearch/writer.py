@@ -1,0 +1,171 @@
+"""Makes an index and fills it, behind `leser index`; nothing else in the adapter writes.
+
+An index carries a mark in its mapping until the last document is in, so that one left unfinished (a crash, a refused document)
+is never taken for a whole one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from leser.backend import Document
+from leser.errors import LeserError
+from leser.indexing import KEYWORD_LENGTH
+from leser_elasticsearch.options import ElasticsearchOptions
+from leser_elasticsearch.query import clean
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+PEEKED = 1000  # documents read before anything is written, to know their fields and that there are any
+CHUNK = 500  # documents in a bulk request
+LISTED = 5  # failed documents named in the message
+PATIENCE = 3600.0  # seconds for a bulk request, a refresh or a merge
+ANALYZER = "leser"  # the name of the analyzer with its own stop words
+
+
+class Writer:
+    """Fills one index as the options say."""
+
+    def __init__(self, client: Elasticsearch, options: ElasticsearchOptions) -> None:
+        # writing the same documents again does no harm, so the client may retry, unlike in searching
+        self._client = client.options(request_timeout=PATIENCE, max_retries=5, retry_on_timeout=True)
+        self._options = options
+
+    def write(self, documents: Iterable[Document]) -> int:
+        """Create (or empty, or extend) the index and store the documents; returns their number.
+
+        Raises LeserError for an unwanted old index, and when any document was refused, with the first ids and reasons.
+        """
+        name = self._options.index
+        if "*" in name or "," in name:
+            raise LeserError(f"Option index is the pattern '{name}': `leser index` needs the name of one index.")
+        found = self._found(name)
+        present = bool(found)
+        if present and self._options.existing == "refuse":
+            raise LeserError(
+                f"There is an index '{name}' at {self._options.place} already. Add -o existing=recreate to replace it or "
+                "existing=append to add to it."
+            )
+        rows = iter(documents)
+        first = list(islice(rows, PEEKED))
+        if present and self._options.existing == "recreate":
+            if name not in found:
+                raise LeserError(
+                    f"'{name}' is an alias of {', '.join(found)}: name the index itself to have it replaced."
+                )
+            self._client.indices.delete(index=name)
+            present = False
+        if not present:
+            self._create(name, first)
+        self._mark(name, complete=False)
+        count = self._fill(name, chain(first, rows))
+        self._client.indices.refresh(index=name)
+        if not present:  # one segment searches fastest, and keeps documents of one score in one order
+            self._client.indices.forcemerge(index=name, max_num_segments=1)
+        self._mark(name, complete=True)
+        return count
+
+    def _found(self, name: str) -> Mapping[str, Any]:
+        """The index with its mapping, or the indices behind an alias; nothing if there is none."""
+        from elasticsearch import NotFoundError
+
+        try:
+            found: Mapping[str, Any] = self._client.indices.get(index=name).body
+        except NotFoundError:
+            return {}
+        return found
+
+    def _create(self, name: str, first: list[Document]) -> None:
+        from elasticsearch import BadRequestError
+
+        fields = dict.fromkeys(name for document in first for name in document.fields)
+        try:
+            self._client.indices.create(index=name, settings=self._settings(), mappings=self._mappings(fields))
+        except BadRequestError as error:
+            from leser_elasticsearch.connection import error_of
+
+            raise LeserError(
+                f"Elasticsearch at {self._options.place} does not make the index '{name}': {error_of(error)[1]}. An "
+                f"analyzer must be one of the server's (now analyzer={self._options.analyzer}; 'standard' is always there)."
+            ) from None
+
+    def _settings(self) -> dict[str, Any]:
+        options = self._options
+        settings: dict[str, Any] = {
+            "number_of_shards": options.shards,
+            "number_of_replicas": options.replicas,
+            "similarity": {"default": {"type": "BM25", "k1": options.k1, "b": options.b}},
+        }
+        if options.stopwords is not None:
+            settings["analysis"] = {"analyzer": {ANALYZER: {"type": options.analyzer, "stopwords": options.stopwords}}}
+        return settings
+
+    def _mappings(self, fields: Iterable[str]) -> dict[str, Any]:
+        text = {"type": "text", "analyzer": ANALYZER if self._options.stopwords is not None else self._options.analyzer}
+        # what leser.indexing.filter_values tells of a text: the string if it is short, and its number if it is one
+        twins = {
+            "keyword": {"type": "keyword", "ignore_above": KEYWORD_LENGTH},
+            "number": {"type": "double", "ignore_malformed": True},
+        }
+        own = {**text, "fields": twins}
+        return {
+            "subobjects": False,  # a document's field may be called a.b, beside one called a
+            "date_detection": False,
+            "dynamic_templates": [{"later_fields": {"match_mapping_type": "string", "mapping": own}}],
+            "properties": {**{name: own for name in fields if name != "contents"}, "contents": text},
+        }
+
+    def _mark(self, name: str, *, complete: bool) -> None:
+        """Note in the mapping whether the index is whole, beside what others have noted there."""
+        for one, index in self._found(name).items():
+            meta = index.get("mappings", {}).get("_meta", {})
+            self._client.indices.put_mapping(index=one, meta={**meta, "leser": {"complete": complete}})
+
+    def _fill(self, name: str, documents: Iterable[Document]) -> int:
+        from elasticsearch.helpers import streaming_bulk
+
+        count = failed = 0
+        reasons: list[str] = []
+        actions = (action_of(document, self._options.contents, name) for document in documents)
+        for done, answer in streaming_bulk(
+            self._client,
+            actions,
+            chunk_size=CHUNK,
+            max_retries=5,
+            initial_backoff=0.5,
+            max_backoff=30,
+            raise_on_error=False,
+        ):
+            if done:
+                count += 1
+                continue
+            failed += 1
+            if len(reasons) < LISTED:
+                reasons.append(_told(next(iter(answer.values()))))
+        if failed:
+            raise LeserError(
+                f"Elasticsearch refused {failed} of {count + failed} documents; the index '{name}' is not whole and stays marked "
+                "as unfinished. The first:\n  "
+                + "\n  ".join(reasons)
+                + "\nMend them and index again with -o existing=recreate."
+            )
+        return count
+
+
+def action_of(document: Document, contents: Iterable[str], index: str) -> dict[str, Any]:
+    """A document as the bulk API takes it: its own fields, and the field they are joined in."""
+    fields = {name: clean(text) for name, text in document.fields.items()}
+    joined = fields.get("contents") or " ".join(fields[name] for name in contents if fields.get(name))
+    return {"_op_type": "index", "_index": index, "_id": clean(document.id), "_source": {**fields, "contents": joined}}
+
+
+def _told(answer: Mapping[str, Any]) -> str:
+    """A refused document in words."""
+    error = answer.get("error") or {}
+    if not isinstance(error, Mapping):
+        return f"{answer.get('_id')}: {error}"
+    cause = (error.get("caused_by") or {}).get("reason")
+    return f"{answer.get('_id')}: {error.get('reason')}" + (f" ({cause})" if cause else "")
