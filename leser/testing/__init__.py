@@ -3,7 +3,11 @@
 import pytest
 
 pytest.register_assert_rewrite(
-    "leser.testing.backend_contract", "leser.testing.backend_expansion", "leser.testing.reward_contract"
+    "leser.testing.backend_contract",
+    "leser.testing.backend_expansion",
+    "leser.testing.backend_hostile",
+    "leser.testing.backend_optional",
+    "leser.testing.reward_contract",
 )
 
 from leser.testing.backend_contract import BackendContract  # noqa: E402

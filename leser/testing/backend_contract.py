@@ -11,21 +11,28 @@
             index_into_my_engine(DOCUMENTS)              # title and text searched, brand and price filterable
             return lambda **options: MyEngine(MyEngine.Options(url=..., **options))
 
-`backend` says which class is tested: tests of a capability it doesn't declare are not collected. A test that is known to
-fail is overridden with `@pytest.mark.xfail(reason=...)`; one overridden or deleted without a reason fails the kit.
+`backend` says which class is tested: tests of a capability it doesn't declare are not collected. Two more fixtures may be
+overridden, `open_filtered` and `open_missing` (leser.testing.backend_optional); without them their tests are not collected.
+A test that is known to fail is overridden with `@pytest.mark.xfail(reason=...)`; one overridden or deleted without a reason
+fails the kit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from inspect import getattr_static
 from typing import Any, ClassVar
 
 import pytest
 
 from leser.backend import Backend, Capability, ExpandedQuery, Ranking, SearchError
+from leser.expansion import Expansion, ExpansionOptions
+from leser.search import SearchClient
 from leser.testing.backend_expansion import ExpansionCases
-from leser.testing.documents import DOCUMENTS, HOSTILE
+from leser.testing.backend_hostile import HostileCases
+from leser.testing.backend_optional import FilteredCases, MissingCases
+from leser.testing.documents import DOCUMENTS
 
 OpenBackend = Callable[..., Backend]
 
@@ -36,7 +43,7 @@ def found(answer: Ranking | SearchError) -> set[str]:
     return set(answer.ids)
 
 
-class BackendContract(ExpansionCases):
+class BackendContract(ExpansionCases, HostileCases, FilteredCases, MissingCases):
     """The contract of `leser.backend.Backend`; each test says where to look if it fails."""
 
     backend: ClassVar[type[Backend]]
@@ -51,9 +58,12 @@ class BackendContract(ExpansionCases):
         )
         declared = getattr(cls, "backend", None)
         for name, test in kit.items():
-            needed: Capability | None = getattr(test, "capability", None)
-            if declared and needed and needed not in declared.capabilities and name not in vars(cls):
+            if not declared or name in vars(cls):
+                continue
+            if not _applies(cls, declared, test):
                 setattr(cls, name, None)  # pytest collects what can be called
+            elif getattr(cls, name) is None and name not in cls._overridden:
+                setattr(cls, name, test)  # a parent class lacked the fixture
 
     @pytest.fixture
     def open_backend(self) -> OpenBackend:
@@ -145,14 +155,6 @@ class BackendContract(ExpansionCases):
         assert first == [found_in_order(answer) for answer in engine.search(queries, 10)]
         assert engine.fingerprint() == engine.fingerprint(), "it is a cache key: it changes only with the index"
 
-    @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-    def test_hostile_text_is_data(self, engine: Backend, text: str) -> None:
-        """If this fails, check that text reaches the engine in structured clauses, or quoted as its manual says."""
-        answers = engine.search([ExpandedQuery("q", text), ExpandedQuery("q", f"sofa {text}")], 100)
-        alone, beside = answers
-        assert isinstance(alone, SearchError) or found(alone) == set(), "it found what it has no word of"
-        assert isinstance(beside, SearchError) or found(beside) <= {"d01"}, "it widened what the other word finds"
-
     def test_two_threads_at_once(self, engine: Backend) -> None:
         """If this fails, check what searches share: a client, a builder or a cache that is not safe between threads."""
         queries = [
@@ -162,6 +164,14 @@ class BackendContract(ExpansionCases):
         with ThreadPoolExecutor(2) as threads:
             for answers in threads.map(lambda _: engine.search(queries, 5), range(8)):
                 assert [found_in_order(answer) for answer in answers] == expected
+
+    @pytest.mark.parametrize("match", ["widen", "rerank"])
+    def test_fusing_rescues(self, open_backend: OpenBackend, match: str) -> None:
+        """If this fails, check that a plain search of an expansion finds what the same words find as a query."""
+        with SearchClient(open_backend(match=match)) as client:
+            request = ExpandedQuery("q", "settee"), (Expansion("couch"), Expansion("zzqx"))
+            (result,) = client.search_expansions([request], 10, options=ExpansionOptions(mode="fuse"))
+            assert found(result.ranking) == ({"d01", "d02"} if match == "widen" else set())
 
     def test_fetch(self, engine: Backend) -> None:
         """If this fails, check that texts come back as stored, unknown ids are absent and unknown fields left out."""
@@ -197,6 +207,16 @@ def found_in_order(answer: Ranking | SearchError) -> tuple[str, ...]:
 def vars_of(cls: type) -> dict[str, Any]:
     """All attributes of a class, inherited ones included."""
     return {name: getattr(cls, name) for name in dir(cls)}
+
+
+def _applies(cls: type[BackendContract], declared: type[Backend], test: Any) -> bool:
+    """Whether the backend declares the capability a test is of, and the class overrides the fixture it needs."""
+    capability: Capability | None = getattr(test, "capability", None)
+    fixture: str | None = getattr(test, "fixture", None)
+    if capability is not None and capability not in declared.capabilities:
+        return False
+    # a fixture read as an attribute is a new object each time
+    return fixture is None or getattr_static(cls, fixture) is not getattr_static(BackendContract, fixture)
 
 
 def _has_reason(cls: type, name: str) -> bool:

@@ -30,6 +30,7 @@ DOCUMENTS: tuple[Document, ...] = (
 """What `open_backend` must hold: an id, title and text that are searched, brand and price that are filtered by."""
 
 HOSTILE: tuple[str, ...] = (
+    '" OR 1:1 ({!func}  ${x} <script> AND *:* /**/ _query_:',
     '" OR 1=1',
     "*:*",
     "*",

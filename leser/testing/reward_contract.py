@@ -114,6 +114,13 @@ class RewardContract:
         """If this fails, check that a query without judgments gives None or a number, not an exception."""
         assert len(reward.score([replace(outcome, grades={}) for outcome in outcomes])) == len(outcomes)
 
+    def test_unknown_documents_are_no_exception(self, reward: Reward, outcomes: list[Outcome]) -> None:
+        """If this fails, check hits whose documents the engine did not give, or that lack a field in `fields`."""
+        low, high = reward.range
+        for documents in ({}, {f"d{n}": Document(f"d{n}") for n in range(30)}):
+            values = reward.score([replace(outcome, documents=documents) for outcome in outcomes])
+            assert all(value is None or low - 1e-9 <= value <= high + 1e-9 for value in values), values
+
     def test_works_in_a_reward_set(self, reward: Reward, outcomes: list[Outcome]) -> None:
         """If this fails, check what LeserError says: it names the part of the contract that was broken."""
         rewards = [reward, _Anything(parse_spec("anything"))] if reward.gate else [reward]

@@ -1,0 +1,110 @@
+"""What the doctor searches with: a query that finds something, words of the documents it finds, and queries for load."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+from typing import Any
+
+from leser.backend import Document, ExpandedQuery, Ranking
+from leser.doctor.finding import Finding, of_failure
+from leser.search import SearchClient
+from leser.task import Task
+
+DEPTH = 10
+LOOKED_AT = 50
+"""Queries of a task that are tried until one of them finds something."""
+LOAD_QUERIES = 1200
+COMMON_WORDS = (
+    "new black white water home light small study time data use system people health book steel paper model analysis music "
+    "wood phone game set type day 1 2 10 100 the a of and de la le der die und en el que e i"
+)
+"""Words that some document of nearly any index holds, for when nobody names a query."""
+COMMON_FIELDS = ("title", "text", "contents", "name", "description", "body")
+"""Fields asked for where a backend's facts don't name its own."""
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A query with what it finds (at most 10 hits), the documents found, and other texts to search with."""
+
+    query: str
+    ranking: Ranking
+    documents: Mapping[str, Document]
+    texts: tuple[str, ...]
+
+    def words(self, id: str) -> tuple[str, ...]:
+        """Different words of a document's fields, in lower case, as they stand there."""
+        document = self.documents.get(id)
+        fields = document.fields.values() if document else ()
+        return tuple(dict.fromkeys(word for text in fields for word in _WORD.findall(text.casefold())))
+
+
+def find_sample(
+    client: SearchClient, facts: Mapping[str, Any], task: Task | None, query: str | None
+) -> tuple[Sample | None, list[Finding]]:
+    """Search with the query that was named, or the task's, or common words, and take the first that finds most."""
+    candidates = _candidates(task, query)
+    answers = client.search([ExpandedQuery(str(n), text) for n, text in enumerate(candidates)], DEPTH)
+    failure = of_failure("example search", answers)
+    findings = [failure] if failure else []
+    found = [(text, a) for text, a in zip(candidates, answers, strict=True) if isinstance(a, Ranking) and a.hits]
+    if not found:
+        return None, findings or [_nothing_found(candidates, task, query)]
+    text, ranking = max(found, key=lambda pair: len(pair[1].hits))
+    fields = (*_named_fields(facts), *((task.title_field,) if task else ()))
+    documents = client.fetch(ranking.ids, tuple(dict.fromkeys(fields or COMMON_FIELDS)))
+    sample = Sample(text, ranking, documents, ())
+    texts = tuple(islice(dict.fromkeys(_load_texts(sample, task)), LOAD_QUERIES))
+    return Sample(text, ranking, documents, texts), [*findings, _timed(client, sample)]
+
+
+def _candidates(task: Task | None, query: str | None) -> list[str]:
+    if query is not None:
+        return [query]
+    if task is None:
+        return COMMON_WORDS.split()
+    return [q.text for split in task.splits for q in split.queries][:LOOKED_AT]
+
+
+def _nothing_found(candidates: Sequence[str], task: Task | None, query: str | None) -> Finding:
+    if query is not None:
+        seen, advice = f"'{query}' finds nothing.", "Name a query that finds something: --query TEXT."
+    elif task is None:
+        seen = f"None of {len(candidates)} common words finds a document."
+        advice = "Name a query that finds something with --query TEXT, or your task with --task."
+    else:
+        seen = f"None of the first {len(candidates)} queries of the task {task.name} finds a document."
+        advice = "Check that the index holds this task's documents, and which fields the backend searches."
+    return Finding("example search", seen, "problem", advice)
+
+
+def _named_fields(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    named = facts.get("fields")
+    return tuple(str(name) for name in named) if isinstance(named, (list, tuple, set, frozenset, dict)) else ()
+
+
+def _load_texts(sample: Sample, task: Task | None) -> Iterator[str]:
+    """Queries of the task, else pairs of words of the documents found."""
+    if task is not None:
+        yield from (query.text for split in task.splits for query in split.queries)
+        return
+    words = dict.fromkeys(word for id in sample.documents for word in sample.words(id)[:40])
+    yield from (f"{one} {other}" for one, other in combinations(words, 2))
+    yield from (sample.query, *COMMON_WORDS.split())
+
+
+def _timed(client: SearchClient, sample: Sample) -> Finding:
+    started = time.perf_counter()
+    client.search([ExpandedQuery("again", sample.query)], DEPTH)
+    took = 1000 * (time.perf_counter() - started)
+    best = sample.ranking.hits[0]
+    fields = sample.documents[best.id].fields.values() if best.id in sample.documents else ()
+    title = next((f' "{" ".join(text.split())[:60]}"' for text in fields if text), "")
+    seen = f"'{sample.query}' finds {len(sample.ranking.hits)} of {DEPTH} asked, first {best.id}{title} "
+    return Finding("example search", f"{seen}(score {best.score:.3g}), in {took:.1f} ms")

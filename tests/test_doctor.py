@@ -1,0 +1,147 @@
+"""leser doctor: a healthy engine is told ok, and each illness is found and named with what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from leser_pyserini import PyseriniBackend
+from settings import small_task
+
+from leser.cli.main import group
+from leser.config import complete, load_config, task_of
+from leser.doctor import Finding, examine, exit_code
+from leser.errors import LeserError
+from leser.formats.files import json_corpus
+from leser.plugins import Registry, load_plugins
+
+SICK = Path(__file__).with_name("sick_engines.py")
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load_plugins([SICK])
+
+
+@pytest.fixture(scope="module")
+def corner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_task(tmp_path_factory.mktemp("task") / "corner")
+
+
+@pytest.fixture(scope="module")
+def lucene(corner: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lucene") / "index"
+    PyseriniBackend(PyseriniBackend.Options(index=folder)).index(json_corpus(corner / "corpus.jsonl"))
+    return folder
+
+
+def examined(registry: Registry, corner: Path, backend: str, *assignments: str) -> dict[str, Finding]:
+    flags = {"task.name": str(corner), "backend.name": backend}
+    config = complete(load_config(None, flags, ("search.backoff=0.01", *assignments)), registry)
+    return {finding.topic: finding for finding in examine(config, registry, task_of(config, registry))}
+
+
+def states(findings: dict[str, Finding], *topics: str) -> list[str]:
+    return [findings[topic].state for topic in topics]
+
+
+def told(*arguments: str | Path) -> tuple[int | LeserError, str]:
+    """The command's exit code (or the error it ends with) and what it printed."""
+    done = CliRunner().invoke(group, ["doctor", *map(str, arguments)], standalone_mode=False)
+    if done.exception is not None:
+        assert isinstance(done.exception, LeserError), done.exception
+        return done.exception, done.output
+    return done.return_value, done.output
+
+
+def test_a_healthy_engine_is_ok(registry: Registry, corner: Path) -> None:
+    findings = examined(registry, corner, "memory")
+    assert {finding.state for finding in findings.values()} == {"ok", "note"}
+    assert exit_code(findings.values()) == 0
+    topics = "connection documents capabilities judgments weights matching repeating"
+    assert set(topics.split()) <= set(findings)
+    assert {"example search", "hostile text", "1 at once", "4 at once", "16 at once", "in batches"} <= set(findings)
+    assert "weight 0 changes nothing" in findings["weights"].seen
+    assert "is rescued" in findings["matching"].seen
+
+
+def test_rerank_is_tried_as_rerank(registry: Registry, corner: Path) -> None:
+    findings = examined(registry, corner, "memory", "match=rerank")
+    assert "stays empty" in findings["matching"].seen
+    assert exit_code(findings.values()) == 0
+
+
+def test_fuse_is_tried_as_fuse(registry: Registry, corner: Path) -> None:
+    findings = examined(registry, corner, "plain", "expansion.mode=fuse")
+    assert "mode fuse" in findings["matching"].seen
+    assert states(findings, "matching", "weights", "hostile text") == ["ok", "note", "ok"]
+    assert "expansions" not in findings
+
+
+@pytest.mark.parametrize(
+    ("engine", "topic", "state", "words"),
+    [
+        ("parsing", "hostile text", "problem", "documents that its words do not"),
+        ("unweighted", "weights", "problem", "moves a document up"),
+        ("fickle", "repeating", "problem", "change their order"),
+        ("drifting", "repeating", "warning", "change their scores"),
+        ("stubborn", "matching", "problem", "not rescued"),
+        ("plain", "configuration", "warning", "sorts by price"),
+        ("plain", "expansions", "warning", "no term weights"),
+        ("empty", "documents", "problem", "0"),
+        ("down", "connection", "down", "No answer"),
+        ("busy", "example search", "down", "timed out"),
+    ],
+)
+def test_each_illness_is_found(
+    registry: Registry, corner: Path, engine: str, topic: str, state: str, words: str
+) -> None:
+    findings = examined(registry, corner, engine)
+    assert findings[topic].state == state
+    assert words in findings[topic].seen
+    assert findings[topic].advice
+    assert exit_code(findings.values()) == {"warning": 0, "problem": 1, "down": 75}[state]
+
+
+def test_nothing_but_the_index_is_needed(lucene: Path) -> None:
+    code, output = told("--backend", "pyserini", "-o", f"index={lucene}")
+    assert code == 0, output
+    lines = output.splitlines()
+    assert lines[-1] == "ok"
+    assert any(line.startswith("note     lucene") or "lucene" in line for line in lines)
+    assert any(line.startswith("ok       documents") for line in lines)
+
+
+def test_a_query_of_the_users_own(lucene: Path) -> None:
+    code, output = told("--backend", "pyserini", "-o", f"index={lucene}", "--query", "zzqx")
+    assert code == 1
+    assert "'zzqx' finds nothing" in output
+    assert "What to do:" in output
+
+
+def test_a_missing_index_is_told_with_its_command(tmp_path: Path) -> None:
+    code, output = told("--backend", "pyserini", "-o", f"index={tmp_path / 'nowhere'}")
+    assert code == 1
+    assert "leser index --backend pyserini --task demo" in output
+
+
+def test_an_engine_that_is_down_is_75(corner: Path) -> None:
+    code, output = told("--backend", "down", "--plugin", SICK, "--task", corner)
+    assert code == 75
+    assert "No answer from the engine" in output
+
+
+def test_a_wrong_option_is_an_error() -> None:
+    code, _ = told("--backend", "memory", "-o", "kk=1")
+    assert isinstance(code, LeserError)
+    assert code.exit_code == 2
+
+
+def test_documents_can_not_drive_the_terminal(tmp_path: Path) -> None:
+    row = {"_id": "d\x1b[31m1", "title": "couch \x1b]0;owned\x07", "text": "grey \u202ecouch"}
+    (tmp_path / "corpus.jsonl").write_text(json.dumps(row) + "\n")
+    _, output = told("--backend", "memory", "-o", f"documents={tmp_path}", "--query", "couch")
+    assert "finds 1 of 10" in output
+    assert not set("\x1b\x07\u202e") & set(output)
