@@ -1,0 +1,123 @@
+"""The example packages, as a third party has them: small, explained word for word, installed and tested on their own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import sys
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from fresh import environment, run
+
+BACKEND = ROOT / "examples" / "custom_backend"
+REWARD = ROOT / "examples" / "custom_reward"
+SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+PAGES = {
+    "writing-a-backend.md": (BACKEND, ("leser_sqlite.py", "tests/test_leser_sqlite.py")),
+    "writing-a-reward.md": (REWARD, ("leser_in_stock.py", "tests/test_leser_in_stock.py")),
+}
+"""A page, the package it explains, and the files that its Python blocks hold from end to end."""
+
+
+def code_lines(source: str) -> int:
+    """Lines that hold code: blank ones, comments and docstrings don't count."""
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__):
+        if token.type not in SILENT:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            docstring = node.body[0]
+            lines -= set(range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1))
+    return len(lines)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a page, in order."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def without_blank(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def test_lines_of_code_are_counted_right() -> None:
+    source = '"""Doc.\n\nMore."""\n\n# comment\nX = """a\nb"""\n\ndef f():\n    """Doc."""\n    return (1,\n        2)  # two\n'
+    assert code_lines(source) == 2 + 1 + 2
+
+
+def test_the_backend_has_at_most_40_lines() -> None:
+    assert code_lines((BACKEND / "leser_sqlite.py").read_text(encoding="utf-8")) <= 40
+
+
+def test_the_reward_has_at_most_15_lines() -> None:
+    assert code_lines((REWARD / "leser_in_stock.py").read_text(encoding="utf-8")) <= 15
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_its_package_word_for_word(page: str) -> None:
+    folder, names = PAGES[page]
+    files = [(folder / name).read_text(encoding="utf-8") for name in names]
+    shown = blocks(page, "python")
+    for block in shown:
+        assert any(block in file for file in files), f"in no file of {folder.name}:\n{block}"
+    assert without_blank("".join(shown)) == without_blank("".join(files)), "something is left out, or out of order"
+    for block in blocks(page, "toml"):
+        assert block in (folder / "pyproject.toml").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class ThirdParty:
+    """Somebody else's environment with both packages, and copies of their folders outside the checkout."""
+
+    python: Path
+    folder: Path
+
+    def leser(self, *arguments: str) -> str:
+        done = run([str(self.python.with_name("leser")), *arguments], self.folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def third_party(tmp_path_factory: pytest.TempPathFactory) -> ThirdParty:
+    folder = tmp_path_factory.mktemp("third-party")
+    built = run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)], ROOT)
+    assert built.returncode == 0, built.stdout + built.stderr
+    copies = [shutil.copytree(package, folder / package.name) for package in (BACKEND, REWARD)]
+    (wheel,) = folder.glob("leser-*.whl")
+    return ThirdParty(environment(folder / "venv", wheel, *copies), folder)
+
+
+@pytest.mark.parametrize("package", [BACKEND, REWARD], ids=lambda path: path.name)
+def test_a_package_passes_its_own_tests(third_party: ThirdParty, package: Path) -> None:
+    done = run(
+        [str(third_party.python), "-m", "pytest", "-q", "-p", "no:cacheprovider"], third_party.folder / package.name
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed
+    assert int(passed[1]) >= 9
+    assert "skipped" not in done.stdout
+
+
+def test_leser_lists_both(third_party: ThirdParty) -> None:
+    rows = json.loads(third_party.leser("plugins", "--json"))
+    states = {(row["kind"], row["name"]): (row["distribution"], row["state"]) for row in rows}
+    assert states["backend", "sqlite"] == ("leser-sqlite", "ok")
+    assert states["reward", "in_stock"] == ("leser-in-stock", "ok")
+    assert {state for _, state in states.values()} == {"ok"}
+
+
+def test_a_newcomer_can_train_on_it(third_party: ThirdParty) -> None:
+    chosen = ("--backend", "sqlite", "--task", "demo", "-o", "path=demo.db", "-o", "expansion.mode=fuse")
+    assert "documents of the task demo in the backend sqlite" in third_party.leser("index", *chosen)
+    assert third_party.leser("doctor", *chosen).rstrip().endswith("ok")
+    assert "everything was checked" in third_party.leser("run", *chosen, "--policy", "tiny", "--dry-run")
