@@ -21,7 +21,6 @@ USER, PASSWORD = "elastic", "leser-tests"
 GUEST, GUEST_PASSWORD = "guest", "guest-tests"
 GUEST_HASH = "$2a$10$abcdefghijklmnopqrstuuGxBUpmo0EhD5/dSW.n1PbSs9tmK.brm"
 """bcrypt of GUEST_PASSWORD: a second user, in a file, whom `revoke_guest` removes while the server runs."""
-VECTOR_LINE = "20-:--add-modules=jdk.incubator.vector"
 
 
 def start_elasticsearch(
@@ -43,10 +42,7 @@ def start_elasticsearch(
     home, java = _reachable(fetch.elasticsearch(release), folder / "home"), _java(version, folder)
     config = folder / "config"
     shutil.copytree(home / "config", config)
-    if not (java / "jmods").exists():  # the runtime out of the wheel, which lacks that module
-        options = config / "jvm.options"
-        kept = [line for line in options.read_text().splitlines() if line.strip() != VECTOR_LINE]
-        options.write_text("\n".join(kept) + "\n")
+    _trim_jvm_options(config / "jvm.options", whole_jdk=(java / "jmods").exists())
     server = Server(
         url=f"{'https' if secure else 'http'}://127.0.0.1:{port or free_port()}",
         version=release,
@@ -76,6 +72,13 @@ def revoke_guest(server: Server) -> None:
     """Take the credentials of `guest` away from a running server, which notices within seconds."""
     assert server.folder is not None
     (server.folder / "config" / "users").write_text("")
+
+
+def _trim_jvm_options(options: Path, *, whole_jdk: bool) -> None:
+    """Drop the log of garbage collections, whose folder is not nobody's to write, and a module that the wheel lacks."""
+    dropped = ("-Xlog:gc", *(() if whole_jdk else ("--add-modules=jdk.incubator.vector",)))
+    lines = options.read_text().splitlines(keepends=True)
+    options.write_text("".join(line for line in lines if not any(option in line for option in dropped)))
 
 
 def _settings(folder: Path, port: int, secure: bool) -> str:

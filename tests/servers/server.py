@@ -21,8 +21,8 @@ from typing import Any, Self
 
 from servers import keeper
 
-START = 240.0
-"""Seconds a server may take to answer; about 20 on an idle machine."""
+START = 400.0
+"""Seconds a server may take to answer; about 20 on an idle machine, two minutes on a crowded one."""
 
 
 class ServerFailed(RuntimeError):
