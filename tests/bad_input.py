@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "bad-input.md"
 INTRO = """# Bad input
@@ -200,6 +201,37 @@ TRAININGS = {
         130,
     ),
 }
+
+
+def tables(folder: Path, **changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a training of seconds on the shop, which is written to `folder`."""
+    write(folder / "shop", shop({}))
+    shape = {"d_model": 32, "layers": 1, "heads": 2, "kv_heads": 1, "ffn": 48, "vocabulary": 400, "pretrain_steps": 2}
+    usual: dict[str, dict[str, Any]] = {
+        "task": {"name": str(folder / "shop")},
+        "backend": {"name": "memory"},
+        "rewards": {"weights": ["nDCG@10"]},
+        "policy": {"name": "tiny", "device": "cpu", "tiny": shape},
+        "warmup": {
+            "learning_rate": 1e-2,
+            "steps_between_evaluations": 8,
+            "patience": 1,
+            "max_evaluations": 2,
+            "batch_size": 4,
+            "samples": 2,
+        },
+        "training": {"steps": 4, "queries_per_step": 2, "steps_between_evaluations": 2, "max_new_tokens": 10},
+        "grpo": {"group_size": 4},
+        "evaluation": {
+            "baselines": ["original"],
+            "passages": False,
+            "best_of": 0,
+            "prompted": False,
+            "warmup_plus": False,
+            "resamples": 100,
+        },
+    }
+    return {name: {**usual.get(name, {}), **changes.get(name, {})} for name in {**usual, **changes}}
 
 
 def run_cli(arguments: Sequence[str]) -> tuple[int, str, str]:

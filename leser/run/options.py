@@ -10,12 +10,12 @@ from leser.options import Options
 
 
 class MonitorOptions(Options):
-    """When to warn that a policy games its reward; every default lies well outside what trainings that went well showed.
+    """When to warn that a policy games its reward; the defaults lie well outside what trainings that went well showed.
 
-    Figures are means over `window` steps, since those of one batch are noisy. Growth to twice the length, or half of the
-    completions sharing a word, has nothing to do with what single queries need. `echo` and `repeated` lie above what
-    phrases of two words bring about by themselves ("navy sofa; navy settee"). A `gap` of 0.05 is three standard errors of
-    a mean over 300 queries.
+    Figures are means over `window` steps, since those of one batch are noisy. In five trainings on two tasks `echo` stayed
+    below 0.05, `repeated` below 0.08 and `same` below 0.25 at every single step, and length between 0.6 and 1.5 of where it
+    began. A third of words that no document holds would be a third of the answer wasted. A `gap` of 0.05 is three standard
+    errors of a mean over 300 queries.
     """
 
     enabled: bool = Field(True, description="watch for signs that the reward is being gamed, and warn of them")
@@ -25,7 +25,7 @@ class MonitorOptions(Options):
         2.0, gt=1, description="warn when completions are so many times as long as at the start, or as short"
     )
     echo: float = Field(
-        0.6, gt=0, le=1, description="warn at this share of expansion words that the query holds already"
+        0.4, gt=0, le=1, description="warn at this share of expansion words that the query holds already"
     )
     repeated: float = Field(
         0.3, gt=0, le=1, description="warn at this share of words that repeat one of the same completion"
