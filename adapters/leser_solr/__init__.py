@@ -1,0 +1,189 @@
+"""Apache Solr 8 and newer, one server or a SolrCloud, through solrpy; structured queries only.
+
+Where solrpy 2.x stands in the way, and what is done about it here, in the open:
+- It turns every underscore of a parameter's name into a dot. Requests go through its own `SearchHandler` with another
+  `arg_separator`, so that names are sent as they are.
+- It waits for ever by default. Every connection gets option `timeout`.
+- Its connections are not safe between threads, and it has no batches. `Pool` lends each to one thread at a time, and a batch
+  is as many requests as it has queries, `threads` of them under way at once.
+- It repeats requests that failed to connect, and nothing else. Searching turns that off: leser.search repeats what is worth
+  it. Its SolrException and the httpx errors that it lets through both become a SearchError (failures.py), with Solr's own
+  message out of the answer's body, which solrpy's message leaves out.
+- It asks for the server's version, and where that is forbidden it takes the server for Solr 1.2 and writes XML. The version
+  is set on every connection, so it never asks.
+- It takes no authority's certificates (2.0.8). They are put among the arguments of its httpx client.
+- Its `get(ids=...)` joins ids by commas. Documents are fetched by `{!terms}` with a separator that no id holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from leser.backend import (
+    Backend,
+    BackendOptions,
+    Capability,
+    Document,
+    ExpandedQuery,
+    FieldWeights,
+    Ranking,
+    SearchError,
+)
+from leser.errors import LeserError
+from leser.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from leser_solr.engine import Engine
+
+__all__ = ["SolrBackend", "leser_backends"]
+
+
+class SolrBackend(Backend):
+    """Apache Solr, one server or SolrCloud, through solrpy; your own request parameters as a template if you like."""
+
+    name = "solr"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {"index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total"}
+    )
+
+    class Options(BackendOptions):
+        """Options of the backend 'solr'."""
+
+        url: str = Field("http://localhost:8983/solr", description="address of Solr; it ends in /solr as a rule")
+        index: str = Field("leser-demo", pattern=r"^[\w.\-]+$", description="core, collection or alias to search")
+        fields: FieldWeights = Field(
+            default={"contents": 1.0},
+            description="fields to search and their weights, e.g. title^3,text; with a template: those that expansions are "
+            "searched in (default: the template's qf)",
+        )
+        template: Path | None = Field(
+            None,
+            description="JSON file with your own request parameters (defType, qf, mm, bq, fq, ...); the value $query marks "
+            "the user's text, and $expansions, if it is there, the expansions' place",
+        )
+        escape: bool = Field(
+            True,
+            description="with a template: take the user's text as plain words; false leaves the operators of the template's "
+            "parser (+, -, quotes) to the user. A model's text has no operators either way",
+        )
+        handler: str = Field("/select", pattern=r"^/[\w/.\-]+$", description="request handler that is searched")
+        user: str | None = Field(None, description="user name for basic authentication")
+        password_env: str | None = Field(None, description="name of the environment variable that holds the password")
+        token_env: str | None = Field(None, description="name of the environment variable that holds a bearer token")
+        ca_file: Path | None = Field(None, description="certificates (PEM) of the authority to trust, for https")
+        verify: bool = Field(True, description="false accepts any certificate; for tests only")
+        timeout: float = Field(10.0, gt=0, description="seconds to wait for the answer to one request")
+        threads: int = Field(8, ge=1, description="requests of one batch under way at once")
+        contents: tuple[str, ...] = Field(
+            ("title", "text"),
+            description="fields joined, with a space between, into the field 'contents' when indexing",
+        )
+        analysis: Literal["english", "standard"] = Field(
+            "english",
+            description="when indexing, english: possessives, stop words and Porter stems; standard: words and lower case",
+        )
+        k1: float = Field(0.9, ge=0, description="when indexing: BM25's saturation of term frequency")
+        b: float = Field(0.4, ge=0, le=1, description="when indexing: BM25's share of length normalisation")
+        configset: str = Field(
+            "_default", description="when indexing: the configset a new core or collection starts from"
+        )
+        shards: int = Field(1, ge=1, description="when indexing: shards of a new SolrCloud collection")
+        replicas: int = Field(1, ge=1, description="when indexing: replicas of each of its shards")
+        existing: Literal["refuse", "recreate", "append"] = Field(
+            "refuse",
+            description="what `leser index` does with an index that is already there; recreate deletes its documents, "
+            "the core or collection itself stays",
+        )
+
+        @field_validator("url")
+        @classmethod
+        def _without_secrets(cls, url: str) -> str:
+            scheme, mark, rest = url.partition("://")
+            if scheme not in ("http", "https") or not mark or not rest:
+                raise ValueError("give an address like http://localhost:8983/solr")
+            if "@" in rest.partition("/")[0]:
+                # no ValueError: its message would show the address, and with it the password
+                raise LeserError("Option url holds a user or password. Give them as options user and password_env.")
+            return url.rstrip("/")
+
+    options: Options
+
+    def __init__(self, options: BackendOptions) -> None:
+        super().__init__(options)
+        self._engine: Engine | None = None
+        self._lock = Lock()
+
+    def _open(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                from leser_solr.engine import Engine
+
+                self._engine = Engine(self.options)
+            return self._engine
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
+        """Search a whole batch, `threads` requests at a time; the least score decides, then the document's id."""
+        from leser_solr.failures import NotReady
+
+        if not queries:
+            return []
+        try:
+            engine = self._open()
+        except NotReady as error:
+            return [SearchError(str(error), "transient") for _ in queries]
+        return engine.search(queries, k, total=total)
+
+    def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
+        """Stored fields; several values of one field are joined with a space."""
+        return self._open().fetch(ids, fields) if ids else {}
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
+
+    def check(self) -> dict[str, Any]:
+        """Version and kind of the server, number of documents, fields to search and to filter by, and how they are analysed."""
+        return self._open().facts()
+
+    def fingerprint(self) -> str:
+        """Options, template, schema, and the index's state as of at most half a minute ago."""
+        from leser_solr.failures import NotReady
+
+        try:
+            return f"{super().fingerprint()} {self._open().state()}"
+        except NotReady:
+            return f"{super().fingerprint()} not ready"
+
+    def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:
+        """Index terms that each text is searched as, in `field` or in the first searched field."""
+        return self._open().analyze(texts, field)
+
+    def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
+        """Documents that hold each index term in `field`, or in the first searched field."""
+        return self._open().doc_freq(terms, field)
+
+    def index(self, documents: Iterable[Document]) -> int:
+        """Make the core or collection if it is missing, and its fields, and write the documents with one commit.
+
+        Of one id the last document stays. Raises LeserError when there is an index already and option `existing` says
+        "refuse", and when Solr refused a document: it names them, and a core made for them is removed again.
+        """
+        from leser_solr.writer import Writer
+
+        self.close()
+        with Writer(self.options) as writer:
+            return writer.write(documents)
+
+
+@hookimpl
+def leser_backends() -> list[type[Backend]]:
+    """The Solr backend."""
+    return [SolrBackend]

@@ -1,0 +1,137 @@
+"""Connections to Solr through solrpy: a pool that lends each to one thread at a time, and what is sent over them."""
+
+from __future__ import annotations
+
+import ssl
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import solr
+from solr.transport import SolrTransport
+
+from leser.errors import LeserError
+from leser.options import secret
+from leser_solr.failures import answer_of
+
+if TYPE_CHECKING:
+    from leser_solr import SolrBackend
+
+Params = Mapping[str, str | Sequence[str]]
+
+ASSUMED_VERSION = (8, 0, 0)
+"""What solrpy is told, so that it neither asks nor takes a server that won't tell for Solr 1.2."""
+COMMON = {"wt": "json", "json.nl": "flat", "echoParams": "none", "expandMacros": "false"}
+"""Sent with every request. Without expandMacros=false Solr replaces ${...} in every parameter, the user's text included."""
+
+
+def connect(
+    options: SolrBackend.Options, path: str, timeout: float, retries: int, verification: ssl.SSLContext | bool
+) -> solr.Solr:
+    """A connection to `path` below the server's address; nothing is sent yet. Raises LeserError for a missing secret."""
+    password, token = secret(options.password_env, "password_env"), secret(options.token_env, "token_env")
+    if (options.user is None) != (password is None):
+        raise LeserError("Options user and password_env of backend 'solr' belong together: give both, or neither.")
+    if token is not None and password is not None:
+        raise LeserError("Give backend 'solr' either user and password_env, or token_env.")
+    connection = solr.Solr(
+        options.url + path,
+        timeout=timeout,
+        http_user=options.user,
+        http_pass=password,
+        auth_token=token,
+        max_retries=retries,
+    )
+    connection.server_version = ASSUMED_VERSION
+    connection._client_kwargs["verify"] = verification  # solrpy 2.0.8 has no argument for it
+    return connection
+
+
+def certificates(options: SolrBackend.Options) -> ssl.SSLContext | bool:
+    """What to check the server's certificate with; read once, since reading them takes longer than many a search."""
+    if not options.verify or not options.url.startswith("https:"):
+        return False
+    try:
+        return ssl.create_default_context(cafile=options.ca_file)
+    except OSError as error:
+        raise LeserError(f"Option ca_file: no certificates can be read from {options.ca_file} ({error}).") from None
+
+
+class Pool:
+    """Connections to one core or collection, as many as threads ask for at once; never two threads on one."""
+
+    def __init__(self, options: SolrBackend.Options) -> None:
+        self._options = options
+        self._certificates = certificates(options)
+        self._idle: deque[solr.Solr] = deque()  # append and pop are atomic
+
+    @contextmanager
+    def _lent(self) -> Iterator[solr.Solr]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = connect(self._options, f"/{self._options.index}", self._options.timeout, 0, self._certificates)
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def ask(self, handler: str, params: Params) -> dict[str, Any]:
+        """Send parameters to a request handler as a form; raises what `failures.FAILURES` names."""
+        with self._lent() as connection:
+            # a NUL stands in no parameter's name, so solrpy rewrites none
+            return answer_of(solr.SearchHandler(connection, handler, arg_separator="\0").raw(**COMMON, **params))
+
+    def read(self, path: str) -> dict[str, Any]:
+        """Read a resource of the core, such as /schema."""
+        with self._lent() as connection:
+            return as_object(SolrTransport(connection).get_json(path))
+
+    def close(self) -> None:
+        """Close every connection that nobody holds."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+class Admin:
+    """The server's own interface, beside its cores."""
+
+    def __init__(self, options: SolrBackend.Options, timeout: float | None = None) -> None:
+        self._connection = connect(options, "", timeout or options.timeout, 0, certificates(options))
+        self._told: dict[str, Any] | None = None
+
+    def call(self, path: str, **params: str | int) -> dict[str, Any]:
+        """Call an administrative handler, e.g. /admin/cores with action=STATUS; raises what `failures.FAILURES` names."""
+        query = f"?{urlencode(params)}" if params else ""
+        return as_object(SolrTransport(self._connection).get_json(path + query))
+
+    def names(self, *, cloud: bool) -> list[str]:
+        """Cores, or collections and their aliases."""
+        if not cloud:
+            return sorted(self.call("/admin/cores", action="STATUS", indexInfo="false")["status"])
+        aliases = self.call("/admin/collections", action="LISTALIASES").get("aliases") or {}
+        return sorted({*self.call("/admin/collections", action="LIST")["collections"], *aliases})
+
+    def version(self) -> str:
+        """Solr's version, e.g. 9.10.0."""
+        return str(self._system()["lucene"]["solr-spec-version"])
+
+    def cloud(self) -> bool:
+        """Whether this is a SolrCloud; False on a server that stands alone."""
+        return self._system().get("mode") == "solrcloud"
+
+    def _system(self) -> dict[str, Any]:
+        if self._told is None:
+            self._told = self.call("/admin/info/system")
+        return self._told
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def as_object(answer: Any) -> dict[str, Any]:
+    """The answer, if it is a JSON object as all of Solr's are."""
+    return answer if isinstance(answer, dict) else answer_of(str(answer))

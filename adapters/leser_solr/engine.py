@@ -1,0 +1,247 @@
+"""An open index: its schema was read and its options fit; searches batches, fetches documents, tells facts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError
+from leser.errors import IndexMissing, LeserError, unknown_name
+from leser_solr.connection import Admin, Params, Pool
+from leser_solr.failures import FAILURES, Interrupted, NotReady, not_solr, raised, search_error, status_of, unreachable
+from leser_solr.query import QueryWriter, Refused
+from leser_solr.schema import NAME, Schema
+from leser_solr.template import Template, read_template
+
+if TYPE_CHECKING:
+    from leser_solr import SolrBackend
+
+IDS_AT_ONCE = 500
+FRESH = 30.0  # seconds for which the index's state is taken for known
+NOTHING = Ranking((), total=0)
+
+
+class Engine:
+    """An open index. Raises LeserError when it cannot be used, NotReady where trying again later may help."""
+
+    def __init__(self, options: SolrBackend.Options) -> None:
+        self._options = options
+        template = read_template(options.template) if options.template else None
+        self._pool = Pool(options)
+        self.schema = open_schema(options, self._pool)
+        self._fields = _searched(options, template, self.schema)
+        self._template = template
+        self._writer = QueryWriter(
+            self.schema, self._fields, template, rerank=options.match == "rerank", escape=options.escape
+        )
+        self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="leser-solr")
+        self._lock = Lock()
+        self._state = ("", 0.0)
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool) -> list[Ranking | SearchError]:
+        """Search a batch, `threads` requests at a time."""
+        return list(self._threads.map(lambda query: self._search_one(query, k, total), queries))
+
+    def _search_one(self, query: ExpandedQuery, k: int, total: bool) -> Ranking | SearchError:
+        try:
+            params = self._writer.write(query, k)
+        except Refused as refusal:
+            return SearchError(str(refusal), "query")
+        if params is None:
+            return NOTHING if total else Ranking(())
+        try:
+            answer = self._pool.ask(self._options.handler, params)
+        except FAILURES as error:
+            return search_error(error, self._options.timeout)
+        return self._ranking(answer, total)
+
+    def _ranking(self, answer: Mapping[str, Any], total: bool) -> Ranking | SearchError:
+        header = answer.get("responseHeader", {})
+        # what some shards or a part of the time gave is no ranking: its rewards would not be the query's
+        if header.get("partialResults"):
+            return SearchError("Solr gave partial results only (timeAllowed, or a shard is missing)", "transient")
+        found = answer.get("response")
+        if found is None:
+            return SearchError(f"The answer of {self._options.handler} holds no response with documents", "engine")
+        key = self.schema.unique
+        hits = tuple(Hit(str(row[key]), row["score"]) for row in found["docs"])
+        return Ranking(
+            hits,
+            total=found["numFound"] if total else None,
+            total_exact=found.get("numFoundExact", True),
+            took_ms=float(header["QTime"]) if "QTime" in header else None,
+        )
+
+    def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
+        """Stored fields of the documents with these ids. Raises Interrupted or LeserError."""
+        wanted = list(dict.fromkeys(ids))
+        known = [name for name in dict.fromkeys(fields) if NAME.fullmatch(name)]
+        chunks = [wanted[start : start + IDS_AT_ONCE] for start in range(0, len(wanted), IDS_AT_ONCE)]
+        found: dict[str, Document] = {}
+        for documents in self._threads.map(lambda chunk: self._fetch_some(chunk, known), chunks):
+            found.update((document.id, document) for document in documents)
+        return {id: found[id] for id in wanted if id in found}
+
+    def _fetch_some(self, ids: Sequence[str], fields: Sequence[str]) -> list[Document]:
+        key = self.schema.unique
+        separator = next(sign for sign in map(chr, range(31, 0, -1)) if not any(sign in id for id in ids))
+        params: Params = {
+            "q": f"{{!terms f={key} separator=$leser.separator v=$leser.ids cache=false}}",
+            "leser.separator": separator,
+            "leser.ids": separator.join(id.encode("utf-8", "replace").decode() for id in ids),
+            "fl": [key, *fields],
+            "rows": str(len(ids)),
+        }
+        try:
+            answer = self._pool.ask(self._options.handler, params)
+        except FAILURES as error:
+            raise raised(error, self._options) from error
+        if answer.get("responseHeader", {}).get("partialResults"):
+            raise Interrupted("Solr gave some of the documents only")
+        rows = answer["response"]["docs"]
+        return [
+            Document(str(row[key]), {name: _text(row[name]) for name in fields if row.get(name) is not None})
+            for row in rows
+        ]
+
+    def analyze(self, texts: Sequence[str], field: str | None) -> list[list[str]]:
+        """Terms of each text, as the field's query analyser makes them."""
+        name = field or next(iter(self._fields))
+        return list(self._threads.map(lambda text: self._analyze_one(text, name), texts))
+
+    def _analyze_one(self, text: str, field: str) -> list[str]:
+        if not text:
+            return []
+        query = text.encode("utf-8", "replace").decode()
+        answer = self._asked("/analysis/field", {"analysis.fieldname": field, "analysis.query": query})
+        # class and tokens of every stage in turn; the last stage's are what is searched for
+        stages = answer["analysis"]["field_names"][field]["query"]
+        return [token["text"] for token in stages[-1]]
+
+    def doc_freq(self, terms: Sequence[str], field: str | None) -> list[int]:
+        """Documents that hold each index term, deleted ones not counted."""
+        name = field or next(iter(self._fields))
+        counts: list[int] = []
+        for start in range(0, len(terms), IDS_AT_ONCE):
+            chunk = terms[start : start + IDS_AT_ONCE]
+            params: dict[str, str | Sequence[str]] = {f"leser.t{n}": term for n, term in enumerate(chunk)}
+            asked = [f"{{!term f={name} v=$leser.t{n} key=k{n} cache=false}}" for n in range(len(chunk))]
+            everything = {"q": "{!lucene v='*:*'}", "rows": "0", "facet": "true"}
+            answer = self._asked(self._options.handler, {**params, **everything, "facet.query": asked})
+            found = answer["facet_counts"]["facet_queries"]
+            counts += [found[f"k{n}"] for n in range(len(chunk))]
+        return counts
+
+    def _asked(self, handler: str, params: Params) -> dict[str, Any]:
+        try:
+            return self._pool.ask(handler, params)
+        except FAILURES as error:
+            raise raised(error, self._options) from error
+
+    def facts(self) -> dict[str, Any]:
+        """What `check` tells."""
+        documents = self._asked(self._options.handler, {"q": "{!lucene v='*:*'}", "rows": "0"})["response"]["numFound"]
+        version, cloud = server(self._options)
+        return {
+            "documents": documents,
+            "index": self._options.index,
+            "version": version,
+            "mode": "unknown" if cloud is None else "SolrCloud" if cloud else "one server",
+            "fields": self.schema.searchable(),
+            "filters": self.schema.filterable(),
+            "analysis": self.schema.described(self._fields),
+        }
+
+    def state(self) -> str:
+        """A string that changes with the template, the schema and the documents; asked for again after half a minute."""
+        with self._lock:
+            state, known_at = self._state
+            if not state or time.monotonic() - known_at > FRESH:
+                try:
+                    state = self._current_state()
+                except (Interrupted, LeserError) as error:
+                    if not state:  # a run goes on with what was known: its searches will say what is wrong
+                        raise NotReady(str(error)) from error
+                self._state = state, time.monotonic()
+            return state
+
+    def _current_state(self) -> str:
+        params = {"q": "{!lucene v='*:*'}", "rows": "0"}
+        if "_version_" in self.schema.fields:
+            params["json.facet"] = json.dumps({"newest": "max(_version_)"})
+        answer = self._asked(self._options.handler, params)
+        newest = answer.get("facets", {}).get("newest")
+        template = self._template.digest if self._template else "-"
+        return f"{template} {self.schema.digest} {answer['response']['numFound']} {newest}"
+
+    def close(self) -> None:
+        """Finish what is under way and close all connections."""
+        self._threads.shutdown()
+        self._pool.close()
+
+
+def open_schema(options: SolrBackend.Options, pool: Pool) -> Schema:
+    """The index's schema; raises IndexMissing, NotReady or LeserError where there is none to be had."""
+    try:
+        return Schema(pool.read("/schema")["schema"])
+    except FAILURES as error:
+        if status_of(error) == 404:
+            raise missing(options) from error
+        raise unreachable(error, options) from error
+
+
+def missing(options: SolrBackend.Options) -> LeserError:
+    """Why the index answers 404: it is not there, or there is no Solr at the address at all."""
+    admin = Admin(options)
+    try:
+        cloud = admin.cloud()
+        names = admin.names(cloud=cloud)
+    except FAILURES as error:
+        if status_of(error) == 404 or isinstance(error, json.JSONDecodeError | KeyError):
+            return not_solr(options)
+        names = []  # this user may search, but not list: the index is missing all the same
+    finally:
+        admin.close()
+    there = f" There are: {', '.join(names)}." if names else ""
+    return IndexMissing(
+        f"Solr at {options.url} has no core or collection '{options.index}'.{there}",
+        f"--backend solr --task TASK -o url={options.url} -o index={options.index}",
+    )
+
+
+def server(options: SolrBackend.Options) -> tuple[str, bool | None]:
+    """Version of the server and whether it is a SolrCloud; unknown where this user may not ask."""
+    admin = Admin(options)
+    try:
+        return admin.version(), admin.cloud()
+    except FAILURES:
+        return "unknown", None
+    finally:
+        admin.close()
+
+
+def _searched(options: SolrBackend.Options, template: Template | None, schema: Schema) -> dict[str, float]:
+    """Fields that expansions, and without a template the query, are searched in; raises LeserError for unknown ones."""
+    fields, named_by = options.fields, "option fields"
+    if template is not None and template.fields and "fields" not in options.model_fields_set:
+        fields, named_by = _read_qf(template.fields), "the template's qf"
+    for name in fields:
+        if not schema.can_search(name):
+            available = schema.searchable() or schema.patterns
+            raise unknown_name(f"field of the index '{options.index}' ({named_by})", name, available)
+    return dict(fields)
+
+
+def _read_qf(qf: str) -> dict[str, float]:
+    pairs = (part.partition("^") for part in qf.replace(",", " ").split())
+    return {name: float(weight) if mark else 1.0 for name, mark, weight in pairs}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

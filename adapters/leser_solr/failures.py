@@ -1,0 +1,116 @@
+"""What went wrong between LESER and Solr: one request's failure as a SearchError, a whole engine's as a LeserError."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from solr import SolrException
+
+from leser.backend import SearchError
+from leser.errors import LeserError
+
+if TYPE_CHECKING:
+    from leser_solr import SolrBackend
+
+TRANSIENT = frozenset({408, 429, 502, 503, 504})
+FAILURES = (SolrException, httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError)
+"""What a request through solrpy can raise."""
+
+
+class NotReady(LeserError):
+    """Solr does not answer, or not yet: trying again later may help."""
+
+
+class Interrupted(Exception):
+    """A request that is worth repeating failed, outside a search."""
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status Solr answered, 0 where it did not."""
+    return int(getattr(error, "httpcode", None) or 0)
+
+
+def answer_of(text: str) -> dict[str, Any]:
+    """The JSON object of an answer; raises json.JSONDecodeError where it is none (a proxy's page, a cut connection)."""
+    answer = json.loads(text)
+    if not isinstance(answer, dict):
+        raise json.JSONDecodeError("no JSON object", text[:80], 0)
+    return answer
+
+
+def reason_of(error: SolrException) -> str:
+    """Solr's own message, without which its status says little."""
+    body = error.body.decode("utf-8", "replace") if isinstance(error.body, bytes) else str(error.body or "")
+    try:
+        told = answer_of(body)["error"]
+        details = [line for item in told.get("details", ()) for line in item.get("errorMessages", ())]
+        reason = " ".join([told.get("msg") or told.get("trace", "").partition("\n")[0], *details])
+    except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
+        reason = str(error.reason or "")
+    return " ".join(reason.split())[:500]
+
+
+def search_error(error: Exception, timeout: float) -> SearchError:
+    """One query's failure. A server that is busy, gone or mute is transient, 400 is the query's own, the rest the engine's."""
+    if isinstance(error, SolrException):
+        status = status_of(error)
+        kind = "transient" if status in TRANSIENT else "query" if status == 400 else "engine"
+        return SearchError(f"Solr answered {status}: {reason_of(error)}", kind)  # type: ignore[arg-type]
+    if isinstance(error, httpx.TimeoutException):
+        return SearchError(f"Solr gave no answer within {timeout:g} s (timeout)", "transient")
+    if isinstance(error, json.JSONDecodeError):
+        return SearchError(f"Solr's answer is no JSON: {error}", "transient")
+    return SearchError(f"The connection to Solr failed: {type(error).__name__}: {error}", "transient")
+
+
+def raised(error: Exception, options: SolrBackend.Options) -> Exception:
+    """The exception for a failed request outside a search: Interrupted where repeating may help, else LeserError."""
+    failure = search_error(error, options.timeout)
+    if failure.kind == "transient":
+        return Interrupted(failure.message)
+    return LeserError(f"{failure.message} ({options.url}, index '{options.index}')")
+
+
+def unreachable(error: Exception, options: SolrBackend.Options) -> LeserError:
+    """The message for a server that cannot be talked to, or that refuses us: 401, 403, 5xx, no connection, no JSON."""
+    at = f"Solr at {options.url}"
+    if isinstance(error, SolrException):
+        status, reason = status_of(error), reason_of(error)
+        if status == 401:
+            return LeserError(f"{at} answered 401: {_credentials(options)}")
+        if status == 403:
+            return LeserError(f"{at} answered 403: this user may not do that ({reason}). {_credentials(options)}")
+        if status in TRANSIENT:
+            return NotReady(
+                f"{at} is not ready ({status}: {reason}). Wait until '{options.index}' is loaded and try again."
+            )
+        return LeserError(f"{at} cannot serve '{options.index}' ({status}: {reason}). Its log says why.")
+    if isinstance(error, httpx.TimeoutException):
+        return NotReady(f"{at} gave no answer within {options.timeout:g} s. Look at its load, or raise option timeout.")
+    if isinstance(error, json.JSONDecodeError):
+        return LeserError(f"What answers at {options.url} is no Solr: {_address(options)}")
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return LeserError(
+            f"The certificate of {options.url} is not trusted ({error}). Name its authority: -o ca_file=FILE."
+        )
+    return NotReady(f"No Solr answers at {options.url} ({error}). Start it, or give its address: -o url=...")
+
+
+def not_solr(options: SolrBackend.Options) -> LeserError:
+    """The message for an address where something answers 404 to what every Solr knows."""
+    return LeserError(f"There is no Solr at {options.url}: it answers 404. {_address(options)}")
+
+
+def _address(options: SolrBackend.Options) -> str:
+    hint = "" if options.url.endswith("/solr") else f" Did you mean {options.url}/solr?"
+    return f"The address has no core in it and ends in /solr, e.g. http://localhost:8983/solr.{hint}"
+
+
+def _credentials(options: SolrBackend.Options) -> str:
+    if options.token_env:
+        return f"it does not take the token in the environment variable {options.token_env} (option token_env)."
+    if options.user:
+        return f"check user '{options.user}' and the password in the environment variable that password_env names."
+    return "it wants credentials. Give -o user=NAME -o password_env=VARIABLE, or -o token_env=VARIABLE."

@@ -1,0 +1,174 @@
+"""An expanded query as request parameters of Solr: structured clauses, one parameter for each text, and no text in syntax.
+
+Texts are read by Solr's parser `simple` with all its operators switched off (`q.operators=''`): then a text is nothing but
+words, analysed as the field's own are, and words that the analysis drops leave a clause that matches nothing. The other
+candidates were tried on the server: `field` makes a phrase of several words and fails inside `bool` when no word is left,
+`edismax` needs escaping, `terms` and `term` do not analyse. Two things of `simple` are seen to here: a text of nothing but
+`*` matches everything whatever the operators, so it is sent empty, and "all" and "phrase" need one operator each: the
+space, which every text has, and the quotes, put around a text in which quotes and backslashes are escaped.
+
+Clauses refer to texts by Solr's own references (`v=$leser.q`), which are read once and never again for what they hold.
+`bool` adds the clauses' scores up, so a term of weight 1 counts as much as the same words within the original.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from math import isfinite
+
+from leser.backend import ExpandedQuery, Filter, Term
+from leser_solr.schema import NAME, Schema
+from leser_solr.template import EXPANSIONS, QUERY, Template, plain_words
+
+Params = dict[str, str | list[str]]
+
+_ESCAPED = re.compile(r'(["\\])')
+_OPERATORS = {
+    "any": "q.operators='' q.op=OR",
+    "all": "q.operators=WHITESPACE q.op=AND",
+    "phrase": "q.operators='PHRASE,ESCAPE'",
+}
+
+
+class Refused(Exception):
+    """This query cannot be sent; the message says why."""
+
+
+class QueryWriter:
+    """Writes queries for one index; `fields` are searched with their weights, summed up."""
+
+    def __init__(
+        self, schema: Schema, fields: Mapping[str, float], template: Template | None, *, rerank: bool, escape: bool
+    ) -> None:
+        self._schema = schema
+        self._fields = dict(fields)
+        self._template = template
+        self._rerank = rerank
+        self._escape = escape
+        self._order = f"score desc,{schema.unique} asc"
+
+    def write(self, query: ExpandedQuery, k: int) -> Params | None:
+        """Parameters of the request; None where no clause is left to match anything. Raises Refused."""
+        params: Params = {"rows": str(k), "fl": f"{self._schema.unique},score"}
+        if self._template is None:
+            params["sort"] = self._order
+        original = self._original(query.text, params)
+        should: list[str] = []
+        must_not: list[str] = []
+        for number, term in enumerate(query.terms):
+            if term.weight < 0 or not isfinite(term.weight):
+                raise Refused(f"Weight {term.weight:g} of the term {term.text!r}: give a number of 0 or more.")
+            if term.weight and term.text.strip():
+                clause = self._term(term, f"leser.t{number}", params)
+                (must_not if term.negate else should).append(clause)
+        if original is None and (self._rerank or not should):
+            return None
+        filters = [
+            self._filter(condition, f"leser.f{number}", params) for number, condition in enumerate(query.filters)
+        ]
+        own = params.get("fq", [])
+        params["fq"] = [*([own] if isinstance(own, str) else own), *filters]
+        self._combine(original, should, must_not, params)
+        return params
+
+    def _original(self, text: str, params: Params) -> str | None:
+        """The clause of the user's own text; None for a text without any letter or sign."""
+        blank = not text.strip()
+        if self._template is None:
+            params["leser.q"] = clean(text)
+            return None if blank else self._simple(self._fields, 1.0, "any", "leser.q")
+        text = clean(text)
+        if self._escape:
+            text = plain_words(text)
+        params["uf"] = "-*"  # no field may be named in it, unless the template says otherwise
+        params[QUERY] = text
+        params.setdefault("sort", self._order)
+        for name, values in self._template.params.items():
+            params[name] = [text if value == "$query" else value for value in values]
+        return None if blank else self._template.clause
+
+    def _term(self, term: Term, name: str, params: Params) -> str:
+        fields = self._fields
+        if term.field is not None:
+            if not self._schema.can_search(term.field):
+                raise Refused(
+                    f"No field '{term.field}' to search. Available: {', '.join(self._schema.searchable()) or 'none'}."
+                )
+            fields = {term.field: 1.0}
+        text = clean(term.text)
+        params[name] = f'"{_ESCAPED.sub(_backslash, text)}"' if term.match == "phrase" else text
+        return self._simple(fields, 1.0 if term.negate else term.weight, term.match, name)
+
+    @staticmethod
+    def _simple(fields: Mapping[str, float], weight: float, match: str, name: str) -> str:
+        boosted = " ".join(f"{field}^{weight * own!r}" for field, own in fields.items())
+        return f"{{!simple {_OPERATORS[match]} qf='{boosted}' v=${name}}}"
+
+    def _combine(self, original: str | None, should: Sequence[str], must_not: Sequence[str], params: Params) -> None:
+        """Join the clauses under `q`: widen lets any of them match, rerank only the original."""
+        if self._template is not None and self._template.has_place and not self._rerank:
+            params[EXPANSIONS] = _bool(params, "e", should=should)
+            should = ()
+        elif self._template is not None and self._template.has_place:
+            params[EXPANSIONS] = "{!bool}"
+        if original is None:
+            params["q"] = _bool(params, "c", should=should, must_not=must_not)
+        elif not should and not must_not:
+            params["q"] = original
+        elif self._rerank:
+            params["q"] = _bool(params, "c", must=[original], should=should, must_not=must_not)
+        else:
+            params["q"] = _bool(params, "c", should=[original, *should], must_not=must_not)
+
+    def _filter(self, condition: Filter, name: str, params: Params) -> str:
+        """A filter query on the field's twin for strings or numbers, whichever the value is."""
+        string, number = self._schema.twins(condition.field)
+        if (string is None and number is None) or not NAME.fullmatch(condition.field):
+            available = ", ".join(self._schema.filterable()) or "none"
+            raise Refused(f"No field '{condition.field}' to filter by. Available: {available}.")
+        values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+        either = []
+        for place, value in enumerate(values):
+            field = string if isinstance(value, str) else number
+            if field is not None:
+                text = f"{name}.v{place}"
+                params[text] = clean(value) if isinstance(value, str) else repr(float(value))
+                either.append(_comparison(condition.op, field, f"${text}", isinstance(value, str)))
+        if len(either) == 1:
+            return either[0]
+        return _bool(params, f"{name}.", should=either)
+
+
+def _comparison(op: str, field: str, value: str, is_string: bool) -> str:
+    """One comparison as a filter query; `frange` compares numbers as numbers and strings by code point."""
+    if op in ("eq", "in"):
+        if is_string:
+            return f"{{!term f={field} v={value}}}"
+        return f"{{!frange l={value} u={value} v='field(\"{field}\")'}}"
+    side = "u" if op.startswith("l") else "l"
+    bounds = f"{side}={value} inc{side}={'true' if op.endswith('e') else 'false'}"
+    if side == "u" and is_string:
+        bounds += " l=''"  # without a lower bound a document that lacks the field would be below every string
+    return f"{{!frange {bounds} v='field(\"{field}\")'}}"
+
+
+def _bool(params: Params, prefix: str, **clauses: Sequence[str]) -> str:
+    """A `bool` query over these clauses, each in a parameter of its own; without any it matches nothing."""
+    parts: list[str] = []
+    for occur, several in clauses.items():
+        for clause in several:
+            name = f"leser.{prefix.removeprefix('leser.')}{len(parts)}"
+            params[name] = clause
+            parts.append(f"{occur}=${name}")
+    return f"{{!bool {' '.join(parts)}}}"
+
+
+def clean(text: str) -> str:
+    """The text as it can be sent: what UTF-8 cannot carry is replaced, and the lone `*` that `simple` takes for all is gone."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return "" if text.strip("".join(map(chr, range(33)))) == "*" else text
+
+
+def _backslash(found: re.Match[str]) -> str:
+    return "\\" + found[1]

@@ -1,0 +1,291 @@
+"""The Solr backend on real servers: the contract, the same scores as Lucene's, texts as data, filters, one's own template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from leser_memory import MemoryBackend
+from leser_solr import SolrBackend
+from servers import Server
+from solr_indexes import indexed, options_for, template_file
+
+from leser.backend import Backend, Document, ExpandedQuery, Filter, Ranking, SearchError, Term
+from leser.errors import LeserError
+from leser.testing import DOCUMENTS, BackendContract
+from leser.testing.documents import HOSTILE
+
+Open = Callable[..., SolrBackend]
+
+
+@pytest.fixture(scope="module")
+def shop(solr: Server) -> Iterator[Open]:
+    with indexed(solr, DOCUMENTS) as open_:
+        yield open_
+
+
+@pytest.fixture(scope="module")
+def own_query(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return template_file(
+        tmp_path_factory.mktemp("template"),
+        defType="edismax",
+        q="$query",
+        qf="contents",
+        fq=["-title:nothing"],
+        **{"q.alt": "*:*"},
+    )
+
+
+class TestSolr(BackendContract):
+    backend = SolrBackend
+
+    @pytest.fixture
+    def open_backend(self, shop: Open) -> Callable[..., Backend]:
+        return shop
+
+
+class TestSolrTwoFields(BackendContract):
+    """Two weighted fields, without stems and stop words."""
+
+    backend = SolrBackend
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def standard(cls, solr: Server) -> Iterator[Open]:
+        with indexed(solr, DOCUMENTS, analysis="standard", fields="title^2,text", k1=1.2, b=0.75) as open_:
+            yield open_
+
+    @pytest.fixture
+    def open_backend(self, standard: Open) -> Callable[..., Backend]:
+        return standard
+
+
+class TestSolrTemplate(BackendContract):
+    """The user's own edismax query, into which texts go escaped."""
+
+    backend = SolrBackend
+
+    @pytest.fixture
+    def open_backend(self, shop: Open, own_query: Path) -> Callable[..., Backend]:
+        return lambda **options: shop(template=own_query, **options)
+
+
+class TestSolrCloud(BackendContract):
+    """A collection of two shards."""
+
+    backend = SolrBackend
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def collection(cls, solr_cloud: Server) -> Iterator[Open]:
+        with indexed(solr_cloud, DOCUMENTS, shards=2) as open_:
+            yield open_
+
+    @pytest.fixture
+    def open_backend(self, collection: Open) -> Callable[..., Backend]:
+        return collection
+
+
+def ids(answer: Ranking | SearchError) -> tuple[str, ...]:
+    assert isinstance(answer, Ranking), answer
+    return answer.ids
+
+
+def search(backend: Backend, text: str, *terms: Term, filters: tuple[Filter, ...] = ()) -> tuple[str, ...]:
+    return ids(backend.search([ExpandedQuery("q", text, terms, filters)], 100)[0])
+
+
+def test_scores_are_lucenes(shop: Open) -> None:
+    """Against the in-process engine, whose scores are checked against Lucene's."""
+    memory = MemoryBackend.of(DOCUMENTS)
+    batch = [
+        ExpandedQuery("1", "reading lamps"),
+        ExpandedQuery(
+            "2", "sofa", (Term("couch", 0.5), Term("seats chair", 0.3), Term("brown couch", 2.0, match="phrase"))
+        ),
+        ExpandedQuery(
+            "3", "water water bottle", (Term("steel bottles", 1.5, match="all"), Term("acacia", negate=True))
+        ),
+    ]
+    for ours, theirs in zip(shop().search(batch, 10), memory.search(batch, 10), strict=True):
+        assert isinstance(ours, Ranking)
+        assert isinstance(theirs, Ranking)
+        assert {hit.id: hit.score for hit in ours.hits} == pytest.approx(
+            {hit.id: hit.score for hit in theirs.hits}, rel=1e-5
+        )
+
+
+def test_ties_are_broken_by_id(solr: Server) -> None:
+    twins = tuple(Document(id, {"title": "same words", "text": ""}) for id in ("c", "a", "d", "b"))
+    with indexed(solr, twins) as open_:
+        assert search(open_(), "same") == ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, "{!term f=brand__keyword}Nordhem", " * ", "\x00*\x1f", "\ud800", "lamp\\", '"']
+)
+@pytest.mark.parametrize("match", ["any", "all", "phrase"])
+def test_hostile_terms_beside_a_template(shop: Open, own_query: Path, text: str, match: Any) -> None:
+    query = ExpandedQuery("q", "sofa", (Term(text, match=match), Term(text, match=match, negate=True)))
+    (answer,) = shop(template=own_query).search([query], 100)
+    expected = {"d01"} if "lamp" not in text or match == "negate" else {"d01", "d07", "d08"}
+    assert isinstance(answer, SearchError) or set(answer.ids) <= expected
+
+
+@pytest.mark.parametrize("text", ["${leser.q}", "${q:sofa}", "sofa${", "${expandMacros:lamp}", "\\${q:lamp}"])
+def test_macros_are_not_expanded(shop: Open, solr: Server, own_query: Path, text: str) -> None:
+    """Solr replaces ${name:default} in every parameter of a request unless it is told not to."""
+    plain = {"d01"} if text.startswith("sofa") or "sofa}" in text else set()
+    plain |= {"d07", "d08"} if "lamp" in text else set()
+    for backend in (shop(), shop(template=own_query)):
+        found = set(search(backend, text))
+        assert found <= plain
+    # with ${q:lamp} taken for a macro, this would find sofas: the macro's value instead of the words
+    assert set(search(shop(), "${leser.t0}", Term("sofa", 0.001, match="phrase"))) == {"d01"}
+    assert shop().analyze(["${analysis.fieldname}"])[0] != shop().analyze(["contents"])[0]
+
+
+def test_the_templates_filter_is_never_widened(shop: Open, tmp_path: Path) -> None:
+    own = template_file(
+        tmp_path, defType="edismax", q="$query", qf="title^3 text", fq="brand__keyword:Nordhem", mm="100%"
+    )
+    for match in ("widen", "rerank"):
+        backend = shop(template=own, match=match)
+        wide = search(backend, "sofa", Term("couch", 9.0), Term("lamp", 9.0), Term("chair", 0.1, field="title"))
+        assert set(wide) == ({"d01", "d06"} if match == "widen" else {"d01"})
+        assert search(backend, "lamp", Term("lamp", 5.0, match="phrase")) == ()
+    assert search(shop(template=own), "settee", Term("swivel")) == ("d06",)
+
+
+def test_a_template_keeps_its_own_query(shop: Open, tmp_path: Path) -> None:
+    """mm, boosts and bq of the template are the original's; expansions stand beside it."""
+    strict = shop(template=template_file(tmp_path, defType="edismax", q="$query", qf="contents", mm="100%"))
+    assert search(strict, "reading lamp desk") == ("d07",)
+    assert set(search(strict, "reading lamp desk", Term("clip"))) == {"d07", "d08"}
+    liking = template_file(tmp_path, defType="edismax", q="$query", qf="contents", bq="id:d08^100")
+    assert search(shop(template=liking), "lamp") == ("d08", "d07")
+    disliking = template_file(
+        tmp_path, defType="edismax", q="$query", qf="contents", boost="if(eq(price__number,25),0.1,1)"
+    )
+    assert search(shop(template=disliking), "lamp") == ("d07", "d08")
+    named = template_file(tmp_path, q="{!edismax qf=contents v=$words}", words="$query")
+    assert set(search(shop(template=named), "lamp", Term("sofa"))) == {"d01", "d07", "d08"}
+
+
+def test_operators_are_the_users_only_where_the_template_says_so(shop: Open, own_query: Path) -> None:
+    assert set(search(shop(template=own_query), "lamp -clip")) == {"d07", "d08"}
+    assert search(shop(template=own_query, escape=False), "lamp -clip") == ("d07",)
+    assert search(shop(template=own_query), "brand__keyword:Lumo") == ()
+    assert search(shop(template=own_query, escape=False), "brand__keyword:Lumo") == ()
+    assert set(search(shop(template=own_query), "lamp AND sofa")) == {"d01", "d07", "d08"}
+    assert set(search(shop(template=own_query), "lamp NOT desk")) == {"d07", "d08"}
+
+
+def test_expansions_go_where_the_template_says(shop: Open, tmp_path: Path) -> None:
+    placed = template_file(
+        tmp_path,
+        q="{!bool must=$either filter=$cheap}",
+        either="{!bool should=$own should=$expansions}",
+        own="{!edismax qf=contents v=$query}",
+        cheap="price__number:[* TO 30]",
+    )
+    widening = shop(template=placed)
+    assert search(widening, "lamp") == ("d08",)
+    assert set(search(widening, "lamp", Term("bottle"), Term("sofa"))) == {"d08", "d10"}
+    assert search(widening, "lamp", Term("bottle"), Term("clip", negate=True)) == ("d10",)
+    assert search(shop(template=placed, match="rerank"), "lamp", Term("bottle")) == ("d08",)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"q": "title:$query"}, "amid other text"),
+        ({"q": "$query"}, "which parser reads q"),
+        ({"defType": "edismax", "q": "sofa"}, "nowhere is the user's text"),
+        ({"defType": "edismax", "rows": 5}, "'rows' is set by LESER"),
+        ({"defType": "edismax", "group": True}, "cannot be ranked"),
+        ({"defType": "edismax", "qf": "${fields}"}, "not expanded"),
+        ({"defType": "edismax", "qf": {"title": 3}}, "must be a string"),
+        ({"defType": "e{!x}", "q": "$query"}, "is no parser's name"),
+        ({"query": "$query", "params": {}}, "one JSON object of request parameters"),
+    ],
+)
+def test_a_template_that_cannot_be_used(shop: Open, tmp_path: Path, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(LeserError, match=message) as caught:
+        shop(template=template_file(tmp_path, **params)).check()
+    assert "template" in str(caught.value)
+
+
+def test_a_template_that_is_not_there(shop: Open, tmp_path: Path) -> None:
+    with pytest.raises(LeserError, match=r"none\.json\): cannot be read"):
+        shop(template=tmp_path / "none.json").check()
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(LeserError, match="is no JSON"):
+        shop(template=tmp_path / "bad.json").check()
+
+
+def test_refusals_name_what_there_is(shop: Open) -> None:
+    batch = [
+        ExpandedQuery("1", "sofa", filters=(Filter("prize", "eq", 1),)),
+        ExpandedQuery("2", "sofa", (Term("sofa", field="body"),)),
+        ExpandedQuery("3", "sofa", (Term("sofa", -1.0),)),
+        ExpandedQuery("4", "leather"),
+    ]
+    answers = shop().search(batch, 5)
+    assert [isinstance(answer, SearchError) and answer.kind for answer in answers] == ["query"] * 3 + [False]
+    assert answers[0] == SearchError(
+        "No field 'prize' to filter by. Available: brand, id, price, text, title.", "query"
+    )
+    assert answers[1] == SearchError(
+        "No field 'body' to search. Available: brand, contents, price, text, title.", "query"
+    )
+
+
+def test_strings_are_compared_by_code_point_and_may_be_missing(solr: Server) -> None:
+    shelf = tuple(
+        Document(f"n{n}", {"title": "thing", "size": size}) for n, size in enumerate(["L", "M", "it's, 10\" \\wide"])
+    )
+    with indexed(solr, (*shelf, Document("n9", {"title": "thing"}))) as open_:
+        backend = open_()
+        assert search(backend, "thing", filters=(Filter("size", "lt", "M"),)) == ("n0",)
+        assert search(backend, "thing", filters=(Filter("size", "lte", "M"),)) == ("n0", "n1")
+        assert search(backend, "thing", filters=(Filter("size", "gte", "M"),)) == ("n1", "n2")
+        assert search(backend, "thing", filters=(Filter("size", "eq", "it's, 10\" \\wide"),)) == ("n2",)
+        assert search(backend, "thing", filters=(Filter("size", "in", ("L", 3.0)),)) == ("n0",)
+        assert search(backend, "thing", filters=(Filter("size", "lt", 3.0),)) == ()
+
+
+def test_facts_and_fingerprint(shop: Open, solr: Server, own_query: Path) -> None:
+    facts = shop().check()
+    assert facts["version"] == solr.version
+    assert facts["mode"] == "one server"
+    assert facts["fields"] == ["brand", "contents", "price", "text", "title"]
+    assert facts["analysis"] == {"contents": "leser_english_0_9_0_4"}
+    assert shop().fingerprint() != shop(template=own_query).fingerprint()
+
+
+def test_ids_of_any_kind_are_fetched(solr: Server) -> None:
+    odd = ("a,b", "c d", "{!x}", "${y}", "\u001f", "é", '"', "*")
+    with indexed(solr, tuple(Document(id, {"title": f"title of {id}"}) for id in odd)) as open_:
+        found = open_().fetch([*odd, "a", "b", "none"], ["title", "id", "title}", "price"])
+        assert {id: document.fields["title"] for id, document in found.items()} == {id: f"title of {id}" for id in odd}
+
+
+def test_many_terms_and_documents_at_once(shop: Open) -> None:
+    assert shop().doc_freq(["lamp", "1,5", "sofa"] * 400)[:3] == [2, 0, 1]
+    assert len(shop().fetch([f"d{n:02}" for n in range(2000)], ["title"])) == len(DOCUMENTS)
+
+
+def test_unknown_fields_are_named_with_those_there_are(shop: Open) -> None:
+    with pytest.raises(
+        LeserError, match=r"index 'leser-\d+-\d+' \(option fields\) 'titel'. Did you mean 'title'\? Available: "
+    ):
+        shop(fields="titel").check()
+
+
+def test_options_for_a_server_hold_no_secret(solr: Server) -> None:
+    with pytest.raises(LeserError, match="Option url holds a user or password") as caught:
+        options_for(solr, url="http://me:hunter2@localhost:8983/solr")
+    assert "hunter2" not in str(caught.value)
