@@ -39,10 +39,9 @@ _PLUGIN_TABLES = ("task", "backend")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s\"']+@")
 
 
-class PluginTable(Options):
-    """A table that names a plugin; its other keys are that plugin's own options."""
+class _Gathering(Options):
+    """A table whose keys that it does not know are plugins' business."""
 
-    name: str
     options: dict[str, Any] = Field(default_factory=dict, description="the plugin's own options")
 
     @model_validator(mode="before")
@@ -60,6 +59,12 @@ class PluginTable(Options):
         return {**self.model_dump(mode="json", exclude={"options"}, exclude_none=True), **_plain(self.options)}
 
 
+class PluginTable(_Gathering):
+    """A table that names a plugin; its other keys are that plugin's own options."""
+
+    name: str
+
+
 class TaskTable(PluginTable):
     """Which queries and judgments: a folder or file, or the name of a reader that makes its task itself."""
 
@@ -73,8 +78,17 @@ class BackendTable(PluginTable):
     name: str = Field("pyserini", description="backend name")
 
 
+class RulesTable(_Gathering):
+    """Which rules hold: one sub-table `[rules.NAME]` each, with that rule's options. `repetition` always holds."""
+
+    locale: str | None = Field(
+        None, description="language of the market, such as de or en-US: its letters and scripts; default: en"
+    )
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="sub-tables by rule")
+
+
 class RunConfig(Options):
-    """Everything a run is told. Each table but [task] and [backend] is a model that stands by what it configures."""
+    """Everything a run is told. Each table but [task], [backend] and [rules] is a model that stands by what it configures."""
 
     seed: int = Field(1, description="seed of everything that is drawn")
     plugins: tuple[Path, ...] = Field((), description="files that are plugins, as --plugin names them")
@@ -88,6 +102,7 @@ class RunConfig(Options):
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     grpo: GrpoOptions = Field(default_factory=GrpoOptions)
     rewards: RewardOptions = Field(default_factory=RewardOptions)
+    rules: RulesTable = Field(default_factory=RulesTable)
     evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions)
     out: Path = Field(
         default_factory=lambda known: _default_out(known),
@@ -98,10 +113,12 @@ class RunConfig(Options):
 
     def resolved(self) -> str:
         """The whole configuration as TOML that `--config` reads again; user names and passwords in URLs are cut out."""
-        values = self.model_dump(mode="json", exclude={"task", "backend"}, exclude_none=True)
+        values = self.model_dump(mode="json", exclude={"task", "backend", "rules"}, exclude_none=True)
         tables: dict[str, Any] = {"task": self.task.table(), "backend": self.backend.table()}
         top = {key: value for key, value in values.items() if not isinstance(value, dict)}
         tables.update({key: value for key, value in values.items() if isinstance(value, dict)})
+        if rules := self.rules.table():
+            tables["rules"] = rules
         return _CREDENTIALS.sub("***@", tomli_w.dumps({**top, **tables}))
 
 
@@ -135,7 +152,7 @@ def config_of(values: Mapping[str, Any]) -> RunConfig:
         if name in values and isinstance(model, type) and issubclass(model, Options):
             if not isinstance(values[name], Mapping):
                 raise LeserError(f"[{name}] must be a table, found {values[name]!r}.")
-            if not issubclass(model, PluginTable):
+            if not issubclass(model, _Gathering):
                 validate_options(model, values[name], f"[{name}]")
     return validate_options(RunConfig, values, "the configuration")
 
@@ -153,8 +170,13 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
     task_options = _filled(reader.Options, given, f"task '{reader.name}'")
     task_options.pop("path", None)  # the table's `name` says it
     backend_options = _filled(backend.Options, config.backend.options, f"backend '{config.backend.name}'")
+    rules = {
+        rule: _filled(registry.get("rule", rule).Options, given, f"[rules.{rule}]")
+        for rule, given in config.rules.options.items()
+    }
     return config.model_copy(
         update={
+            "rules": config.rules.model_copy(update={"options": rules}),
             "task": config.task.model_copy(update={"options": task_options}),
             "backend": config.backend.model_copy(update={"options": backend_options}),
         }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from leser.evaluation.baselines import Baseline
     from leser.formats import Reader
     from leser.reward import Reward
+    from leser.rules import Rule
 
 hookspec = pluggy.HookspecMarker("leser")
 hookimpl = pluggy.HookimplMarker("leser")
@@ -24,6 +25,11 @@ def leser_backends() -> list[type[Backend]]:  # type: ignore[empty-body]
 @hookspec
 def leser_rewards() -> list[type[Reward]]:  # type: ignore[empty-body]
     """Reward classes this plugin offers, one per family of measures."""
+
+
+@hookspec
+def leser_rules() -> list[type[Rule]]:  # type: ignore[empty-body]
+    """Rule classes this plugin offers: what no expansion may do."""
 
 
 @hookspec

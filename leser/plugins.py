@@ -30,6 +30,7 @@ API = 1
 KINDS = {
     "backend": "leser_backends",
     "reward": "leser_rewards",
+    "rule": "leser_rules",
     "reader": "leser_readers",
     "baseline": "leser_baselines",
 }
@@ -75,7 +76,7 @@ class Registry:
         self._offers = tuple(offers)
 
     def get(self, kind: str, name: str) -> type[Any]:
-        """The class of `kind` ("backend", "reward", "reader", "baseline") called `name`; raises LeserError."""
+        """The class of `kind` ("backend", "reward", "rule", "reader", "baseline") called `name`; raises LeserError."""
         found = [offer for offer in self._of(kind) if offer.name == name]
         if len(found) > 1:
             raise LeserError(_clash(found))

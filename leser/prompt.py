@@ -35,12 +35,16 @@ class PromptOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A query and what its own search brought: the ranking, the top hits' titles and their feedback terms."""
+    """A query and what its own search brought: the ranking, the top hits' titles and their feedback terms.
+
+    `rules` are the sentences of the rules that its expansions must keep.
+    """
 
     query: Query
     original: Ranking
     titles: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
     @property
     def found(self) -> str:
@@ -65,7 +69,7 @@ def chat_prompt(
     examples: Sequence[tuple[Observation, tuple[Expansion, ...]]] = (),
 ) -> list[Message]:
     """The chat turns for one query; `examples` are worked queries shown first (few-shot)."""
-    turns = [Message("system", _instructions(options, expansion))]
+    turns = [Message("system", _instructions(options, expansion, seen.rules))]
     for example, answer in examples:
         turns.append(Message("user", _describe(example, options)))
         turns.append(Message("assistant", render(answer, reasoning=expansion.reasoning)))
@@ -73,7 +77,7 @@ def chat_prompt(
     return turns
 
 
-def _instructions(options: PromptOptions, expansion: ExpansionOptions) -> str:
+def _instructions(options: PromptOptions, expansion: ExpansionOptions, rules: Sequence[str]) -> str:
     reasoning = (
         f"Think briefly about the results first, then write a line that starts with '{MARKER}'. "
         if expansion.reasoning
@@ -84,6 +88,7 @@ def _instructions(options: PromptOptions, expansion: ExpansionOptions) -> str:
         f"You help a search engine find what a shopper means. {reasoning}"
         f"Write up to {expansion.max_expansions} short search terms that fitting documents use and the query lacks, "
         "on one line, separated by '; '. Write 'none' if the query should stay as it is."
+        f"{''.join(f' {sentence}' for sentence in rules)}"
     ).strip()
 
 

@@ -6,7 +6,7 @@ an engine's failure and an empty result are never one zero.
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,12 +16,11 @@ from leser.expansion import Code, Expansion, ExpansionOptions, ParseError, parse
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.prompt import Observation, PromptOptions, titles_of
 from leser.reward import Outcome
-from leser.rules import repetition
+from leser.rules import RuleBook, default_book
 from leser.scoring import RewardSet, Scores
 from leser.search import SearchClient
 from leser.task import Query, Split
 
-_WORDS = re.compile(r"\w+")
 SEARCHES_AT_ONCE = 2048
 ORIGINAL_DEPTH = 100
 """How deep originals are searched. Fixed, so that a prompt never depends on how deep a reward or a measure reads."""
@@ -41,7 +40,12 @@ class Teacher:
     """Searches for one task through one client; keeps the originals it has seen."""
 
     def __init__(
-        self, client: SearchClient, rewards: RewardSet, expansion: ExpansionOptions, title_field: str = "title"
+        self,
+        client: SearchClient,
+        rewards: RewardSet,
+        expansion: ExpansionOptions,
+        title_field: str = "title",
+        rules: RuleBook | None = None,
     ) -> None:
         self.client = client
         self.rewards = rewards
@@ -49,7 +53,10 @@ class Teacher:
         self.title_field = title_field
         self.depth = max(rewards.depth, 10)
         self._originals: dict[str, Ranking] = {}
-        self._analysed: dict[str, list[str]] = {}
+        self.rules = rules or default_book(client.backend, expansion)
+        self._sentences = self.rules.sentences()
+        self.violations: Counter[str] = Counter()
+        """How many completions broke each rule so far, by the rule's code."""
 
     def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
         """Each query's own ranking, searched once; raises EngineDown when one fails, since nothing can be learned from it."""
@@ -91,7 +98,7 @@ class Teacher:
             ranking = originals[query.id]
             titles = titles_of(ranking, documents, self.title_field, options.titles) if options.context else ()
             terms = self._terms(query, ranking, documents, options) if options.context else ()
-            seen.append(Observation(query, ranking, titles, terms))
+            seen.append(Observation(query, ranking, titles, terms, self._sentences))
         return seen
 
     def _terms(
@@ -106,28 +113,24 @@ class Teacher:
 
     def analyze(self, texts: Sequence[str]) -> list[list[str]]:
         """The engine's index terms of each text, where it can say them; else lower-cased words."""
-        missing = [t for t in dict.fromkeys(texts) if t not in self._analysed]
-        if missing:
-            can = "analyze" in self.client.backend.capabilities
-            words = self.client.backend.analyze(missing) if can else [_WORDS.findall(t.casefold()) for t in missing]
-            if len(self._analysed) > 200_000:  # free text from a policy has no end; a memo must
-                self._analysed.clear()
-                return self.analyze(texts)
-            self._analysed.update(zip(missing, words, strict=True))
-        return [self._analysed[t] for t in texts]
+        return self.rules.site.words.analyze(texts)
 
     def say(self, expansions: Sequence[Expansion] = ()) -> str:
         """The completion that this teacher reads as these expansions; without any, as "no expansion"."""
         return render(expansions, reasoning=self.expansion.reasoning)
 
     def read(self, attempt: Attempt) -> tuple[tuple[Expansion, ...], Code, str]:
-        """A completion's expansions, its code before any search (ok, none, parse_error, rule_violation), and the reason."""
+        """A completion's expansions, its code before any search (ok, none, parse_error, rule_violation), and the reason.
+
+        The reason for a broken rule begins with the rule's code: "banned: ...".
+        """
         parsed = parse(attempt.completion, self.expansion, finished=attempt.finished)
         if isinstance(parsed, ParseError):
             return (), Code.PARSE_ERROR, parsed.reason
-        broken = repetition(attempt.query.text, parsed.expansions, self.expansion.mode, self.analyze)
+        broken = self.rules.check(attempt.query.text, parsed.expansions)
         if broken:
-            return parsed.expansions, Code.RULE_VIOLATION, broken
+            self.violations[broken.code] += 1
+            return parsed.expansions, Code.RULE_VIOLATION, str(broken)
         return parsed.expansions, Code.OK if parsed.expansions else Code.NONE, ""
 
     def judge(self, attempts: Sequence[Attempt], split: Split, depth: int | None = None) -> list[Outcome]:

@@ -1,7 +1,25 @@
-"""Repeating is no way to weight a term."""
+"""Rules as training meets them: the repetition rule, the book, plugins, the configuration, the prompt."""
 
-from leser.expansion import Expansion
-from leser.rules import repetition
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from leser_memory import MemoryBackend
+from leser_relevance import NDCG
+from rule_cases import SHELF, book_of, checked, every_rule
+
+from leser.config import complete, load_config
+from leser.errors import LeserError
+from leser.expansion import Code, Expansion, ExpansionOptions
+from leser.plugins import load_plugins
+from leser.prompt import PromptOptions, chat_prompt
+from leser.reward import parse_spec
+from leser.rules import build_book, repetition
+from leser.scoring import RewardSet
+from leser.search import SearchClient
+from leser.task import Query, Split
+from leser.teacher import Attempt, Teacher
 
 
 def stems(texts):
@@ -32,3 +50,172 @@ def test_fused_expansions_may_share_words_but_not_be_equal():
 
 def test_no_expansion_breaks_no_rule():
     assert broken("dog") is None
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+LAMP = Query("q1", "lamp")
+SPLIT = Split("train", (LAMP,), {"q1": {"lamp1": 1}})
+
+
+def teacher_of(tables=None):
+    client = SearchClient(MemoryBackend.of(SHELF))
+    rewards = RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0])
+    book = build_book(tables, load_plugins(), client.backend, ExpansionOptions()) if tables is not None else None
+    return Teacher(client, rewards, ExpansionOptions(), rules=book)
+
+
+def test_without_a_configured_rule_repetition_alone_holds():
+    for teacher in (teacher_of(), teacher_of({})):
+        assert teacher.rules.codes == ("repetition",)
+        assert teacher.read(Attempt(LAMP, 0, "brass; brass"))[1:] == (
+            Code.RULE_VIOLATION, "repetition: 'brass' stands twice",
+        )  # fmt: skip
+        assert teacher.read(Attempt(LAMP, 0, "gun"))[1] is Code.OK
+        assert teacher.observe([LAMP], PromptOptions())[0].rules == ()
+
+
+def test_a_violation_takes_a_completion_out_and_is_counted_by_its_rule():
+    teacher = teacher_of(every_rule())
+    said = ["brass", "none", "gun", "brass; brass", "zeta", "x\ny", "call 5551234"]
+    outcomes = teacher.judge([Attempt(LAMP, 0, text) for text in said], SPLIT)
+    assert [o.code for o in outcomes] == [
+        Code.OK, Code.NONE, Code.RULE_VIOLATION, Code.RULE_VIOLATION, Code.RULE_VIOLATION, Code.PARSE_ERROR,
+        Code.RULE_VIOLATION,
+    ]  # fmt: skip
+    scores = teacher.score(outcomes)
+    assert scores.gated.tolist() == [False, False, True, True, True, True, True]
+    assert max(scores.total[scores.gated]) < min(scores.total[~scores.gated])
+    assert teacher.violations == {"banned": 1, "repetition": 1, "competitor": 1, "contact": 1}
+    code, reason = teacher.read(Attempt(LAMP, 0, "gun"))[1:]
+    assert (code, reason) == (Code.RULE_VIOLATION, "banned: 'gun' names 'gun', which is banned")
+
+
+def test_the_prompt_says_what_the_rules_ask():
+    teacher = teacher_of(
+        {"competitor": {"brands": ["Zeta"]}, "contact": {"sentence": ""}, "script": {"sentence": "A-Z."}}
+    )
+    seen = teacher.observe([LAMP], PromptOptions())[0]
+    system = chat_prompt(seen, PromptOptions(), ExpansionOptions())[0].content
+    assert system.endswith("Name no other shop's brand, unless the query names it. A-Z.")
+    assert "mail" not in system
+    plain = chat_prompt(teacher_of().observe([LAMP], PromptOptions())[0], PromptOptions(), ExpansionOptions())[
+        0
+    ].content
+    assert system.startswith(plain)
+
+
+# -- plugins ---------------------------------------------------------------------------------------------------------
+
+PLUGIN = '''
+from leser.hooks import hookimpl
+from leser.rules import Rule, RuleOptions, Violation
+
+class NoPrices(Rule):
+    """No expansion names a price."""
+    name = "no-prices"
+
+    class Options(RuleOptions):
+        currency: str = "$"
+
+    def sentence(self):
+        return "Never write a price."
+
+    def check(self, proposal):
+        for at, expansion in enumerate(proposal.expansions):
+            if self.options.currency in expansion.text:
+                return Violation(self.name, f"'{expansion.text}' names a price", at)
+        return None
+
+class Careless(Rule):
+    """Fails."""
+    name = "careless"
+    def check(self, proposal):
+        return {}["nothing"] if "sofa" in proposal.query else "wrong"
+
+class Unbuildable(Rule):
+    """Cannot be set up."""
+    name = "unbuildable"
+    def __init__(self, options, site):
+        raise RuntimeError("no licence")
+    def check(self, proposal): ...
+
+@hookimpl
+def leser_rules():
+    return [NoPrices, Careless, Unbuildable]
+'''
+
+
+def test_a_third_partys_rule_holds_like_any_other(install):
+    install("acme-rules", "1.0", "acme_rules", PLUGIN)
+    book = book_of({"no-prices": {"currency": "€"}})
+    assert str(checked(book, "lamp", "oak", "20 €")) == "no-prices: '20 €' names a price"
+    assert checked(book, "lamp", "20 $") is None
+    assert book.sentences() == ("Never write a price.",)
+    assert book.codes == ("no-prices", "repetition")
+
+
+def test_a_rule_that_fails_is_named(install):
+    install("acme-rules", "1.0", "acme_rules", PLUGIN)
+    book = book_of({"careless": {}})
+    assert checked(book, "sofa") is None, "it is not asked about no expansion"
+    with pytest.raises(LeserError, match=r"The rule 'careless' \(acme_rules\.Careless\) failed: KeyError: 'nothing'"):
+        checked(book, "sofa", "oak")
+    with pytest.raises(LeserError, match=r"'careless' .*must answer a Violation or None, it answered 'wrong'"):
+        checked(book, "lamp", "oak")
+    with pytest.raises(
+        LeserError, match=r"The rule 'unbuildable' \(acme_rules\.Unbuildable\) cannot be set up.*no licence"
+    ):
+        book_of({"unbuildable": {}})
+
+
+# -- configuration ---------------------------------------------------------------------------------------------------
+
+FILE = """
+[task]
+name = "demo"
+[backend]
+name = "memory"
+[rules]
+locale = "de"
+[rules.banned]
+words = ["gun"]
+[rules.restricted.categories]
+alcohol = ["wine"]
+[rules.contact]
+"""
+
+
+def test_rules_are_tables_of_the_configuration(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(FILE)
+    config = complete(load_config(path, {}, ['rules.banned.words=["gun", "knife"]', "rules.count={}"]), load_plugins())
+    assert config.rules.locale == "de"
+    assert list(config.rules.options) == ["banned", "restricted", "contact", "count"]
+    assert config.rules.options["banned"]["words"] == ["gun", "knife"]
+    text = config.resolved()
+    assert tomllib.loads(text)["rules"]["restricted"]["categories"] == {"alcohol": ["wine"]}
+    (tmp_path / "again.toml").write_text(text)
+    assert complete(load_config(tmp_path / "again.toml"), load_plugins()).resolved() == text
+
+
+def test_a_configuration_without_rules_says_nothing_of_them(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text('[task]\nname = "demo"\n[backend]\nname = "memory"\n')
+    assert "rules" not in tomllib.loads(complete(load_config(path), load_plugins()).resolved())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[rules.baned]\n", "Unknown rule 'baned'. Did you mean 'banned'"),
+        ("[rules.banned]\nwrods = ['x']\n", r"Unknown option of \[rules.banned\] 'wrods'. Did you mean 'words'"),
+        ("[rules]\nbanned = 3\n", "banned"),
+        ("[rules.count]\nmost = 'many'\n", r"(?s)Bad options of \[rules.count\].*most"),
+    ],
+)
+def test_a_mistake_in_the_file_is_found_before_anything_is_opened(tmp_path, text, message):
+    path = tmp_path / "run.toml"
+    path.write_text('[task]\nname = "demo"\n[backend]\nname = "memory"\n' + text)
+    with pytest.raises(LeserError, match=message):
+        complete(load_config(path), load_plugins())

@@ -10,6 +10,7 @@ from leser.backend import Backend, ExpandedQuery, SearchError
 from leser.config import backend_of
 from leser.errors import IndexMissing, LeserError
 from leser.evaluation.measures import Measurer
+from leser.rules import build_book
 from leser.scoring import RewardSet
 from leser.search import SearchClient
 from leser.task import Task
@@ -68,7 +69,10 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
     client.check_mode(config.expansion)
     table = config.rewards
     rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
-    teacher = Teacher(client, rewards, config.expansion, task.title_field)
+    rules = build_book(config.rules.options, registry, backend, config.expansion, config.rules.locale)
+    teacher = Teacher(client, rewards, config.expansion, task.title_field, rules)
+    if len(rules.codes) > 1:
+        facts["rules"] = ", ".join(rules.codes)
     facts["judged_missing"] = check_judged(backend, task)
     return Prepared(task, backend, client, teacher, facts)
 

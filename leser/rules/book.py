@@ -1,0 +1,109 @@
+"""RuleBook: the rules that hold in one run or service, compiled once and asked in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from leser.errors import LeserError
+from leser.expansion import Expansion, ExpansionOptions
+from leser.options import validate_options
+from leser.rules.folding import Folder
+from leser.rules.repetition import Repetition
+from leser.rules.rule import EngineWords, Proposal, Rule, Site, Violation
+
+if TYPE_CHECKING:
+    from leser.backend import Backend
+    from leser.plugins import Registry
+
+LOCALE = "en"
+
+
+class RuleBook:
+    """Rules and the site they are compiled for. Asking it changes nothing but memos."""
+
+    def __init__(self, rules: Sequence[Rule], site: Site) -> None:
+        self.rules = tuple(rules)
+        self.site = site
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The rules' codes, in the order they are asked."""
+        return tuple(rule.name for rule in self.rules)
+
+    def sentences(self) -> tuple[str, ...]:
+        """What the prompt says of the rules, in order; rules that have nothing to say are left out."""
+        said = [
+            given if (given := rule.options.sentence) is not None else self._guarded(rule, rule.sentence)
+            for rule in self.rules
+        ]
+        return tuple(text.strip() for text in said if isinstance(text, str) and text.strip())
+
+    def check(self, query: str, expansions: Sequence[Expansion]) -> Violation | None:
+        """The first violation in the rules' order, or None; no expansion breaks no rule.
+
+        Raises LeserError naming the rule, where a rule fails to answer.
+        """
+        if not expansions:
+            return None
+        proposal = Proposal(query, tuple(expansions), self.site)
+        for rule in self.rules:
+            found = self._guarded(rule, rule.check, proposal)
+            if found is None:
+                continue
+            if not isinstance(found, Violation):
+                raise LeserError(f"The rule {_who(rule)} must answer a Violation or None, it answered {found!r}.")
+            return found
+        return None
+
+    @staticmethod
+    def _guarded(rule: Rule, ask: Any, *values: Any) -> Any:
+        try:
+            return ask(*values)
+        except LeserError:
+            raise
+        except Exception as error:
+            raise LeserError(
+                f"The rule {_who(rule)} failed: {type(error).__name__}: {error}. Correct it, or leave it out of [rules]."
+            ) from error
+
+
+def default_book(backend: Backend, expansion: ExpansionOptions) -> RuleBook:
+    """The book of a run that names no rule: repetition alone."""
+    site = Site(EngineWords(backend), expansion)
+    return RuleBook([Repetition(Repetition.Options(), site)], site)
+
+
+def build_book(
+    tables: Mapping[str, Mapping[str, Any]],
+    registry: Registry,
+    backend: Backend,
+    expansion: ExpansionOptions,
+    locale: str | None = None,
+) -> RuleBook:
+    """Compile the rules that `tables` name (name to options), and repetition; raises LeserError for a rule or an option.
+
+    The engine is asked here for its index terms of listed words, where it can analyse.
+    """
+    language = locale or LOCALE
+    site = Site(EngineWords(backend), expansion, Folder.of_locale(language), language)
+    rules: list[Rule] = []
+    for name, given in tables.items():
+        cls = registry.get("rule", name)
+        options = validate_options(cls.Options, given, f"[rules.{name}]")
+        try:
+            rules.append(cls(options, site))
+        except LeserError:
+            raise
+        except Exception as error:
+            raise LeserError(
+                f"The rule '{name}' ({cls.__module__}.{cls.__qualname__}) cannot be set up: "
+                f"{type(error).__name__}: {error}. Correct it, or leave it out of [rules]."
+            ) from error
+    if not any(isinstance(rule, Repetition) for rule in rules):
+        rules.append(Repetition(Repetition.Options(), site))
+    return RuleBook(rules, site)
+
+
+def _who(rule: Rule) -> str:
+    return f"'{rule.name}' ({type(rule).__module__}.{type(rule).__qualname__})"

@@ -1,0 +1,173 @@
+"""Folding: text as a reader sees it, so that no spelling trick gets a word past a list.
+
+Removed: case, what is invisible (zero-width characters, soft hyphens, bidi marks, variation selectors, fillers), combining
+marks, and the difference between characters that look alike (Unicode Technical Standard 39: a Cyrillic "а" is an "a").
+Compatibility forms (full width, mathematical, circled letters) become plain ones (NFKC), digits of any script 0 to 9.
+ASCII is never folded into other ASCII: "rn" looks like "m", but a ban on "bum" must not stop "burn".
+
+Marks need care: where a locale has letters of their own (German ä, ö, ü), a clean text keeps them, for "schön" is not
+"schon". A text with anything else unusual in it gets the strict reading, in which no mark counts.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import regex  # type: ignore[import-untyped]
+
+LETTERS = {
+    "cs": "áčďéěíňóřšťúůýž", "da": "æøå", "de": "äöü", "es": "ñ", "et": "äöõü", "fi": "åäö", "hu": "áéíóöőúüű",
+    "nb": "æøå", "no": "æøå", "pl": "ąćęłńóśźż", "pt": "ãç", "sk": "áäčďéíĺľňóôŕšťúýž", "sv": "åäö", "tr": "çğıöşü",
+}  # fmt: skip
+"""Letters with a mark that are letters of their own, by language: never read as their plain letter in a clean text."""
+
+_INVISIBLE = regex.compile(
+    r"[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cc}\p{Co}\p{Cs}\u2800--[\t\n\v\f\r\x1c-\x1f\x85]]", regex.V1
+)
+_NAMED = re.compile(
+    r"(?:LATIN|REGIONAL INDICATOR SYMBOL)\b.*?\bLETTER (?:SMALL CAPITAL |DOTLESS |OPEN |LONG |INSULAR |SCRIPT )?([A-Z])"
+    r"(?: WITH .*)?$"
+)
+_WORD = regex.compile(r"[\p{L}\p{N}]+")
+_CHUNK_NOISE = regex.compile(r"[^\p{L}\p{N}\s]+")
+_SPACED_LETTERS = re.compile(r"(?<!\S)\S(?: \S(?!\S))+")
+MEMO = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A folded text. `strict` says that no mark was kept, because the text held more than the locale's own letters.
+
+    `text` keeps its punctuation; `readings` are the words a reader may take it for, each padded with spaces: punctuation
+    parting words ("ban-ned": " ban ned "), and, where it differs, joining them ("ban-ned", "b a n n e d": " banned ").
+    """
+
+    text: str
+    readings: tuple[str, ...]
+    strict: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the first reading, in order."""
+        return tuple(self.readings[0].split())
+
+
+class Folder:
+    """Folds texts of one locale; what it has folded is kept."""
+
+    def __init__(self, letters: str = "") -> None:
+        self.letters = frozenset(unicodedata.normalize("NFC", letters.casefold()))
+        self._plain = _Table(self.letters)
+        self._stripped = _Table(frozenset())
+        self._fold = lru_cache(maxsize=MEMO)(self._folded)
+
+    @classmethod
+    def of_locale(cls, locale: str) -> Folder:
+        """The folder for a locale such as "de" or "de-AT"."""
+        return cls(LETTERS.get(re.split(r"[-_]", locale.casefold())[0], ""))
+
+    def __call__(self, text: str) -> Folded:
+        """The text as a reader sees it."""
+        return self._fold(text)
+
+    def both(self, text: str) -> tuple[Folded, Folded]:
+        """The text as it is compared with clean texts, and as it is compared with strict ones; for entries of lists."""
+        return self._read(self._translated(text, self._plain), False), self._read(
+            self._translated(text, self._stripped), True
+        )
+
+    def _folded(self, text: str) -> Folded:
+        if text.isascii():
+            return self._read(text.translate(self._plain), False)
+        composed = _composed(text)
+        strict = not all(ch.isascii() or ch.casefold() in self.letters or ch in "ßẞ" for ch in composed)
+        return self._read(self._translated(text, self._stripped if strict else self._plain), strict)
+
+    def _translated(self, text: str, table: Mapping[int, str]) -> str:
+        return _composed(text).translate(table)
+
+    @staticmethod
+    def _read(folded: str, strict: bool) -> Folded:
+        text = " ".join(folded.split())
+        parted = f" {' '.join(_WORD.findall(text))} "
+        joined = " ".join(_CHUNK_NOISE.sub("", text).split())
+        joined = f" {_SPACED_LETTERS.sub(lambda found: found[0].replace(' ', ''), joined)} "
+        return Folded(text, (parted,) if joined == parted else (parted, joined), strict)
+
+
+def _composed(text: str) -> str:
+    """Without what is invisible, in NFKC: the invisible goes first, for it keeps a letter and its mark apart."""
+    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text).translate(_unstable_look_alikes()))
+
+
+class _Table(dict[int, str]):
+    """What each character is folded into; worked out when a character is first met."""
+
+    def __init__(self, letters: frozenset[str]) -> None:
+        self._letters = letters
+
+    def __missing__(self, code: int) -> str:
+        ch = chr(code)
+        self[code] = ch.casefold() if ch.casefold() in self._letters else _plain(ch)
+        return self[code]
+
+
+def _plain(ch: str) -> str:
+    """What one character looks like: ASCII where it can be, nothing for what can't be seen."""
+    if ch.isspace():
+        return " "
+    if ch.isascii():
+        return "" if _INVISIBLE.match(ch) else ch.casefold()
+    alike = look_alikes()
+    if ch in alike:
+        return alike[ch]
+    out = []
+    for part in unicodedata.normalize("NFKD", ch):
+        if unicodedata.category(part) in ("Mn", "Me", "Mc") and not _spoken(part):
+            continue
+        for letter in part.casefold():
+            out.append(_letter(letter))
+    return "".join(out)
+
+
+def _spoken(mark: str) -> bool:
+    """Vowel signs of scripts that write them as marks (Devanagari, Thai, ...) are letters; accents are not."""
+    return not regex.match(r"\p{Script=Inherited}", mark) and unicodedata.combining(mark) == 0
+
+
+def _letter(ch: str) -> str:
+    if ch.isascii():
+        return ch
+    alike = look_alikes()
+    seen = alike.get(ch) or alike.get(ch.upper())
+    if seen:
+        return seen
+    digit = unicodedata.decimal(ch, None)
+    if digit is not None:
+        return str(digit)
+    named = _NAMED.search(unicodedata.name(ch, ""))
+    return named[1].lower() if named else ch
+
+
+@lru_cache(maxsize=1)
+def _unstable_look_alikes() -> dict[int, str]:
+    """Those that NFKC would first make another character of, such as the lunate sigma, which looks like a c."""
+    return {ord(c): seen for c, seen in look_alikes().items() if not unicodedata.is_normalized("NFKC", c)}
+
+
+@lru_cache(maxsize=1)
+def look_alikes() -> dict[str, str]:
+    """Characters beyond ASCII that look like an ASCII letter or digit, and that letter in lower case (Unicode's table)."""
+    from confusable_homoglyphs import confusables  # type: ignore[import-untyped]
+
+    found: dict[str, str] = {}
+    for plain in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
+        for row in confusables.is_confusable(plain, greedy=True) or ():
+            for other in row["homoglyphs"]:
+                if len(other["c"]) == 1 and not other["c"].isascii():
+                    found.setdefault(other["c"], plain.casefold())
+    return found

@@ -1,0 +1,50 @@
+"""Patterns: regular expressions that cannot hang the process.
+
+They run in RE2, whose time grows linearly with the text whatever the pattern says. A time limit on a backtracking engine
+would do for safety, but then a busy machine would judge a completion otherwise than an idle one, and no training could be
+repeated. What RE2 does not have (backreferences, look-around) is refused when the pattern is read. Each pattern is compiled
+alone: RE2's set of patterns stops looking when it runs out of memory, a single pattern never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import re2  # type: ignore[import-untyped]
+
+from leser.errors import LeserError
+from leser.rules.folding import Folded
+
+MOST_CHARACTERS = 1000
+
+
+class Patterns:
+    """Compiled patterns, looked for anywhere in a folded text: lower case, look-alikes resolved."""
+
+    def __init__(self, patterns: Sequence[str], rule: str) -> None:
+        options = re2.Options()
+        options.case_sensitive = False
+        options.log_errors = False
+        self._compiled: list[tuple[str, Any]] = []
+        for pattern in patterns:
+            if len(pattern) > MOST_CHARACTERS:
+                raise LeserError(
+                    f"The pattern '{pattern[:40]}…' of the rule '{rule}' has {len(pattern)} characters, "
+                    f"at most {MOST_CHARACTERS} are read. Write several."
+                )
+            try:
+                self._compiled.append((pattern, re2.compile(pattern, options)))
+            except re2.error as error:
+                reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
+                raise LeserError(
+                    f"Cannot read the pattern '{pattern}' of the rule '{rule}': {reason}. Patterns are RE2's: "
+                    "no backreferences and no look-around."
+                ) from None
+
+    def find(self, folded: Folded) -> str | None:
+        """The first pattern found in the text as it was written or in one of its readings."""
+        for pattern, compiled in self._compiled:
+            if compiled.search(folded.text) or any(compiled.search(reading.strip()) for reading in folded.readings):
+                return pattern
+        return None

@@ -1,0 +1,168 @@
+"""Rule: what an expansion may not do, and the plain values it is asked with.
+
+A third party's rule is one class:
+
+    class NoPrices(Rule):
+        \"\"\"No expansion names a price.\"\"\"
+        name = "no-prices"
+
+        class Options(RuleOptions):
+            currency: str = "$"
+
+        def sentence(self):
+            return "Never write a price."
+
+        def check(self, proposal):
+            for at, expansion in enumerate(proposal.expansions):
+                if self.options.currency in expansion.text:
+                    return Violation(self.name, f"'{expansion.text}' names a price", at)
+            return None
+
+and a hook `leser_rules()` that returns `[NoPrices]`. `[rules.no-prices]` in a configuration makes it active.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from leser.expansion import Expansion, ExpansionOptions
+from leser.options import Options
+from leser.rules.folding import Folded, Folder
+
+if TYPE_CHECKING:
+    from leser.backend import Backend, Capability
+
+_WORDS = re.compile(r"\w+")
+MEMO = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Which rule is broken, why (in words for the report), and by which expansion.
+
+    `at` is the position of the expansion at fault; None where the expansions break it together: the serving filter then
+    takes out the last one and asks again.
+    """
+
+    code: str
+    reason: str
+    at: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}"
+
+
+class EngineWords:
+    """What the engine makes of words: its analysis and its document frequencies, each asked once and kept."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._analysed: dict[str, list[str]] = {}
+        self._frequencies: dict[tuple[str, str | None], int] = {}
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the engine can be asked."""
+        return self.backend.capabilities
+
+    def analyze(self, texts: Sequence[str]) -> list[list[str]]:
+        """The engine's index terms of each text, where it can say them; else lower-cased words."""
+        missing = [t for t in dict.fromkeys(texts) if t not in self._analysed]
+        if missing:
+            can = "analyze" in self.capabilities
+            words = self.backend.analyze(missing) if can else [_WORDS.findall(t.casefold()) for t in missing]
+            if len(self._analysed) > MEMO:  # free text from a policy has no end; a memo must
+                self._analysed.clear()
+                return self.analyze(texts)
+            self._analysed.update(zip(missing, words, strict=True))
+        return [self._analysed[t] for t in texts]
+
+    def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
+        """Documents that hold each analysed term. Capability "doc_freq"."""
+        missing = [t for t in dict.fromkeys(terms) if (t, field) not in self._frequencies]
+        if missing:
+            counts = self.backend.doc_freq(missing, field)
+            if len(self._frequencies) > MEMO:
+                self._frequencies.clear()
+                return self.doc_freq(terms, field)
+            self._frequencies.update(zip(((t, field) for t in missing), counts, strict=True))
+        return [self._frequencies[t, field] for t in terms]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where rules work: the engine's words, how expansions are applied, and how text is folded in this locale."""
+
+    words: EngineWords
+    expansion: ExpansionOptions
+    folder: Folder = field(default_factory=Folder)
+    locale: str = "en"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A query and the expansions that somebody wants to search with; folded and analysed once for all rules."""
+
+    query: str
+    expansions: tuple[Expansion, ...]
+    site: Site
+
+    @property
+    def one_search(self) -> bool:
+        """True when all expansions go into one search (`boost`), False when each is a search of its own (`fuse`)."""
+        return self.site.expansion.mode == "boost"
+
+    @cached_property
+    def asked(self) -> Folded:
+        """The query, folded."""
+        return self.site.folder(self.query)
+
+    @cached_property
+    def folded(self) -> tuple[Folded, ...]:
+        """Each expansion, folded."""
+        return tuple(self.site.folder(e.text) for e in self.expansions)
+
+    @cached_property
+    def terms(self) -> list[list[str]]:
+        """The engine's index terms: of the query first, then of each expansion."""
+        return self.site.words.analyze([self.query, *(e.text for e in self.expansions)])
+
+
+class RuleOptions(Options):
+    """Options every rule shares."""
+
+    sentence: str | None = Field(
+        None, description="what the prompt says of this rule, in place of its own words; an empty text: nothing"
+    )
+
+
+class Rule(ABC):
+    """One thing no expansion may do. Built once a run, with everything compiled; `check` is asked of every completion.
+
+    A rule must not depend on anything but its options and what it is asked: the same completion is always judged alike.
+    """
+
+    name: ClassVar[str]
+    api: ClassVar[int] = 1
+
+    class Options(RuleOptions):
+        """Options of this rule."""
+
+    def __init__(self, options: Any, site: Site) -> None:
+        self.options = options
+        self.site = site
+
+    def sentence(self) -> str | None:
+        """One sentence for the prompt of a policy that reads prose; None where there is nothing to say."""
+        return None
+
+    @abstractmethod
+    def check(self, proposal: Proposal) -> Violation | None:
+        """The first thing that is wrong, or None. Never asked about a completion without expansions."""

@@ -1,0 +1,293 @@
+"""Each built-in rule: what it stops, what it lets through, and what it says of a bad option."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from leser_memory import MemoryBackend
+from rule_cases import SHELF, book_of, checked
+
+from leser.errors import LeserError
+from leser.expansion import Expansion
+from leser.plugins import load_plugins
+
+
+def reason(tables, query: str, *texts: str, locale: str | None = None, **expansion) -> str | None:
+    """The violation in words, of one rule by itself; None where there is none."""
+    broken = checked(book_of(tables, locale=locale, **expansion), query, *texts)
+    return str(broken) if broken else None
+
+
+# -- lists ---------------------------------------------------------------------------------------------------------
+
+
+def test_banned_words_and_phrases_are_whole_words() -> None:
+    tables = {"banned": {"words": ["gun", "fake fur", "snake-oil"]}}
+    for text in ("gun", "GUNS", "toy gun", "g-u-n", "fake fur coat", "fur, fake", "snake oil", "snakeoil"):
+        assert "banned" in (reason(tables, "lamp", text) or ""), text
+    for text in ("gunmetal", "faux fur", "fur coat", "burgundy", "oil lamp"):
+        assert reason(tables, "lamp", text) is None, text
+
+
+def test_inside_finds_a_word_within_a_compound() -> None:
+    assert reason({"banned": {"words": ["pelz"]}}, "mantel", "pelzmantel") is None
+    assert "'pelz'" in reason({"banned": {"words": ["pelz"], "inside": True}}, "mantel", "pelzmantel")
+
+
+def test_a_ban_on_one_word_does_not_stop_another_that_looks_like_it_in_ascii() -> None:
+    assert reason({"banned": {"words": ["bum", "ass"]}}, "lamp", "burn") is None
+    assert reason({"banned": {"words": ["bum", "ass"]}}, "lamp", "a55", "brass") is None
+
+
+def test_letters_of_the_locale_are_letters_and_tricks_with_them_are_none() -> None:
+    tables = {"banned": {"words": ["schon", "bar", "möse"]}}
+    for text in ("schön", "Bär", "mo\u0308bel"):
+        assert reason(tables, "sofa", text, locale="de") is None, text
+    for text in ("schon", "bár", "ba\u0308\u0301r", "mo\u200b\u0308se", "MÖSE", "mőse", "mоse"):
+        assert reason(tables, "sofa", text, locale="de") is not None, text
+    assert reason(tables, "sofa", "schön") is not None, "in English a mark is decoration"
+
+
+def test_lists_come_from_files_too(tmp_path) -> None:
+    (tmp_path / "a.txt").write_text("\ufeff# ours\n\ncontraband\n  fake fur \n", encoding="utf-8")
+    (tmp_path / "p.txt").write_text("x{3,}\n", encoding="utf-8")
+    tables = {"banned": {"files": [str(tmp_path / "a.txt")], "pattern_files": [str(tmp_path / "p.txt")]}}
+    assert "contraband" in reason(tables, "lamp", "contraband")
+    assert "pattern" in reason(tables, "lamp", "xxxx")
+    assert reason(tables, "lamp", "ours") is None
+    with pytest.raises(LeserError, match=r"none\.txt of the rule 'banned' cannot be read"):
+        reason({"banned": {"files": [str(tmp_path / "none.txt")]}}, "lamp", "x")
+    (tmp_path / "latin1.txt").write_bytes(b"m\xf6se\n")
+    with pytest.raises(LeserError, match="not UTF-8"):
+        reason({"banned": {"files": [str(tmp_path / "latin1.txt")]}}, "lamp", "x")
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"banned": {}}, r"\[rules.banned\] bans nothing"),
+        ({"banned": {"words": ["--"]}}, "'--' in a rule's list holds no letter"),
+        ({"competitor": {}}, "names nobody"),
+        ({"restricted": {"categories": {"alcohol": []}}}, "restricts nothing"),
+        ({"banned": {"word": ["x"]}}, r"Unknown option of \[rules.banned\] 'word'. Did you mean 'words'"),
+        ({"baned": {"words": ["x"]}}, "Unknown rule 'baned'. Did you mean 'banned'"),
+        ({"script": {"scripts": ["Latim"]}}, r"\[rules.script\] cannot read scripts"),
+        ({"count": {"most": 0}}, r"(?s)Bad options of \[rules.count\].*most"),
+    ],
+)
+def test_a_mistake_in_a_table_is_named(tables, message: str) -> None:
+    with pytest.raises(LeserError, match=message):
+        book_of(tables)
+
+
+def test_a_competitor_may_be_named_where_the_query_names_it() -> None:
+    tables = {"competitor": {"brands": ["Zeta", "Blue Lagoon"]}}
+    assert "competitor 'Zeta'" in reason(tables, "running shoes", "zeta trainers")
+    assert reason(tables, "Zeta running shoes", "zeta trainers") is None
+    assert "Blue Lagoon" in reason(tables, "zeta towel", "lagoon blue towel")
+    assert reason(tables, "zeta towel", "lagoon") is None
+
+
+def test_a_restricted_category_opens_with_the_query() -> None:
+    tables = {"restricted": {"categories": {"alcohol": ["wine", "craft beer"], "weapons": ["knife"]}}}
+    assert "restricted category 'alcohol'" in reason(tables, "glass", "wine glass")
+    assert reason(tables, "wines", "craft beer") is None, "one word of the category opens all of it"
+    assert "weapons" in reason(tables, "wine", "knives knife")
+
+
+# -- patterns ------------------------------------------------------------------------------------------------------
+
+
+def test_patterns_run_in_an_engine_that_cannot_backtrack() -> None:
+    """The classic catastrophe answers at once, and what would need backtracking is refused when it is read."""
+    from leser.rules.folding import Folder
+    from leser.rules.patterns import Patterns
+
+    patterns = Patterns([r"^(a+)+$", r"(x|xx|x?)*y"], "banned")
+    assert all(type(compiled).__module__ in ("re2", "_re2") for _, compiled in patterns._compiled)
+    assert patterns.find(Folder()("a" * 5000 + "!" + "x" * 5000)) is None
+    for needs_backtracking in (r"(a)\1", r"(?=a)b", r"(?<!a)b", "(", "a{100000}"):
+        with pytest.raises(LeserError, match=r"(?s)Cannot read the pattern .*of the rule 'banned'.*RE2"):
+            Patterns([needs_backtracking], "banned")
+    with pytest.raises(LeserError, match="at most 1000"):
+        Patterns(["a" * 2000], "banned")
+
+
+def test_patterns_see_folded_text() -> None:
+    tables = {"banned": {"patterns": [r"\bviagr[a4]\b"]}}
+    for text in ("VIAGRA", "vi\u200bagra", "v.i.a.g.r.a", "viagr4", "ⓥⓘⓐⓖⓡⓐ"):
+        assert reason(tables, "lamp", text), text
+    assert reason(tables, "lamp", "viagrand") is None
+
+
+# -- protected -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "what"),
+    [
+        ("phone 64gb", "128 GB phone", "storage 128"),
+        ("tv 55 inch", "tv 65\"", "length"),
+        ("desk 120 cm", "80 cm", "length"),
+        ("water 1 l", "500ml bottle", "volume"),
+        ("shirt size m", "xl shirt", "letter size xl"),
+        ("shoes size 42", "size 43", "size 43"),
+        ("boots eu 42", "eu 41 boots", "size 41"),
+        ("jacket xxl", "3xl", "letter size"),
+        ("aa batteries pack of 8", "4 pack", "count 4"),
+        ("6er pack wasser", "12er pack", "count 12"),
+        ("iphone 14 case", "iphone 13", "number 13"),
+        ("iphone 14 case", "13", "number 13"),
+        ("galaxy a55", "a54", "model a54"),
+        ("sony wh-1000xm4", "wh1000xm5 headphones", "model wh1000xm5"),
+        ("calendar 2026", "calendar 2025", "number 2025"),
+        ("acme shoes", "nordwind trainers", "brand 'Nordwind'"),
+        ("shoes without leather", "leather boots", "'leather', which the query rules out"),
+        ("not leather or suede shoes", "suede", "'suede'"),
+        ("sugar-free gum", "sugar cubes", "'sugar'"),
+        ("sleeveless dress", "long sleeve", "'sleeve'"),
+        ("schuhe ohne leder", "lederschuhe", "'leder'"),
+    ],
+)  # fmt: skip
+def test_what_the_query_pins_down_is_not_contradicted(query: str, text: str, what: str) -> None:
+    tables = {"protected": {"brands": ["Acme", "Nordwind"]}}
+    assert what in (reason(tables, query, text) or "nothing wrong"), (query, text)
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("phone 64gb", "smartphone 64 gb"),
+        ("phone 64gb", "6 inch display"),
+        ("tv 55 inch", "140 cm"),
+        ("desk 120 cm", "120x60 cm"),
+        ("1,5 l flasche", "1500 ml"),
+        ("shirt xxl", "2xl tee"),
+        ("3 in 1 charger", "2 m cable"),
+        ("iphone 14", "pro max"),
+        ("galaxy a55", "wh1000 earbuds"),
+        ("acme shoes", "acme trainers"),
+        ("shoes without leather", "vegan canvas"),
+        ("zuckerfrei kaugummi", "ohne süßstoff"),
+        ("kabellose maus", "funkmaus"),
+        ("lamp", "100 w bulb, 3 pack"),
+    ],
+)
+def test_what_does_not_contradict_passes(query: str, text: str) -> None:
+    locale = "de" if "," in query else None
+    assert reason({"protected": {"brands": ["Acme", "Nordwind"]}}, query, text, locale=locale) is None
+
+
+def test_numbers_are_read_as_the_locale_writes_them() -> None:
+    from leser.rules.claims import claims
+
+    assert claims("1,5 l", "de") == {"volume": {1.5}}
+    assert claims("1.5 l", "en") == {"volume": {1.5}}
+    assert claims("1,000 ml", "en") == {"volume": {1.0}}
+    assert claims("1.000 ml", "de") == {"volume": {1.0}}
+    assert sorted(claims("120 x 60 cm")["length"]) == pytest.approx([0.6, 1.2])
+
+
+def test_expansions_must_not_outweigh_what_is_pinned_down() -> None:
+    book = book_of({"protected": {"max_weight": 2.0}}, weight=0.5)
+    heavy = [Expansion("charger", 2.0), Expansion("black case", 3.0)]  # 1.0 + 1.5
+    assert "weigh 2.5 together" in str(book.check("phone 64gb", heavy))
+    assert book.check("phone", heavy) is None, "nothing is pinned down"
+    assert book.check("phone 64gb", heavy[:1]) is None
+
+
+def test_kinds_can_be_left_out() -> None:
+    assert reason({"protected": {"kinds": ["brand"]}}, "phone 64gb", "128gb") is None
+
+
+# -- shape, vocabulary, contact --------------------------------------------------------------------------------------
+
+
+def test_only_the_scripts_of_the_locale() -> None:
+    for text in (
+        "с\u043eфа",
+        "沙发",
+        "сofa",
+        "so\u200bfa",
+        "ѕofa",
+        "sofa😀",
+        "so\u0301fa",
+        "ｓofa",
+        "ʂofa",
+        "sofa\u202e",
+    ):
+        assert "script" in (reason({"script": {}}, "couch", text) or ""), text
+    for text in ("café", "jalapeño", "1.5 l", "men's", "50 % wool", "120 × 60", "œuvre"):
+        assert reason({"script": {}}, "couch", text) is None, text
+    assert reason({"script": {}}, "couch", "диван", locale="ru") is None
+    assert reason({"script": {"letters": "äöüß"}}, "couch", "Größe", locale="de") is None
+    assert "LATIN SMALL LETTER E WITH ACUTE" in reason({"script": {"letters": "äöüß"}}, "couch", "café", locale="de")
+
+
+def test_number_and_length_are_limited() -> None:
+    tables = {"count": {"most": 2, "most_words": 2, "total_words": 3, "most_characters": 12, "least_characters": 3}}
+    assert reason(tables, "lamp", "oak", "desk lamp") is None
+    for texts in (("oak", "ash", "elm"), ("a-b-c d",), ("oak wood", "elm wood"), ("abcdefghijklm",), ("ab",)):
+        assert "count" in (reason(tables, "lamp", *texts) or ""), texts
+
+
+def test_only_words_the_index_holds() -> None:
+    assert reason({"vocabulary": {}}, "lamp", "velvet sofas") is None
+    assert reason({"vocabulary": {}}, "chesterfield", "chesterfield sofa") is None, "words of the query may stand"
+    assert "'zeppelin' stands in 0 documents" in reason({"vocabulary": {}}, "lamp", "zeppelin sofa")
+    assert "stands in 1 documents" in reason({"vocabulary": {"least": 2}}, "lamp", "velvet")
+
+
+def test_only_words_of_a_vocabulary_file(tmp_path) -> None:
+    (tmp_path / "words.txt").write_text("velvet sofa\nOak\n", encoding="utf-8")
+    tables = {"vocabulary": {"file": str(tmp_path / "words.txt")}}
+    assert reason(tables, "lamp", "oak sofa") is None
+    assert reason(tables, "lamp", "lamp oak") is None
+    assert "'linen' is not in the vocabulary" in reason(tables, "lamp", "linen sofa")
+
+
+class Mute(MemoryBackend):
+    """An engine that tells nothing about its terms."""
+
+    capabilities = MemoryBackend.capabilities - {"analyze", "doc_freq"}
+
+
+def test_a_rule_that_the_engine_cannot_serve_is_refused_at_the_start(tmp_path) -> None:
+    with pytest.raises(LeserError, match=r"does not offer analyze and doc_freq\. Give the rule a `file`"):
+        book_of({"vocabulary": {}}, Mute.of(SHELF))
+    book = book_of({"banned": {"words": ["gun"]}}, Mute.of(SHELF))
+    assert checked(book, "lamp", "gun") is not None
+    assert checked(book, "lamp", "guns") is None, "without the engine's analysis only the word itself is known"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "me@shop.example", "me (at) shop (dot) com", "me at shop dot com", "ｍｅ＠shop．com", "m\u200be@shop.com", "@handle",
+        "www.shop.example", "https://x.y", "cheap-shop.com", "555 123 4567", "+49 (0) 30 / 123456", "5-5-5-1-2-3-4",
+        "call 0800.123.456", "٥٥٥١٢٣٤", "５５５１２３４",
+    ],
+)  # fmt: skip
+def test_nobody_can_be_reached(text: str) -> None:
+    assert "contact" in (reason({"contact": {}}, "lamp", text) or ""), text
+
+
+def test_numbers_that_are_no_phone_numbers_pass() -> None:
+    for text in ("120 x 200 cm", "2019-2024 model", "usb 3.2", "ean 123456", "iso 9001", "size 42.5"):
+        assert reason({"contact": {}}, "lamp", text) is None, text
+    assert reason({"contact": {}}, "4006381333931", "pen 4006381333931") is None, "the query's own article number"
+
+
+# -- all of them -----------------------------------------------------------------------------------------------------
+
+
+def test_every_rule_has_a_line_for_the_list_and_says_what_its_options_are() -> None:
+    rules = load_plugins().all("rule")
+    assert set(rules) == {
+        "banned", "competitor", "contact", "count", "protected", "repetition", "restricted", "script", "vocabulary",
+    }  # fmt: skip
+    for name, cls in rules.items():
+        assert re.match(r"[A-Z].*\.$", cls.__doc__.splitlines()[0]), name
+        for option, field in cls.Options.model_fields.items():
+            assert field.description, f"{name}.{option}"
