@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
 from leser_pyserini import PyseriniBackend
-from settings import small_task
+from servers import Server
+from solr_indexes import index_name
 
 from leser.cli.main import group
 from leser.config import complete, load_config, task_of
 from leser.doctor import Finding, examine, exit_code
 from leser.errors import LeserError
-from leser.formats.files import json_corpus
 from leser.plugins import Registry, load_plugins
+from leser.testing import DOCUMENTS
 
 SICK = Path(__file__).with_name("sick_engines.py")
 
@@ -25,15 +27,36 @@ def registry() -> Registry:
     return load_plugins([SICK])
 
 
+QUERIES = (
+    "sofa lamp chair trainers mat",
+    "couch",
+    "reading lamp",
+    "light trainers",
+    "yoga mat",
+    "desk",
+    "rain",
+    "bottle",
+)
+
+
 @pytest.fixture(scope="module")
 def corner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_task(tmp_path_factory.mktemp("task") / "corner")
+    """The kit's documents as a BEIR folder."""
+    folder = tmp_path_factory.mktemp("task") / "corner"
+    (folder / "qrels").mkdir(parents=True)
+    rows = [{"_id": d.id, "title": d.fields["title"], "text": d.fields["text"]} for d in DOCUMENTS]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "queries.jsonl").write_text("".join(json.dumps({"_id": q, "text": q}) + "\n" for q in QUERIES))
+    for split, queries in (("train", QUERIES[:4]), ("dev", QUERIES[4:6]), ("test", QUERIES[6:])):
+        lines = "".join(f"{query}\td01\t1\n" for query in queries)
+        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{lines}")
+    return folder
 
 
 @pytest.fixture(scope="module")
-def lucene(corner: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lucene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lucene") / "index"
-    PyseriniBackend(PyseriniBackend.Options(index=folder)).index(json_corpus(corner / "corpus.jsonl"))
+    PyseriniBackend(PyseriniBackend.Options(index=folder)).index(DOCUMENTS)
     return folder
 
 
@@ -145,3 +168,42 @@ def test_documents_can_not_drive_the_terminal(tmp_path: Path) -> None:
     _, output = told("--backend", "memory", "-o", f"documents={tmp_path}", "--query", "couch")
     assert "finds 1 of 10" in output
     assert not set("\x1b\x07\u202e") & set(output)
+
+
+def indexed(corner: Path, *options: str) -> list[str]:
+    """Build an index of the corner's documents with the command, and return the options of it."""
+    chosen = ["--backend", options[0], "--task", str(corner)]
+    for option in options[1:]:
+        chosen += ["-o", option]
+    done = CliRunner().invoke(group, ["index", *chosen], standalone_mode=False)
+    assert done.exception is None, done.exception
+    return chosen
+
+
+def test_elasticsearch(elasticsearch_8: Server, corner: Path, tmp_path: Path) -> None:
+    index = f"doctor-{uuid4().hex}"
+    chosen = indexed(corner, "elasticsearch", f"url={elasticsearch_8.url}", f"index={index}", "analyzer=standard")
+    code, output = told(*chosen)
+    assert (code, output.splitlines()[-1]) == (0, "ok"), output
+    assert elasticsearch_8.version in output
+    template = tmp_path / "query.json"
+    template.write_text('{"query": {"query_string": {"query": "$query", "fields": ["title", "text"]}}}')
+    code, output = told(*chosen, "-o", f"template={template}")
+    assert code == 1, output
+    assert "problem  hostile text" in output
+    assert "warning  configuration" in output
+
+
+def test_solr(solr: Server, corner: Path) -> None:
+    with index_name(solr) as names:
+        where = [f"url={solr.url}", *(f"{key}={value}" for key, value in names.items())]
+        code, output = told(*indexed(corner, "solr", *where))
+    assert (code, output.splitlines()[-1]) == (0, "ok"), output
+    assert solr.version in output
+
+
+@pytest.mark.parametrize("backend", ["elasticsearch", "solr"])
+def test_a_server_that_is_not_there_is_75(backend: str) -> None:
+    code, output = told("--backend", backend, "-o", "url=http://127.0.0.1:9/solr", "-o", "search.backoff=0.01")
+    assert code == 75, output
+    assert "127.0.0.1:9" in output

@@ -71,6 +71,19 @@ class Patient:
         return [found.ranking for found in self.client.search_expansions(requests, DEEP, options=self.expansion)]
 
 
+def terms(patient: Patient) -> Finding:
+    """What the index makes of the example query, and in how many documents it is."""
+    backend, query = patient.backend, patient.sample.query
+    if "analyze" not in backend.capabilities:
+        return Finding("index terms", "not shown: the backend does not say what its analysis makes of a text", "note")
+    (made,) = backend.analyze([query])
+    shown = ", ".join(made) or "nothing"
+    if made and "doc_freq" in backend.capabilities:
+        counts = zip(made, backend.doc_freq(made), strict=True)
+        shown = ", ".join(f"{term} (in {count} documents)" for term, count in counts)
+    return Finding("index terms", f"'{query}' becomes {shown}", "note")
+
+
 def weights(patient: Patient) -> Finding:
     """A heavy term must move a document that holds it up, and a term of weight 0 must change nothing."""
     if "term_weights" not in patient.backend.capabilities:
@@ -175,7 +188,7 @@ def repeating(patient: Patient) -> Finding:
     return Finding("repeating", f"{len(batch)} queries, five times: the same order and the same scores")
 
 
-CHECKS: tuple[Callable[[Patient], Finding], ...] = (weights, matching, hostile, repeating)
+CHECKS: tuple[Callable[[Patient], Finding], ...] = (terms, weights, matching, hostile, repeating)
 """In the order they are made."""
 
 

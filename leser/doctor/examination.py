@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from leser.backend import Backend
+from leser.backend import Backend, ExpandedQuery, SearchError
 from leser.config import RunConfig, backend_of
 from leser.doctor.checks import CHECKS, Patient
 from leser.doctor.finding import Finding, of_error
 from leser.doctor.load import CONCURRENCY, load
 from leser.doctor.sample import Sample, find_sample
-from leser.errors import IndexMissing, LeserError
+from leser.errors import EngineDown, IndexMissing, LeserError
 from leser.plugins import Registry
 from leser.run.preparation import check_judged, open_backend
 from leser.search import SearchClient
@@ -37,7 +37,7 @@ def examine(
         with ExitStack() as stack:
             stack.callback(backend.close)
             started = time.perf_counter()
-            facts = backend.check()
+            facts = _connect(backend)
             took = 1000 * (time.perf_counter() - started)
             yield Finding(topic, f"The backend '{backend.name}' answers, in {took:.0f} ms.")
             yield from _facts(backend, facts, config)
@@ -62,6 +62,26 @@ def examine(
         yield of_error(topic, LeserError(error.told(config.task.name)))
     except LeserError as error:
         yield of_error(topic, error)
+
+
+def _connect(backend: Backend) -> dict[str, Any]:
+    """The backend's facts; EngineDown where neither check() nor a search gets through, which may pass by itself."""
+    try:
+        return backend.check()
+    except (EngineDown, IndexMissing):
+        raise
+    except LeserError as error:
+        if _unreachable(backend):
+            raise EngineDown(str(error)) from error
+        raise
+
+
+def _unreachable(backend: Backend) -> bool:
+    try:
+        (answer,) = backend.search([ExpandedQuery("doctor", "a")], 1)
+    except LeserError:
+        return False
+    return isinstance(answer, SearchError) and answer.kind == "transient"
 
 
 def _facts(backend: Backend, facts: Mapping[str, Any], config: RunConfig) -> Iterator[Finding]:
