@@ -153,8 +153,10 @@ class ElasticsearchBackend(Backend):
 
 
 def _client_errors() -> tuple[type[Exception], ...]:
-    from elasticsearch import ApiError, SerializationError, TransportError
-
+    try:
+        from elasticsearch import ApiError, SerializationError, TransportError
+    except ImportError:  # `connect` says so
+        return ()
     return (ApiError, TransportError, SerializationError)
 
 

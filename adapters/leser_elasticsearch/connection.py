@@ -30,6 +30,7 @@ TRANSIENT_TYPES = frozenset(
 """What a node says that is going down or coming up, under whatever status."""
 QUERY_STATUS = frozenset({400, 413, 422})
 GONE_TYPES = frozenset({"index_not_found_exception", "index_closed_exception"})
+LONGEST_REASON = 400  # characters; a reason may repeat the whole query, or be a page of HTML
 OPENSEARCH = "OpenSearch needs a backend plugin of its own (docs/writing-a-backend.md); this one speaks to Elasticsearch 8 and 9."
 
 
@@ -97,7 +98,7 @@ def error_of(error: Exception) -> tuple[str, str]:
     inner = body.get("error") if isinstance(body, Mapping) else None
     if isinstance(inner, Mapping):
         return reason_of(inner)
-    return "", str(inner or body or error)
+    return "", str(inner or body or error)[:LONGEST_REASON]
 
 
 def reason_of(error: Mapping[str, Any]) -> tuple[str, str]:
@@ -109,7 +110,7 @@ def reason_of(error: Mapping[str, Any]) -> tuple[str, str]:
         if cause.get("reason") and cause["reason"] not in said[-1]:
             said.append(str(cause["reason"]))
         cause = cause.get("caused_by") or {}
-    return str(deepest.get("type") or error.get("type") or ""), "; ".join(said)
+    return str(deepest.get("type") or error.get("type") or ""), "; ".join(said)[:LONGEST_REASON]
 
 
 def search_error(status: int, error: Mapping[str, Any]) -> SearchError:
@@ -121,7 +122,7 @@ def search_error(status: int, error: Mapping[str, Any]) -> SearchError:
         kind = "query"
     else:
         kind = "engine"
-    if type in ("too_many_clauses", "too_many_nested_clauses"):
+    if "too_many" in type or "maxClauseCount" in reason:
         reason += ". Shorten the query, expand it less or search fewer fields; a server with more memory allows more"
     return SearchError(f"Elasticsearch answered {status} ({type}): {reason}", kind)
 
@@ -158,7 +159,7 @@ def told(error: Exception, options: ElasticsearchOptions) -> LeserError:
             f"Elasticsearch at {where} answered 403: {reason}. Grant the privileges read and view_index_metadata on the "
             f"index '{options.index}' (to index: all), or log in as someone who has them."
         )
-    if "media_type_header" in type or "compatible-with" in reason:
+    if error.status_code == 400 and ("media_type_header" in type or "compatible-with" in reason):
         return _wrong_client(where, reason)
     if error.status_code == 406:
         return LeserError(f"The server at {where} does not speak Elasticsearch's media types ({reason}). {OPENSEARCH}")

@@ -90,14 +90,22 @@ class Engine:
         if len(responses) != len(bodies):
             said = SearchError(f"Elasticsearch gave {len(responses)} answers to {len(bodies)} searches", "transient")
             return [said] * len(bodies)
-        return [self._answer(response) for response in responses]
+        return [self._read(response) for response in responses]
 
     def _msearch(self, bodies: Sequence[Mapping[str, Any]], parts: str | None) -> list[Any]:
         searches = [line for body in bodies for line in (self._header, body)]
         most = self._options.max_concurrent_searches
         answer = self.client.msearch(searches=searches, filter_path=parts, max_concurrent_searches=most)
-        responses: list[Any] = answer.body.get("responses") or []
+        body: Any = answer.body
+        responses: list[Any] = body.get("responses") or [] if isinstance(body, Mapping) else []
         return responses
+
+    def _read(self, response: Mapping[str, Any]) -> Ranking | SearchError:
+        """One search's answer; one that lacks its parts was damaged on its way, and the next may not be."""
+        try:
+            return self._answer(response)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return SearchError(f"Elasticsearch's answer cannot be read ({type(error).__name__}: {error})", "transient")
 
     def _answer(self, response: Mapping[str, Any]) -> Ranking | SearchError:
         """One search's answer. A part of the hits is no ranking: the query failed for the moment."""
@@ -155,7 +163,7 @@ class Engine:
                 for term in terms[start : start + COUNTED]
             ]
             for response in self._msearch(bodies, ANSWERED):
-                answer = self._answer(response)
+                answer = self._read(response)
                 if isinstance(answer, SearchError):
                     raise LeserError(f"Elasticsearch cannot count a term in the field '{name}': {answer.message}")
                 counts.append(answer.total or 0)
