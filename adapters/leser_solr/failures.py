@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 from solr import SolrException
@@ -13,6 +13,8 @@ from leser.errors import LeserError
 
 if TYPE_CHECKING:
     from leser_solr import SolrBackend
+
+Kind = Literal["transient", "query", "engine"]
 
 TRANSIENT = frozenset({408, 429, 502, 503, 504})
 FAILURES = (SolrException, httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError)
@@ -56,8 +58,11 @@ def search_error(error: Exception, timeout: float) -> SearchError:
     """One query's failure. A server that is busy, gone or mute is transient, 400 is the query's own, the rest the engine's."""
     if isinstance(error, SolrException):
         status = status_of(error)
-        kind = "transient" if status in TRANSIENT else "query" if status == 400 else "engine"
-        return SearchError(f"Solr answered {status}: {reason_of(error)}", kind)  # type: ignore[arg-type]
+        reason = reason_of(error)
+        # a query of more words than Solr allows is answered 500 by its parser `simple`
+        own = status == 400 or "TooManyClauses" in reason or "maxClauseCount" in reason
+        kind: Kind = "transient" if status in TRANSIENT else "query" if own else "engine"
+        return SearchError(f"Solr answered {status}: {reason}", kind)
     if isinstance(error, httpx.TimeoutException):
         return SearchError(f"Solr gave no answer within {timeout:g} s (timeout)", "transient")
     if isinstance(error, json.JSONDecodeError):

@@ -177,7 +177,7 @@ class Writer:
     def _declare(self, schema: Schema, names: Sequence[str], *, stored: bool = True) -> None:
         """Declare text fields. One that is there with another type stays when appending, and is replaced when recreating."""
         for name in names:
-            if not NAME.fullmatch(name) or name.endswith((KEYWORD, NUMBER)):
+            if not NAME.fullmatch(name) or name.startswith("_") or name.endswith((KEYWORD, NUMBER)):
                 raise LeserError(
                     f"A document has a field '{name}', which Solr cannot have. Rename it: letters, digits, '_', '-' and '.', "
                     f"a letter first, and no {KEYWORD} or {NUMBER} at its end."
