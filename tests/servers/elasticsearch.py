@@ -21,15 +21,18 @@ USER, PASSWORD = "elastic", "leser-tests"
 GUEST, GUEST_PASSWORD = "guest", "guest-tests"
 GUEST_HASH = "$2a$10$abcdefghijklmnopqrstuuGxBUpmo0EhD5/dSW.n1PbSs9tmK.brm"
 """bcrypt of GUEST_PASSWORD: a second user, in a file, whom `revoke_guest` removes while the server runs."""
+QUICK = "-XX:TieredStopAtLevel=1"
+"""One compiler, the fast one: half the processor time of a start, slower searches later."""
 
 
 def start_elasticsearch(
-    folder: Path, version: str = "8", *, secure: bool = False, owner: int | None = None, port: int | None = None
+    folder: Path, version: str = "8", *, secure: bool = False, quick: bool = True, owner: int | None = None
 ) -> Server:
     """Start an Elasticsearch of its own; `with` stops it and removes its folder.
 
-    `version` is the major one, 8 or 9. `secure`: basic auth (`elastic`, and `guest`) and TLS with a CA of its own. `owner`:
-    the process with which it ends, by default this one. Elasticsearch refuses to run as root, so root starts it as nobody;
+    `version` is the major one, 8 or 9. `secure`: basic auth (`elastic`, and `guest`) and TLS with a CA of its own.
+    `quick` halves what starting costs and slows searching; not for measuring. `owner`: the process with which it ends, by
+    default this one. Elasticsearch refuses to run as root, so root starts it as nobody;
     where nobody can't enter `folder`, one in the system's temporary folder takes its place.
     """
     release = fetch.ELASTICSEARCH[version]
@@ -44,7 +47,7 @@ def start_elasticsearch(
     shutil.copytree(home / "config", config)
     _trim_jvm_options(config / "jvm.options", whole_jdk=(java / "jmods").exists())
     server = Server(
-        url=f"{'https' if secure else 'http'}://127.0.0.1:{port or free_port()}",
+        url=f"{'https' if secure else 'http'}://127.0.0.1:{free_port()}",
         version=release,
         user=USER if secure else None,
         password=PASSWORD if secure else None,
@@ -52,7 +55,7 @@ def start_elasticsearch(
         folder=folder,
         probe="/_cluster/health?wait_for_status=yellow&timeout=1s",
         command=[*_as_nobody(), str(home / "bin" / "elasticsearch")],
-        environment=_environment(folder, java),
+        environment=_environment(folder, java, quick),
     )
     (config / "elasticsearch.yml").write_text(_settings(folder, server.port, secure))
     for name in ("data", "logs", "tmp"):
@@ -102,13 +105,14 @@ def _settings(folder: Path, port: int, secure: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _environment(folder: Path, java: Path) -> dict[str, str]:
+def _environment(folder: Path, java: Path, quick: bool) -> dict[str, str]:
     return {
         "HOME": str(folder),
         "ES_JAVA_HOME": str(java),
         "ES_PATH_CONF": str(folder / "config"),
         "ES_TMPDIR": str(folder / "tmp"),
-        "ES_JAVA_OPTS": "-Xms512m -Xmx512m",
+        "ES_JAVA_OPTS": f"-Xms512m -Xmx512m {QUICK if quick else ''}",
+        "CLI_JAVA_OPTS": QUICK,
     }
 
 

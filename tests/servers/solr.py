@@ -19,12 +19,13 @@ CONFIGSET = "leser"
 
 
 def start_solr(
-    folder: Path, *, secure: bool = False, cloud: bool = False, owner: int | None = None, port: int | None = None
+    folder: Path, *, secure: bool = False, cloud: bool = False, quick: bool = True, owner: int | None = None
 ) -> Server:
     """Start a Solr of its own, without cores; `with` stops it and removes its folder.
 
-    `secure`: basic auth by Solr's own security.json. `cloud`: SolrCloud, with ZooKeeper inside. `owner`: the process with
-    which it ends, by default this one. Raises fetch.Unavailable where there is no JDK.
+    `secure`: basic auth by Solr's own security.json. `cloud`: SolrCloud, with ZooKeeper inside. `quick` halves what
+    starting costs and slows searching; not for measuring. `owner`: the process with which it ends, by default this one.
+    Raises fetch.Unavailable where there is no JDK.
     """
     java = fetch.jdk(17)
     if java is None:
@@ -35,15 +36,15 @@ def start_solr(
     configset = home / "configsets" / CONFIGSET / "conf"
     shutil.copytree(HERE / "configset", configset)
     shutil.copy(HERE / "solr.xml", home)
-    number = port or free_port()
-    flags = []
+    port = free_port()
+    flags = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"] if quick else []
     if secure:
         (home / "security.json").write_text(json.dumps(_security()))
     if cloud:
         (home / "zoo.cfg").write_text(f"tickTime=2000\ninitLimit=10\nsyncLimit=5\nclientPort={free_port()}\n")
-        flags = ["-DzkRun", f"-Dsolr.default.confdir={configset}"]
+        flags += ["-DzkRun", f"-Dsolr.default.confdir={configset}"]
     server = Server(
-        url=f"http://127.0.0.1:{number}/solr",
+        url=f"http://127.0.0.1:{port}/solr",
         version=fetch.SOLR,
         user=USER if secure else None,
         password=PASSWORD if secure else None,
@@ -51,7 +52,7 @@ def start_solr(
         probe="/admin/info/system",
         command=[
             str(java / "bin" / "java"), "-Xmx512m", "-Dorg.apache.logging.log4j.level=WARN", *flags,
-            "-cp", f"{jars}/*", str(HERE / "Server.java"), str(home), str(number),
+            "-cp", f"{jars}/*", str(HERE / "Server.java"), str(home), str(port),
         ],
     )  # fmt: skip
     server.save()
