@@ -6,7 +6,7 @@ is never taken for a whole one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PEEKED = 1000  # documents read before anything is written, to know their fields and that there are any
 CHUNK = 500  # documents in a bulk request
+LONGEST_ID = 512
 LISTED = 5  # failed documents named in the message
 PATIENCE = 3600.0  # seconds for a bulk request, a refresh or a merge
 ANALYZER = "leser"  # the name of the analyzer with its own stop words
@@ -129,10 +130,18 @@ class Writer:
 
         count = failed = 0
         reasons: list[str] = []
-        actions = (action_of(document, self._options.contents, name) for document in documents)
+        unsendable: list[str] = []  # a bulk request with one of these in it is refused whole
+
+        def actions() -> Iterator[dict[str, Any]]:
+            for document in documents:
+                if 0 < len(clean(document.id).encode()) <= LONGEST_ID:
+                    yield action_of(document, self._options.contents, name)
+                else:
+                    unsendable.append(f"{document.id[:50]!r}: an id has 1 to {LONGEST_ID} bytes")
+
         for done, answer in streaming_bulk(
             self._client,
-            actions,
+            actions(),
             chunk_size=CHUNK,
             max_retries=5,
             initial_backoff=0.5,
@@ -145,6 +154,8 @@ class Writer:
             failed += 1
             if len(reasons) < LISTED:
                 reasons.append(_told(next(iter(answer.values()))))
+        failed += len(unsendable)
+        reasons = [*unsendable, *reasons][:LISTED]
         if failed:
             raise LeserError(
                 f"Elasticsearch refused {failed} of {count + failed} documents; the index '{name}' is not whole and stays marked "
