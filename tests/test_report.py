@@ -138,7 +138,9 @@ def grpo(train: list[float], dev: list[float]) -> list[dict[str, Any]]:
     [
         (0.6, [0.5, 0.55, 0.6], "Dev followed training."),
         (0.6, [0.5, 0.51, 0.52], "more than twice what dev did"),
+        (0.6, [0.5, 0.52, 0.5], "Training rose and dev did not"),
         (0.6, [0.5, 0.52, 0.45], "Dev fell while training rose: it over-fitted."),
+        (0.6, [0.5, 0.4, 0.45], "the policy that is kept is the warm-up’s."),
     ],
 )
 def test_overfitting_is_said(end: float, dev: list[float], expected: str) -> None:

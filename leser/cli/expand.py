@@ -67,10 +67,12 @@ def _tell(console: Console, looked: Looked) -> None:
     kind = f"  ({printable(looked.query.kind)})" if looked.query.kind else ""
     console.print(f"query       {printable(looked.query.text)}{kind}", soft_wrap=True)
     console.print(f"found       {looked.found} documents; the prompt has {looked.prompt_tokens} tokens", soft_wrap=True)
-    if looked.terms:
-        console.print(f"shown       {printable(' '.join(looked.terms))}", soft_wrap=True)
-    for title in looked.titles:
-        console.print(f"shown       {printable(title, 100)}", soft_wrap=True)
+    for number, text in enumerate(looked.shown):
+        console.print(f"{'shown' if not number else '':<12}{printable(text, 100)}", soft_wrap=True)
+    if looked.dropped:
+        console.print(
+            f"dropped     {looked.dropped} of the hits: the prompt was too long for the model", soft_wrap=True
+        )
     console.print(f"wrote       {printable(looked.completion) or '(nothing)'}", soft_wrap=True)
     if looked.reason:
         kind = looked.code.replace("_", " ")

@@ -48,8 +48,8 @@ def scatter(pairs: Sequence[tuple[float, float]], measure: str) -> Markup:
 
 
 def sorted_bars(changes: Sequence[float], measure: str) -> Markup:
-    """Every query's change, the greatest gain first: how many gain, how many lose, and how much. Nothing without changes."""
-    if not changes:
+    """Every query's change, the greatest gain first: how many gain, how many lose, and how much. Nothing where none changed."""
+    if all(abs(change) <= TIE for change in changes):
         return Markup("")
     ordered = sorted(changes, reverse=True)
     marks = ticks(min(*ordered, 0.0), max(*ordered, 0.0), wanted=9)

@@ -14,6 +14,7 @@ from leser.report.numbers import tick
 from leser.report.scale import axes, framed, ticks
 
 WIDTH, HEIGHT = 320, 200
+BAR = 180
 COLOURS = 6  # classes c0 ... c5 of the style sheet
 
 
@@ -40,8 +41,8 @@ def line_chart(
 ) -> Markup:
     """A chart with axes and a legend where it has several labels; values that are not finite are left out.
 
-    The horizontal axis counts from 0. `y_range` must be shown whatever the values are (0 for shares, the common range of charts side by side); `mark` is a
-    place on the horizontal axis and what happened there. Nothing without points.
+    The horizontal axis counts from 0. `y_range` must be shown whatever the values are (0 for shares, the common range of
+    charts side by side); `mark` is a place on the horizontal axis and what happened there. Nothing without points.
     """
     drawn = [replace(line, points=tuple(p for p in line.points if all(map(math.isfinite, p)))) for line in series]
     drawn = [line for line in drawn if line.points]
@@ -84,19 +85,19 @@ def figure(title: str, unit: str, drawing: Markup, below: Markup, kind: str = ""
     )
 
 
-def interval_bar(low: float, middle: float, high: float, reach: tuple[float, float], width: int = 150) -> Markup:
+def interval_bar(low: float, middle: float, high: float, reach: tuple[float, float], width: int = BAR) -> Markup:
     """An interval and its middle on an axis over `reach`, zero marked."""
     place = _places(reach, width)
-    zero = place(0.0)
+    zero, left, right = place(0.0), place(low), place(high)
     return Markup(  # noqa: S704 - nothing but our own numbers
         f'<svg class="interval {tone(low, high)}" viewBox="0 0 {width} 16" width="{width}" height="16" aria-hidden="true">'
         f'<line class="null" x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="16"/>'
-        f'<line class="span" x1="{place(low):.1f}" x2="{place(high):.1f}" y1="8" y2="8"/>'
-        f'<circle class="dot" cx="{place(middle):.1f}" cy="8" r="3.5"/></svg>'
+        f'<line class="span" x1="{left:.1f}" x2="{right:.1f}" y1="8" y2="8"/>'
+        f'<line class="mean" x1="{place(middle):.1f}" x2="{place(middle):.1f}" y1="3" y2="13"/></svg>'
     )
 
 
-def interval_axis(reach: tuple[float, float], width: int = 150) -> Markup:
+def interval_axis(reach: tuple[float, float], width: int = BAR) -> Markup:
     """The numbers that belong above a column of interval bars."""
     place = _places(reach, width)
     shown = [value for value in reach if value and abs(place(value) - place(0.0)) > 26]
@@ -114,6 +115,8 @@ def reach_of(intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """The round range that holds all intervals and zero."""
     low = min((low for low, _ in intervals), default=0.0)
     high = max((high for _, high in intervals), default=0.0)
+    if low == high == 0:
+        return -0.1, 0.1
     found = ticks(min(low, 0.0), max(high, 0.0), wanted=6)
     return found[0], found[-1]
 

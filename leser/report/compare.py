@@ -23,6 +23,10 @@ UNCOMPARED = ("out",)
 """Keys that say where a run wrote, not what it did."""
 
 
+NARROW = 120
+"""Width of an interval bar where every run has one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """A run as the page sees it; `answers` may be empty."""
@@ -60,7 +64,7 @@ def render_comparison(runs: Sequence[Compared]) -> str:
             (name, [(found.get(name), _bar(found.get(name), reach)) for found in gains])
             for name in dict.fromkeys(name for found in gains for name in found)
         ],
-        axis=interval_axis(reach),
+        axis=interval_axis(reach, NARROW),
         between=between,
         between_axis=interval_axis(_reach_of(between)),
         charts=curves(runs, measure),
@@ -178,9 +182,7 @@ def _values(run: Compared, measure: str) -> dict[tuple[str, str], float]:
 
 
 def _bar(gain: Mapping[str, Any] | None, reach: tuple[float, float]) -> Markup:
-    return (
-        Markup("") if gain is None else interval_bar(gain["ci95"][0], gain["delta"], gain["ci95"][1], reach, width=110)
-    )
+    return Markup("") if gain is None else interval_bar(gain["ci95"][0], gain["delta"], gain["ci95"][1], reach, NARROW)
 
 
 def _reach_of(found: Sequence[Difference]) -> tuple[float, float]:

@@ -123,7 +123,8 @@ def tiles(evaluation: Mapping[str, Any], measure: str, answers: Sequence[Answer]
         return []
     found = []
     if (gain := systems.gains_of(evaluation, measure).get(ORIGINAL)) is not None:
-        remark = f"{signed(gain['delta'])}, 95 % {signed(gain['ci95'][0])} to {signed(gain['ci95'][1])}"
+        interval = f"{signed(gain['delta'])}, 95 % {signed(gain['ci95'][0])} to {signed(gain['ci95'][1])}"
+        remark = interval if gain["wins"] or gain["losses"] else "no query changed"
         found.append(Tile(measure, fixed(before[measure]), fixed(after[measure]), remark, tone(*gain["ci95"])))
         lost = f"{gain['wins']} gained, {gain['losses']} lost"
         found.append(Tile("Queries", "", f"{gain['wins'] + gain['ties'] + gain['losses']}", lost))

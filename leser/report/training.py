@@ -17,6 +17,8 @@ GRPO = "grpo"
 X = "GRPO update"
 STAGES = {"warmup": "supervised warm-up", GRPO: "GRPO", "warmup+": "control: more warm-up"}
 TRAIN, DEV = 0, 1  # colours
+APART = 0.01
+"""Differences in mean reward below this are not made much of."""
 SMOOTHED = 20
 """A smoothed line averages this part of its points."""
 
@@ -24,7 +26,7 @@ PANELS = (
     ("length", "Length", "tokens a completion", None),
     ("distinct_terms", "Distinct terms", "a completion", None),
     ("entropy", "Entropy", "nats a token", None),
-    ("dead_groups", "Dead groups", "share whose completions all earn the same", (0.0, 0.1)),
+    ("dead_groups", "Dead groups", "share; all earn the same", (0.0, 0.1)),
     ("kl", "Distance from the warm-up", "KL, nats a token", None),
 )
 """Metric, title, unit, and what the axis must show at least (None: zero)."""
@@ -116,7 +118,12 @@ def grpo_charts(metrics: Rows, second: str = "") -> list[Markup]:
         if any(y for _, y in stage.points(key)):
             charts.append(_both(stage, key, title, unit, least or (0.0, 0.0)))
     for title, keys_of in (("What becomes of completions", CODES), ("Signs of a gamed reward", SIGNS)):
-        charts.append(line_chart(title, _lines(stage, keys_of), "share", x_label=X, y_range=(0.0, 0.1)))
+        lines = _lines(stage, keys_of)
+        seen = [line for line in lines if any(y for _, y in line.points)]
+        never = ", ".join(line.label for line in lines if line not in seen)
+        charts.append(
+            line_chart(title, seen, f"share{'; never: ' if never else ''}{never}", x_label=X, y_range=(0.0, 0.1))
+        )
     return [chart for chart in charts if chart]
 
 
@@ -211,12 +218,16 @@ def fit_said(fit: Fit | None) -> str:
         f"Over GRPO’s {fit.updates:.0f} updates the training reward went from {fixed(t0)} to {fixed(t1)} ({signed(t1 - t0)}; "
         f"means of the first and last tenth), the reward on dev from {fixed(d0)} to {fixed(d1)} ({signed(d1 - d0)}). "
     )
-    if t1 > t0 and d1 < d0:
+    if t1 - t0 >= APART and d0 - d1 >= APART:
         said += "Dev fell while training rose: it over-fitted. "
-    elif t1 - t0 > 0.02 and d1 - d0 < 0.5 * (t1 - t0):
+    elif t1 - t0 >= APART and d1 - d0 < 0.1 * (t1 - t0):
+        said += "Training rose and dev did not: what was learned does not carry over to other queries. "
+    elif t1 - t0 >= APART and d1 - d0 < 0.5 * (t1 - t0):
         said += "Training gained more than twice what dev did: much of it does not carry over to other queries. "
-    elif t1 > t0:
+    elif t1 > t0 and d1 > d0:
         said += "Dev followed training. "
+    if not fit.kept:
+        return f"{said}No later look at dev was better than the first: the policy that is kept is the warm-up’s."
     said += f"The policy that is kept is that of update {fit.kept:.0f}, the best on dev ({fixed(fit.best)}"
     last = fit.best - d1
     return said + (f"; the last was {fixed(last)} below it)." if round(last, 3) > 0 else ").")

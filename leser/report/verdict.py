@@ -27,6 +27,9 @@ def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = POLICY, o
     if against is None:
         return f"On {where} the policy reaches {measure} {systems[policy].get(measure, float('nan')):.3f}."
     low, high = against["ci95"]
+    if against.get("wins") == against.get("losses") == 0:
+        value = systems[policy][measure]
+        return f"Nothing was learned that shows: on {where} the policy changes no query’s {measure}, which stays {value:.3f}."
     change = (
         f"{measure} {systems[original][measure]:.3f} → {systems[policy][measure]:.3f}"
         f" ({signed(against['delta'])}, 95 % interval {signed(low)} to {signed(high)})"

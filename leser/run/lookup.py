@@ -9,6 +9,7 @@ from leser.backend import Ranking
 from leser.errors import LeserError
 from leser.expansion import Code, Expansion
 from leser.learner import Learner
+from leser.prompt import Observation
 from leser.report.answers import ShownHit
 from leser.run.preparation import Prepared
 from leser.task import Query, Split
@@ -22,15 +23,16 @@ TYPED = "typed"
 class Looked:
     """A query, the prompt's facts, the completion as it was read, and the hits before and after.
 
-    `expansions` and `code` are what the teacher made of the completion, `reason` why it was not served (else empty);
-    `weight` is what an expansion of weight 1 weighs in the search.
+    `shown` is what the prompt says of the hits: titles, or the feedback terms that a small policy reads; `dropped` of them
+    did not fit into the model's context. `expansions` and `code` are what the teacher made of the completion, `reason` why
+    it was not served (else empty); `weight` is what an expansion of weight 1 weighs in the search.
     """
 
     query: Query
     judged: bool
     found: str
-    titles: tuple[str, ...]
-    terms: tuple[str, ...]
+    shown: tuple[str, ...]
+    dropped: int
     prompt_tokens: int
     completion: str
     expansions: tuple[Expansion, ...]
@@ -64,8 +66,8 @@ def look_up(learner: Learner, prepared: Prepared, text: str, hits: int) -> Looke
         query=query,
         judged=bool(grades),
         found=seen.found,
-        titles=seen.titles,
-        terms=seen.terms,
+        shown=_prompted(learner, seen),
+        dropped=learner.hits_dropped,
         prompt_tokens=len(learner.prompts([query])[0]),
         completion=attempt.completion,
         expansions=answers.outcomes[0].expansions,
@@ -75,6 +77,12 @@ def look_up(learner: Learner, prepared: Prepared, text: str, hits: int) -> Looke
         before=_shown(before, after, grades, titles, hits),
         after=_shown(after, before, grades, titles, hits),
     )
+
+
+def _prompted(learner: Learner, seen: Observation) -> tuple[str, ...]:
+    if learner.policy.kind == "tiny":
+        return (" ".join(seen.terms[: learner.prompt.terms]),) if seen.terms else ()
+    return seen.titles[: learner.prompt.titles]
 
 
 def _known(prepared: Prepared, text: str) -> tuple[Query, Mapping[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ def find_rollouts(
 ) -> Found:
     """The `count` completions of the least reward (or the greatest), of one `code`, whose query holds the text `query`.
 
-    Those without a reward (a failed search) come last. Raises LeserError where the run has no rollouts, and for an
-    unknown code.
+    A completion that was sampled several times for a query stands once; those without a reward (a failed search) come last.
+    Raises LeserError where the run has no rollouts, and for an unknown code.
     """
     if code is not None and code not in set(Code):
         raise unknown_name("code", code, [str(known) for known in Code])
@@ -43,7 +44,7 @@ def find_rollouts(
     for path in files:
         part, counted = _matching(path, code, query)
         codes.update(counted)
-        rows = heapq.nsmallest(count, (*rows, *part), key=lambda row: _rank(row, best))
+        rows = heapq.nsmallest(count, _distinct((*part, *rows)), key=lambda row: _rank(row, best))
     return Found(rows, sum(codes.values()), dict(codes.most_common()))
 
 
@@ -61,6 +62,11 @@ def _matching(path: Path, code: str | None, query: str | None) -> tuple[list[dic
     if query is not None:
         table = table.filter(pc.match_substring(table["query"], query, ignore_case=True))
     return table.to_pylist(), Counter(table["code"].to_pylist())
+
+
+def _distinct(rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Each completion of a query once, its latest: what is sampled again and again would fill the list."""
+    return {(row["query_id"], row["completion"]): row for row in sorted(rows, key=lambda row: row["step"])}.values()
 
 
 def _rank(row: dict[str, Any], best: bool) -> tuple[Any, ...]:
