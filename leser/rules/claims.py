@@ -51,6 +51,7 @@ _SIZE = re.compile(r"(?<!\w)(size|sz|gr(?:ö|o|oe)sse|gr|eu|uk|us)[\s.:]{0,2}(\d
 _LETTER_SIZE = re.compile(r"(?<!\w)([2-6]x|x{1,4})(s|l)(?!\w)")
 _MODEL = re.compile(r"(?<![\w])[a-z0-9]+(?:[-/][a-z0-9]+)*(?!\w)")
 _NUMBERED = re.compile(r"(?<!\w)([^\W\d_]{2,})[\s-](\d{1,4})(?![\w.,]*\d)(?!\w)")
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d{1,4}")
 _COMMA_DECIMALS = frozenset({"da", "de", "es", "fi", "fr", "it", "nb", "nl", "no", "pl", "pt", "ru", "sv", "tr"})
 
@@ -60,6 +61,10 @@ Claims = dict[str, set[Value]]
 def claims(text: str, locale: str = "en") -> Claims:
     """What a folded text (lower case) pins down, by kind."""
     found: Claims = {}
+    if not _DIGIT.search(text):  # letter sizes are all that can be there
+        for pattern, read in ((_SIZE, _sizes), (_LETTER_SIZE, _letter_sizes)):
+            text = _take(text, pattern, read, found)
+        return found
     comma = re.split(r"[-_]", locale.casefold())[0] in _COMMA_DECIMALS
     for match in _MEASURE.finditer(text):
         if match[2] == "in" and text[match.end() :].lstrip()[:1].isdigit():

@@ -10,7 +10,7 @@ Where the engine can analyse text, entries are compared by index term too: where
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,16 +38,23 @@ class _Phrases:
     def __init__(self) -> None:
         self._by_word: dict[str, list[tuple[frozenset[str], int]]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._by_word)
+
     def add(self, words: Iterable[str], entry: int) -> None:
         needed = frozenset(words)
         self._by_word.setdefault(max(needed, key=lambda w: (len(w), w)), []).append((needed, entry))
 
-    def find(self, bag: set[str]) -> Iterator[int]:
-        if self._by_word:
-            for word in bag:
-                for needed, entry in self._by_word.get(word, ()):
-                    if needed <= bag:
-                        yield entry
+    def suspects(self, bag: Set[str]) -> bool:
+        """False only when none of the sets can be in this bag nor in a part of it."""
+        return not self._by_word.keys().isdisjoint(bag)
+
+    def find(self, bag: Set[str]) -> Iterator[int]:
+        """The entries of all sets that the bag holds."""
+        for word in self._by_word.keys() & bag:
+            for needed, entry in self._by_word[word]:
+                if needed <= bag:
+                    yield entry
 
 
 class _Index:
@@ -70,6 +77,12 @@ class _Index:
             for key, numbers in words.items():
                 self._automaton.add_word(key, tuple(numbers))
             self._automaton.make_automaton()
+
+    def suspects(self, text: str, bag: Set[str]) -> bool:
+        """False only when nothing of the list stands in this text, whose words are `bag`."""
+        if self._automaton is not None and next(self._automaton.iter(text), None) is not None:
+            return True
+        return self._phrases.suspects(bag)
 
     def words_in(self, folded: Folded) -> Iterator[int]:
         """Numbers of the single words in a text."""
@@ -117,6 +130,8 @@ class Lexicon:
 
     def find(self, proposal: Proposal) -> Iterator[Found]:
         """Every entry that the expansions name; an entry may come up more than once."""
+        if not self._suspects(proposal):
+            return
         for at, folded in enumerate(proposal.folded):
             index = self._strict if folded.strict else self._clean
             for entry in index.words_in(folded):
@@ -131,13 +146,22 @@ class Lexicon:
             for entry in self._together(proposal, analysed):
                 yield Found(entry, None)
 
+    def _suspects(self, proposal: Proposal) -> bool:
+        """A quick look at all expansions at once, which nearly every completion passes."""
+        if proposal.strict or self._clean.suspects(proposal.running_text, proposal.bag):
+            return True
+        if not self._terms and not self._term_sets:
+            return False
+        return not self._terms.keys().isdisjoint(proposal.term_bag) or self._term_sets.suspects(proposal.term_bag)
+
     def _together(self, proposal: Proposal, analysed: Sequence[Sequence[str]]) -> Iterator[int]:
-        if any(folded.strict for folded in proposal.folded):
+        if proposal.strict:
             stripped = [self._site.folder.both(e.text)[1] for e in proposal.expansions]
             yield from self._strict.phrases_in(stripped)
         else:
             yield from self._clean.phrases_in(proposal.folded)
-        yield from self._term_sets.find({term for terms in analysed for term in terms})
+        if analysed:
+            yield from self._term_sets.find(proposal.term_bag)
 
     def _entries_of(self, terms: Sequence[str]) -> Iterator[int]:
         for term in terms:

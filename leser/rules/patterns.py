@@ -42,9 +42,20 @@ class Patterns:
                     "no backreferences and no look-around."
                 ) from None
 
+        self._any = self._joined(options)
+
+    def _joined(self, options: Any) -> Any | None:
+        """All patterns as one, which nearly every text is free of; None where they are too many for one."""
+        if not self._compiled or any(r"\Q" in pattern for pattern, _ in self._compiled):  # \Q would quote the next too
+            return None
+        try:
+            return re2.compile("|".join(f"(?:{pattern})" for pattern, _ in self._compiled), options)
+        except re2.error:
+            return None
+
     def find(self, folded: Folded) -> str | None:
         """The first pattern found in the text as it was written or in one of its readings."""
-        for pattern, compiled in self._compiled:
-            if compiled.search(folded.text) or any(compiled.search(reading.strip()) for reading in folded.readings):
-                return pattern
-        return None
+        texts = {folded.text, *(reading.strip() for reading in folded.readings)}
+        if self._any is not None and not any(self._any.search(text) for text in texts):
+            return None
+        return next((pattern for pattern, compiled in self._compiled if any(map(compiled.search, texts))), None)

@@ -130,6 +130,26 @@ class Proposal:
         return tuple(self.site.folder(e.text) for e in self.expansions)
 
     @cached_property
+    def strict(self) -> bool:
+        """True when any expansion holds more than the locale's own letters."""
+        return any(folded.strict for folded in self.folded)
+
+    @cached_property
+    def running_text(self) -> str:
+        """All readings of all expansions in one text, for a first look at all of them at once."""
+        return "".join(reading for folded in self.folded for reading in folded.readings)
+
+    @cached_property
+    def bag(self) -> frozenset[str]:
+        """All words of all readings."""
+        return frozenset(self.running_text.split())
+
+    @cached_property
+    def term_bag(self) -> frozenset[str]:
+        """The index terms of all expansions."""
+        return frozenset(term for terms in self.terms[1:] for term in terms)
+
+    @cached_property
     def terms(self) -> list[list[str]]:
         """The engine's index terms: of the query first, then of each expansion."""
         return self.site.words.analyze([self.query, *(e.text for e in self.expansions)])

@@ -47,7 +47,10 @@ class Script(Rule):
         else:
             allowed = "a-zA-Z" + regex.escape(options.letters + options.letters.upper(), special_only=False)
         try:
-            self._allowed = regex.compile(rf"[[{allowed}0-9]--[{_NOT_WORDS}]]", regex.V1)
+            letter = rf"[[{allowed}0-9]--[{_NOT_WORDS}]]"
+            self._allowed = regex.compile(letter, regex.V1)
+            extra = "|".join(map(regex.escape, options.characters)) or letter
+            self._all = regex.compile(rf"(?:{letter}|{extra})*+", regex.V1)
         except regex.error as error:
             raise LeserError(
                 f"[rules.script] cannot read scripts = {list(self._scripts)}: {error}. Names are Unicode's, e.g. Latin."
@@ -60,6 +63,8 @@ class Script(Rule):
     def check(self, proposal: Proposal) -> Violation | None:
         """Letters must also stand in their composed, ordinary form."""
         for at, expansion in enumerate(proposal.expansions):
+            if self._all.fullmatch(expansion.text) and unicodedata.is_normalized("NFKC", expansion.text):
+                continue
             for character in expansion.text:
                 if character not in self._extra and not self._fits(character):
                     name = unicodedata.name(character, f"U+{ord(character):04X}")
