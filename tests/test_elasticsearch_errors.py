@@ -232,7 +232,7 @@ def test_security(elasticsearch_secure: Server, monkeypatch: pytest.MonkeyPatch,
     backend = opened(server, name, **login)
     assert backend.check()["documents"] == 12
     for shown in (repr(backend), repr(backend.options), backend.fingerprint(), backend.options.model_dump_json()):
-        assert server.password not in shown
+        assert server.password not in shown.replace(str(server.ca_file), "")
     answered_401 = f"Elasticsearch at {server.url} answered 401: "
     assert complaint(opened(server, name, ca_file=server.ca_file)).startswith(f"{answered_401}it wants a login.")
     monkeypatch.setenv("WRONG", SECRET)

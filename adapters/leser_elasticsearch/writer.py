@@ -88,9 +88,11 @@ class Writer:
         except BadRequestError as error:
             from leser_elasticsearch.connection import error_of
 
+            reason = error_of(error)[1]
+            hint = f" Name one of the server's with -o analyzer=NAME (now {self._options.analyzer}); standard is always there."
             raise LeserError(
-                f"Elasticsearch at {self._options.place} does not make the index '{name}': {error_of(error)[1]}. An "
-                f"analyzer must be one of the server's (now analyzer={self._options.analyzer}; 'standard' is always there)."
+                f"Elasticsearch at {self._options.place} does not make the index '{name}': {reason}."
+                + (hint if "analyzer" in reason else "")
             ) from None
 
     def _settings(self) -> dict[str, Any]:
@@ -116,7 +118,10 @@ class Writer:
             "subobjects": False,  # a document's field may be called a.b, beside one called a
             "date_detection": False,
             "dynamic_templates": [{"later_fields": {"match_mapping_type": "string", "mapping": own}}],
-            "properties": {**{name: own for name in fields if name != "contents"}, "contents": text},
+            "properties": {
+                **{name: own for name in fields if name != "contents" and name[:1] != "_"},
+                "contents": text,
+            },
         }
 
     def _mark(self, name: str, *, complete: bool) -> None:
