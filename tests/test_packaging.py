@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import sysconfig
 import tarfile
 import tomllib
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from fresh import environment, run
 
 PACKAGES = (
     "leser",
@@ -83,48 +82,15 @@ def test_the_sdist_builds_and_carries_licence_and_tests(built: Path) -> None:
 
 
 def test_every_entry_point_loads_from_the_wheel_without_the_checkout(built: Path, tmp_path: Path) -> None:
-    home = tmp_path / "fresh"
-    venv.create(home, with_pip=False, symlinks=True)
-    python = home / "bin" / "python"
-    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(home), "installed_base": str(home)}))
-    wheel = one(built, "*.whl")
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(python),
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        str(wheel),
-    ]
-    done = subprocess.run(install, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    # the dependencies of this environment, linked one by one: all of them but the checkout's own editable install
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if not path.name.startswith(("leser", "_leser", "__editable__")) and not (site / path.name).exists():
-            (site / path.name).symlink_to(path)
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "LESER", "VIRTUAL_ENV"))
-    }
-    done = subprocess.run(
-        [str(python), "-I", "-c", LIST],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    python = environment(tmp_path / "fresh", one(built, "*.whl"))
+    done = run([str(python), "-I", "-c", LIST], tmp_path)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert set(seen["loaded"]) == set(declared["entry-points"]["leser"])
     assert seen["scripts"] == dict.fromkeys(declared["scripts"], True)
     assert [state for state in seen["states"].items() if state[1] != "ok"] == []
-    assert {Path(file).is_relative_to(site) for file in seen["loaded"].values()} == {True}
+    assert {Path(file).is_relative_to(python.parent.parent) for file in seen["loaded"].values()} == {True}
     dependencies = Path(sysconfig.get_path("purelib"))
     from_checkout = [
         file
