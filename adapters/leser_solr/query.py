@@ -31,6 +31,12 @@ _OPERATORS = {
 }
 
 
+# Beside a template that reads its text with edismax or dismax, a term must score as a word there does: the best of the fields
+# (and a share of the others, `tie`), times the template's `boost`. What the template adds to the whole query stays out.
+_LIKE_THE_ORIGINAL = "q.op=OR uf=-* bq='' bf='' pf='' pf2='' pf3=''"
+_MINIMUM = {"any": "mm=0%", "all": "mm=100%", "phrase": "mm=0% qs=0"}
+
+
 class Refused(Exception):
     """This query cannot be sent; the message says why."""
 
@@ -54,31 +60,36 @@ class QueryWriter:
         if self._template is None:
             params["sort"] = self._order
         original = self._original(query.text, params)
+        has_place = self._template is not None and self._template.has_place
         should: list[str] = []
         must_not: list[str] = []
         for number, term in enumerate(query.terms):
             if term.weight < 0 or not isfinite(term.weight):
                 raise Refused(f"Weight {term.weight:g} of the term {term.text!r}: give a number of 0 or more.")
-            if term.weight and term.text.strip():
+            # without a letter or sign it would match nothing, or what the template's q.alt says
+            if term.weight and clean(term.text).strip():
                 clause = self._term(term, f"leser.t{number}", params)
                 (must_not if term.negate else should).append(clause)
-        if original is None and (self._rerank or not should):
+        if original is None and (self._rerank or has_place or not should):
             return None
         filters = [
             self._filter(condition, f"leser.f{number}", params) for number, condition in enumerate(query.filters)
         ]
         own = params.get("fq", [])
         params["fq"] = [*([own] if isinstance(own, str) else own), *filters]
-        self._combine(original, should, must_not, params)
+        if has_place:
+            params[EXPANSIONS] = _bool(params, "e", should=() if self._rerank else should)
+            should = should if self._rerank else []
+        params["q"] = self._combined(original, should, must_not, params)
         return params
 
     def _original(self, text: str, params: Params) -> str | None:
         """The clause of the user's own text; None for a text without any letter or sign."""
+        text = clean(text)
         blank = not text.strip()
         if self._template is None:
-            params["leser.q"] = clean(text)
+            params["leser.q"] = text
             return None if blank else self._simple(self._fields, 1.0, "any", "leser.q")
-        text = clean(text)
         if self._escape:
             text = plain_words(text)
         params["uf"] = "-*"  # no field may be named in it, unless the template says otherwise
@@ -89,37 +100,35 @@ class QueryWriter:
         return None if blank else self._template.clause
 
     def _term(self, term: Term, name: str, params: Params) -> str:
-        fields = self._fields
+        text = clean(term.text)
+        phrase = term.match == "phrase"
+        params[name] = f'"{_ESCAPED.sub(_backslash, text)}"' if phrase else text
+        weight = 1.0 if term.negate else term.weight
         if term.field is not None:
             if not self._schema.can_search(term.field):
-                raise Refused(
-                    f"No field '{term.field}' to search. Available: {', '.join(self._schema.searchable()) or 'none'}."
-                )
-            fields = {term.field: 1.0}
-        text = clean(term.text)
-        params[name] = f'"{_ESCAPED.sub(_backslash, text)}"' if term.match == "phrase" else text
-        return self._simple(fields, 1.0 if term.negate else term.weight, term.match, name)
+                available = ", ".join(self._schema.searchable()) or "none"
+                raise Refused(f"No field '{term.field}' to search. Available: {available}.")
+            return self._simple({term.field: 1.0}, weight, term.match, name)
+        if self._template is None or not self._template.takes_maximum or term.negate:
+            return self._simple(self._fields, weight, term.match, name)
+        params[name] = params[name] if phrase else plain_words(text)
+        return (
+            f"{{!edismax {_LIKE_THE_ORIGINAL} {_MINIMUM[term.match]} qf='{_boosted(self._fields, weight)}' v=${name}}}"
+        )
 
     @staticmethod
     def _simple(fields: Mapping[str, float], weight: float, match: str, name: str) -> str:
-        boosted = " ".join(f"{field}^{weight * own!r}" for field, own in fields.items())
-        return f"{{!simple {_OPERATORS[match]} qf='{boosted}' v=${name}}}"
+        return f"{{!simple {_OPERATORS[match]} qf='{_boosted(fields, weight)}' v=${name}}}"
 
-    def _combine(self, original: str | None, should: Sequence[str], must_not: Sequence[str], params: Params) -> None:
-        """Join the clauses under `q`: widen lets any of them match, rerank only the original."""
-        if self._template is not None and self._template.has_place and not self._rerank:
-            params[EXPANSIONS] = _bool(params, "e", should=should)
-            should = ()
-        elif self._template is not None and self._template.has_place:
-            params[EXPANSIONS] = "{!bool}"
+    def _combined(self, original: str | None, should: Sequence[str], must_not: Sequence[str], params: Params) -> str:
+        """The clauses joined: widen lets any of them match, rerank only the original."""
         if original is None:
-            params["q"] = _bool(params, "c", should=should, must_not=must_not)
-        elif not should and not must_not:
-            params["q"] = original
-        elif self._rerank:
-            params["q"] = _bool(params, "c", must=[original], should=should, must_not=must_not)
-        else:
-            params["q"] = _bool(params, "c", should=[original, *should], must_not=must_not)
+            return _bool(params, "c", should=should, must_not=must_not)
+        if not should and not must_not:
+            return original
+        if self._rerank:
+            return _bool(params, "c", must=[original], should=should, must_not=must_not)
+        return _bool(params, "c", should=[original, *should], must_not=must_not)
 
     def _filter(self, condition: Filter, name: str, params: Params) -> str:
         """A filter query on the field's twin for strings or numbers, whichever the value is."""
@@ -168,6 +177,11 @@ def clean(text: str) -> str:
     """The text as it can be sent: what UTF-8 cannot carry is replaced, and the lone `*` that `simple` takes for all is gone."""
     text = text.encode("utf-8", "replace").decode("utf-8")
     return "" if text.strip("".join(map(chr, range(33)))) == "*" else text
+
+
+def _boosted(fields: Mapping[str, float], weight: float) -> str:
+    """Fields and weights as parameter qf has them."""
+    return " ".join(f"{field}^{weight * own!r}" for field, own in fields.items())
 
 
 def _backslash(found: re.Match[str]) -> str:

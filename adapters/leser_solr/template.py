@@ -2,7 +2,9 @@
 
     {"defType": "edismax", "q": "$query", "qf": "title^3 body", "mm": "2<75%", "bq": "stock:true^2", "fq": ["type:product"]}
 
-The parameter that holds the main query becomes a clause of its own; expansions stand beside it, and fq holds for all of it.
+The main query becomes a clause of its own; expansions stand beside it, and fq holds for all of it. With edismax and dismax a
+term of an expansion scores as a word of the query does (best field, `tie`, `boost`); what is added to a whole query (bq, bf,
+pf) and mm stay the original's own.
 Where another place is wanted, the template says `$expansions` in it; both are found by Solr's own references:
 
     {"q": "{!bool must=$shop should=$own should=$expansions}", "own": "{!edismax qf=title v=$query}", "shop": "shop:7"}
@@ -33,11 +35,15 @@ _OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Parameters to send as they are, the clause that stands for the user's own query, and where expansions go."""
+    """Parameters to send as they are, the clause that stands for the user's own query, and where expansions go.
+
+    `takes_maximum`: of several fields a word scores as its best one does (edismax, dismax), not as their sum.
+    """
 
     params: dict[str, list[str]]
     clause: str
     has_place: bool
+    takes_maximum: bool
     fields: str | None
     digest: str
 
@@ -60,11 +66,14 @@ def read_template(path: Path) -> Template:
     _check(params, where)
     fields = params.get("qf", [None])[0]
     has_place = any("$expansions" in value for values in params.values() for value in values)
+    takes_maximum = params.get("defType", [""])[0] in ("edismax", "dismax") and params.get("q", ["$query"]) == [
+        "$query"
+    ]
     clause = _clause(params, where)
     params = {
         name: [value if value == "$query" else _refer(value) for value in values] for name, values in params.items()
     }
-    return Template(params, clause, has_place, fields, hashlib.sha256(text.encode()).hexdigest()[:16])
+    return Template(params, clause, has_place, takes_maximum, fields, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 def _strings(name: str, value: Any, where: str) -> Iterator[str]:
