@@ -97,6 +97,25 @@ def test_english_analysis(text: str, terms: list[str]) -> None:
     assert [term for term, _ in analyze(text, "english")] == terms
 
 
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("Größe 42, groesse GRÖSSE Grösse", ["gross", "42", "gross", "gross", "gross"]),
+        ("die dunkelblauen Laufschuhe für den Läufer", ["dunkelblau", "laufschuh", "lauf"]),
+        ("neue Mauer, Quelle, Aerosol", ["neu", "mau", "quell", "arosol"]),
+        ("schönste Häuser Kindern Sofas 1,5 Liter", ["schon", "haus", "kind", "sofas", "1,5", "lit"]),
+        ("Ledersofa Leder-Sofa", ["ledersofa", "led", "sofa"]),
+    ],
+)
+def test_german_analysis(text: str, terms: list[str]) -> None:
+    """Umlauts and their other spellings are one term; a ue after a vowel or q stays; compounds are one word."""
+    assert [term for term, _ in analyze(text, "german")] == terms
+
+
+def test_german_stop_words_leave_gaps() -> None:
+    assert analyze("Schuhe für den Regen", "german") == [("schuh", 0), ("reg", 3)]
+
+
 def test_standard_analysis_keeps_words_as_they_are() -> None:
     assert MemoryBackend.of([], analysis="standard").analyze(["The Runner's shoes"]) == [["the", "runner's", "shoes"]]
 

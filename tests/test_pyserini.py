@@ -9,10 +9,12 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import leser_pyserini
 import pytest
+from leser_catalogue.generator import generate
 from leser_memory import MemoryBackend
 from leser_pyserini import PyseriniBackend
 from leser_pyserini.build import JAR, digest
@@ -27,6 +29,7 @@ from leser.testing.documents import HOSTILE
 
 _TEXT = "running runner sofa sofas couch blue leather light lamp's table tables chair garden possibly biology 9.5 wi-fi of the"
 WORDS = _TEXT.split()
+_ENDS = "e en er ern es em s st est sten ieren ß ße äße ue aeu \U0001d400es"
 
 
 def opened(index: Path, documents: list[Document] | tuple[Document, ...], **options: object) -> PyseriniBackend:
@@ -74,8 +77,9 @@ def queries(draw: random.Random) -> list[ExpandedQuery]:
         {"match": "rerank", "k1": 1.5, "b": 0.9},
         {"fields": "title^3,text", "analysis": "standard"},
         {"fields": "title^2,contents", "match": "rerank"},
+        {"analysis": "german"},
     ],
-    ids=["default", "rerank", "standard", "fields"],
+    ids=["default", "rerank", "standard", "fields", "german"],
 )
 def test_both_engines_rank_alike(shelf: list[Document], tmp_path: Path, options: dict[str, object]) -> None:
     lucene = opened(tmp_path / "index", shelf, **options)
@@ -104,6 +108,27 @@ def test_both_engines_analyse_alike(tmp_path: Path, shared_data: Callable[[str],
     with (shared_data("electronics") / "corpus.jsonl").open(encoding="utf-8") as lines:
         texts += [json.loads(line)["text"] for _, line in zip(range(400), lines, strict=False)]
     memory = MemoryBackend.of([])
+    for text, theirs, ours in zip(texts, lucene.analyze(texts), memory.analyze(texts), strict=True):
+        assert ours == theirs, text
+    lucene.close()
+
+
+def test_both_engines_analyse_german_alike(tmp_path: Path) -> None:
+    """The words of the German catalogue, and 20,000 strings of German letters and endings, some in capitals."""
+    lucene = opened(tmp_path / "index", DOCUMENTS, analysis="german")
+    draw = random.Random(4)
+    letters = "aaeeeiouuäöüßybcdfghklmnpqrstvwzàâïû'\U0001d400"
+    ends = ["", *_ENDS.split()]
+    made = ["".join(draw.choices(letters, k=draw.randint(1, 9))) + draw.choice(ends) for _ in range(20_000)]
+    made = [word.upper() if draw.random() < 0.1 else word for word in made]
+    texts = [" ".join(made[i : i + 20]) for i in range(0, len(made), 20)]
+    shop = generate(1, "de").documents
+    assert shop is not None
+    texts += [" ".join(document.fields.values()) for document in islice(shop(), 500)]
+    texts += [
+        "Maße, Masse; FÜSSE/Füße Straßenschuhe Mauer Quelle neue Aerosol Zoë für fuer daß Häuser schönste liebsten"
+    ]
+    memory = MemoryBackend.of([], analysis="german")
     for text, theirs, ours in zip(texts, lucene.analyze(texts), memory.analyze(texts), strict=True):
         assert ours == theirs, text
     lucene.close()

@@ -1,4 +1,7 @@
-"""Text to index terms as Lucene's EnglishAnalyzer makes them: words, possessives, lower case, stop words, Porter stems.
+"""Text to index terms as Lucene's analyzers make them.
+
+english: words, possessives, lower case, stop words, Porter stems (EnglishAnalyzer). german: words, lower case, stop words,
+umlauts folded, light stems (GermanAnalyzer). standard: words and lower case (StandardAnalyzer).
 
 Words follow the parts of Unicode's word boundaries (UAX #29) that matter outside South-East Asian scripts. Positions are
 kept, with a gap where a stop word stood, because phrases match across it in Lucene too.
@@ -13,7 +16,9 @@ from typing import Literal
 import regex  # type: ignore[import-untyped]
 import Stemmer
 
-Analysis = Literal["english", "standard"]
+from leser_memory.german import german_term
+
+Analysis = Literal["english", "german", "standard"]
 
 # Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET
 _STOP_WORDS = """a an and are as at be but by for if in into is it no not of on or such that the their then there these they
@@ -63,6 +68,8 @@ def _term(word: str, analysis: Analysis) -> str | None:
     """The index term of one word; None for a stop word."""
     if analysis == "standard":
         return _lower(word)
+    if analysis == "german":
+        return german_term(_lower(word))
     if word.endswith(_POSSESSIVE):
         word = word[:-2]
     word = _lower(word)

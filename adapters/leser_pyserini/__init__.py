@@ -52,10 +52,11 @@ class PyseriniBackend(Backend):
             ("title", "text"),
             description="fields joined, with a space between, into the field 'contents' when indexing",
         )
-        analysis: Literal["english", "standard"] | None = Field(
+        analysis: Literal["english", "german", "standard"] | None = Field(
             None,
-            description="english: possessives, stop words and Porter stems (Lucene's EnglishAnalyzer); standard: words and "
-            "lower case only; default: as the index was made, and english for a new one",
+            description="english: possessives, stop words and Porter stems (Lucene's EnglishAnalyzer); german: stop words, "
+            "umlauts (also written ae, oe, ue) and light stems (its GermanAnalyzer), compounds kept whole; standard: "
+            "words and lower case only; default: as the index was made, and english for a new one",
         )
         k1: float = Field(0.9, ge=0, description="BM25's saturation of term frequency")
         b: float = Field(0.4, ge=0, le=1, description="BM25's share of length normalisation")

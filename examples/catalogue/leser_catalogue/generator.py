@@ -16,6 +16,9 @@ from leser.task import Query, Split, Task
 from leser_catalogue.products import Product, make_products
 from leser_catalogue.queries import Intent, Kind, Shoppers, bag
 from leser_catalogue.vocabulary import Vocabulary, draw
+from leser_catalogue.words import LANGUAGES
+
+__all__ = ["COUNTS", "LANGUAGES", "Catalogue", "generate", "ideal_expansions", "make_catalogue"]
 
 COUNTS: Mapping[Kind, tuple[int, int, int]] = {
     "plain": (3200, 150, 300),
@@ -37,10 +40,14 @@ class Catalogue:
     task: Task
 
 
+def make_catalogue(seed: int, language: str = "en") -> Catalogue:
+    """The world of a seed in one of LANGUAGES."""
+    return _make(seed, language)
+
+
 @lru_cache(maxsize=4)
-def make_catalogue(seed: int) -> Catalogue:
-    """The world of a seed."""
-    vocabulary = draw(seed)
+def _make(seed: int, language: str) -> Catalogue:
+    vocabulary = draw(seed, language)
     products = tuple(make_products(seed, vocabulary))
     shoppers = Shoppers(seed, vocabulary, products)
     parts = _split(seed, shoppers)
@@ -50,9 +57,8 @@ def make_catalogue(seed: int) -> Catalogue:
     def documents() -> Iterator[Document]:
         return (product.document for product in products)
 
-    note = (
-        f"Demo catalogue, seed {seed}: {len(products)} products of {len(vocabulary.types)} types; judgments complete."
-    )
+    size = f"{len(products)} products of {len(vocabulary.types)} types"
+    note = f"Demo catalogue, seed {seed}, language {language}: {size}; judgments complete."
     task = Task(
         "demo", splits["train"], splits["dev"], splits["test"], documents,
         ideal=lambda query_id: intents[query_id].ideal, notes=(note,),
@@ -60,14 +66,14 @@ def make_catalogue(seed: int) -> Catalogue:
     return Catalogue(seed, vocabulary, products, intents, task)
 
 
-def generate(seed: int = 1) -> Task:
-    """The demo task of a seed."""
-    return make_catalogue(seed).task
+def generate(seed: int = 1, language: str = "en") -> Task:
+    """The demo task of a seed in one of LANGUAGES."""
+    return make_catalogue(seed, language).task
 
 
-def ideal_expansions(query_id: str, seed: int = 1) -> tuple[str, ...]:
+def ideal_expansions(query_id: str, seed: int = 1, language: str = "en") -> tuple[str, ...]:
     """The catalogue's words for a query's needs that the query itself lacks: a reference, not a system."""
-    return make_catalogue(seed).intents[query_id].ideal
+    return make_catalogue(seed, language).intents[query_id].ideal
 
 
 def _split(seed: int, shoppers: Shoppers) -> dict[str, list[Intent]]:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from leser.backend import Document
-from leser_catalogue.vocabulary import ProductType, Vocabulary, data
+from leser_catalogue.grammar import grammar
+from leser_catalogue.vocabulary import ProductType, Vocabulary
+from leser_catalogue.words import data
 
 LINES_A_TYPE = 16
 BRANDS = 36
@@ -17,31 +19,6 @@ SHARE_NEED = 0.008  # of products that name a need they serve
 SHARE_PAIRING = 0.45  # of products that name another type
 SHARE_PAIRING_SHOPPER = 0.5  # of those, by a shopper's word
 
-SIZES: Mapping[str, tuple[str, ...]] = {
-    "none": (),
-    "shoe": (
-        "size 36",
-        "size 37",
-        "size 38",
-        "size 39",
-        "size 40",
-        "size 41",
-        "size 42",
-        "size 43",
-        "size 44",
-        "size 45",
-    ),
-    "clothes": ("XS", "S", "M", "L", "XL", "XXL"),
-    "width": ("60 cm", "80 cm", "100 cm", "120 cm", "140 cm", "160 cm", "180 cm", "200 cm"),
-    "height": ("30 cm", "45 cm", "60 cm", "90 cm", "120 cm", "150 cm"),
-    "diameter": ("16 cm", "18 cm", "20 cm", "24 cm", "28 cm", "32 cm"),
-    "length": ("5 m", "10 m", "15 m", "20 m", "25 m", "30 m"),
-    "volume": ("1 litre", "2 litre", "5 litre", "10 litre", "25 litre", "40 litre"),
-    "weight": ("2 kg", "4 kg", "6 kg", "8 kg", "10 kg", "16 kg"),
-    "memory": ("64 GB", "128 GB", "256 GB", "512 GB"),
-    "screen": ("32 inch", "43 inch", "50 inch", "55 inch", "65 inch"),
-    "pack": ("pack of 6", "pack of 12", "pack of 24", "pack of 48"),
-}
 _ONSETS = (*"bdfghjklmnprstvz", "br", "dr", "fl", "gr", "kl", "pr", "qu", "sk", "st", "tr", "vel")
 _VOWELS = ("a", "e", "i", "o", "u", "ae", "io")
 _CODAS = ("n", "r", "x", "l", "nd", "sk", "rn", "ll", "tt", "ck")
@@ -112,7 +89,7 @@ def _variants(rng: random.Random, vocabulary: Vocabulary, line: Draft) -> list[D
     varied = "colour" if "colour" in line.attributes else rng.choice(list(line.attributes))
     possible = list(vocabulary.slots[varied].values)
     values = rng.sample(possible, min(number, len(possible)))
-    sizes = SIZES[line.kind.sizes]
+    sizes = grammar(vocabulary.language).sizes[line.kind.sizes]
     chosen = rng.sample(sizes, min(number, len(sizes))) if sizes else [""]
     return [
         replace(line, size=chosen[i % len(chosen)], attributes={**line.attributes, varied: values[i % len(values)]})
@@ -122,8 +99,10 @@ def _variants(rng: random.Random, vocabulary: Vocabulary, line: Draft) -> list[D
 
 def _write(rng: random.Random, vocabulary: Vocabulary, id_: str, draft: Draft) -> Product:
     kind, brand, size, attributes = draft.kind, draft.brand, draft.size, draft.attributes
+    rules = grammar(vocabulary.language)
     in_title = [slot for slot in kind.slots if rng.random() < 0.45][:2]
-    name = " ".join([attributes[slot] for slot in in_title] + [kind.name]).title().replace("'S", "'s")
+    named = [vocabulary.slots[slot].attribute(attributes[slot]) for slot in in_title]
+    name = rules.title(rng, kind.name, kind.endings[kind.name], named)
     title = f"{brand} {draft.model} {name}" + (f", {size}" if size else "")
     low, high = kind.price
     fields = {
@@ -134,6 +113,7 @@ def _write(rng: random.Random, vocabulary: Vocabulary, id_: str, draft: Draft) -
         "colour": attributes.get("colour", ""),
         "size": size,
         "price": f"{low * (high / low) ** rng.random():.2f}",
+        "currency": rules.currency,
     }
     document = Document(id_, {name: value for name, value in fields.items() if value})
     return Product(id_, kind.name, brand, draft.model, size, attributes, document)
@@ -141,11 +121,12 @@ def _write(rng: random.Random, vocabulary: Vocabulary, id_: str, draft: Draft) -
 
 def _describe(rng: random.Random, vocabulary: Vocabulary, draft: Draft) -> str:
     kind, size, attributes = draft.kind, draft.size, draft.attributes
-    texts = data("texts")
+    texts, rules = data("texts", vocabulary.language), grammar(vocabulary.language)
     sentences = [rng.choice(texts["intro"]).format(type=kind.name, brand=draft.brand)]
     sentences += [f"{vocabulary.slots[slot].label}: {value}." for slot, value in attributes.items()]
     if size:
-        sentences.append(f"Size: {size.removeprefix('size ')}.")
+        label = rules.size_labels.get(kind.sizes, rules.size_label)
+        sentences.append(f"{label}: {size.removeprefix(rules.size_prefix)}.")
     for phrase in kind.phrases:
         if rng.random() < SHARE_ALIAS:
             sentences.append(rng.choice(texts["alias"] + texts["review_type"]).format(word=phrase))
@@ -157,7 +138,7 @@ def _describe(rng: random.Random, vocabulary: Vocabulary, draft: Draft) -> str:
     needs = [need for need in vocabulary.needs.values() if kind.name in need.core]
     if needs and rng.random() < SHARE_NEED * len(needs):
         need = rng.choice(needs)
-        sentences.append(rng.choice(texts["need"]).format(need=rng.choice(need.people + need.occasions)))
+        sentences.append(rng.choice(texts["need"]).format(need=rng.choice(need.phrases)))
     if rng.random() < SHARE_PAIRING:
         other = rng.choice([t for t in vocabulary.types.values() if t.name != kind.name])
         word = rng.choice(other.phrases) if rng.random() < SHARE_PAIRING_SHOPPER else other.name

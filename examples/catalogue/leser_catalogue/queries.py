@@ -13,16 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from leser_catalogue.grammar import grammar
 from leser_catalogue.products import Product
 from leser_catalogue.typos import misspell
-from leser_catalogue.vocabulary import Need, ProductType, Vocabulary, data
+from leser_catalogue.vocabulary import Need, ProductType, Vocabulary
+from leser_catalogue.words import data
 
 Kind = Literal["plain", "misspelt", "vague", "brand"]
 SHARE_SHOPPER_TYPE = 0.8  # of plain queries that use a shopper's word for the type
 SHARE_SHOPPER_VALUE = 0.75  # of attributes in plain queries that use a shopper's word
 SHARE_SHOPPER_BRAND = 0.25  # of brand queries with a type that use a shopper's word for it
 ATTRIBUTES = ((1, 0.42), (2, 0.50), (3, 0.08))  # number of attributes in a plain query, and its share
-_IN_SLOTS = frozenset({"colour", "fabric", "upholstery", "wood", "upper", "cookware", "metal", "bedding"})
 SHARE_BALANCED = 0.5  # of plain queries that ask for what was asked least so far
 
 
@@ -30,7 +31,8 @@ SHARE_BALANCED = 0.5  # of plain queries that ask for what was asked least so fa
 class Intent:
     """What one query asks for, and its judgments.
 
-    `clean` is the text before misspelling. `ideal` are the catalogue's words for its needs that the text lacks.
+    `clean` is the text before misspelling, joining of nouns and writing out of umlauts. `ideal` are the catalogue's words
+    for its needs that the text lacks.
     """
 
     kind: Kind
@@ -44,8 +46,8 @@ class Intent:
 
 
 def bag(text: str) -> tuple[str, ...]:
-    """The words of a text in alphabetical order, with repetitions."""
-    return tuple(sorted(re.findall(r"[a-z0-9]+", text.lower())))
+    """The words of a text in alphabetical order, with repetitions; ä and ae are the same letter."""
+    return tuple(sorted(re.findall(r"[^\W_]+", grammar("de").fold(text.lower()))))
 
 
 class Shoppers:
@@ -54,6 +56,7 @@ class Shoppers:
     def __init__(self, seed: int, vocabulary: Vocabulary, products: Sequence[Product]) -> None:
         self._seed = seed
         self._vocabulary = vocabulary
+        self._grammar = grammar(vocabulary.language)
         self._products = products
         self._of_type: dict[str, list[Product]] = {name: [] for name in vocabulary.types}
         for product in products:
@@ -69,7 +72,7 @@ class Shoppers:
     def misspelt(self, rng: random.Random) -> Iterator[Intent]:
         """Plain queries with one word misspelt."""
         for intent in self.plain(rng):
-            text = misspell(rng, self._seed, intent.text)
+            text = misspell(rng, self._seed, intent.clean, self._vocabulary.language)
             if text is not None:
                 words = bag(text)
                 ideal = tuple(phrase.lower() for phrase in intent.needs if not set(bag(phrase)) <= set(words))
@@ -104,7 +107,9 @@ class Shoppers:
             used += [words[-1]] if shopper else []
         shopper = rng.random() < SHARE_SHOPPER_TYPE
         head = self._phrase(rng, name, kind.phrases) if shopper else name
-        text = _arrange(rng, head, dict(zip(slots, words, strict=True))).lower()
+        said = [self._vocabulary.slots[slot].attribute(word) for slot, word in zip(slots, words, strict=True)]
+        text, clean = self._grammar.query(rng, head, kind.endings[head], said)
+        text = self._grammar.type_without_umlauts(rng, text)
         asked = {slot: wish[slot] for slot in slots}
         grades = self._grade_plain(name, asked)
         needs = {name: frozenset(grades)} | {
@@ -112,7 +117,7 @@ class Shoppers:
             for slot, value in asked.items()
         }
         ideal = tuple(p.lower() for p in (name, *asked.values()) if not set(bag(p)) <= set(bag(text)))
-        return Intent("plain", text, text, ideal, grades, needs, tuple(used + ([head] if shopper else [])))
+        return Intent("plain", text, clean, ideal, grades, needs, tuple(used + ([head] if shopper else [])))
 
     def _wish(self, rng: random.Random, kind: ProductType) -> tuple[Mapping[str, str], list[str]]:
         """A product's attributes and the slots a shopper names of them; half the time those named least so far."""
@@ -140,19 +145,21 @@ class Shoppers:
         return grades
 
     def _vague(self, rng: random.Random, need: Need) -> Intent:
-        phrase = self._phrase(rng, need.name, need.people + need.occasions)
-        person = phrase in need.people
-        text = rng.choice(data("needs")["frames"]["people" if person else "occasions"]).format(phrase)
+        phrase = self._phrase(rng, need.name, need.phrases)
+        frame: str = rng.choice(data("needs", self._vocabulary.language)["frames"][need.frames[phrase]])
+        clean = frame.format(phrase, the=need.articles[phrase]).lower()
+        text = self._grammar.type_without_umlauts(rng, clean)
         grades = {p.id: 1 for name in need.rim for p in self._of_type[name]}
         grades |= {p.id: 2 for name in need.core for p in self._of_type[name]}
         needs = {name: frozenset(p.id for p in self._of_type[name]) for name in need.core + need.rim}
-        return Intent("vague", text, text, (need.core + need.rim)[:5], grades, needs, (phrase,))
+        ideal = tuple(name.lower() for name in (need.core + need.rim)[:5])
+        return Intent("vague", text, clean, ideal, grades, needs, (phrase,))
 
     def _brand(self, rng: random.Random, product: Product) -> Intent:
         kind = self._vocabulary.types[product.type]
         shopper = rng.random() < SHARE_SHOPPER_BRAND
-        head = rng.choice(kind.phrases) if shopper else product.type
-        brand, model = product.brand.lower(), product.model.lower()
+        noun = rng.choice(kind.phrases) if shopper else product.type
+        head, brand, model = noun.lower(), product.brand.lower(), product.model.lower()
         pattern = rng.choices(
             ["model", "brand model", "model type", "brand type", "size", "attribute"], [15, 25, 15, 20, 15, 10]
         )[0]
@@ -168,21 +175,14 @@ class Shoppers:
         elif pattern == "attribute":
             slot = rng.choice(kind.slots)
             value = product.attributes[slot]
-            text = f"{brand} {value.lower()} {head}"
+            asked = self._vocabulary.slots[slot].attribute(value)
+            text = f"{brand} {self._grammar.around(noun, kind.endings[noun], [asked])}"
             exact, need = [p for p in same if p.attributes[slot] == value], f"{need} {value}"
         else:
             text = f"{brand} {head}"
         near = [] if "model" in pattern else same
         grades = {p.id: 1 for p in near} | {p.id: 2 for p in exact}
-        ideal = (product.type,) if head in text and head != product.type else ()
-        used = (head,) if ideal else ()
-        return Intent("brand", text, text, ideal, grades, {need: frozenset(p.id for p in exact)}, used)
-
-
-def _arrange(rng: random.Random, head: str, words: Mapping[str, str]) -> str:
-    """Attributes around the type as people type them: mostly before it, else after it, or one as "in black"."""
-    draw = rng.random()
-    last = next((slot for slot in words if slot in _IN_SLOTS), None)
-    if draw > 0.85 and last:
-        return " ".join([*(word for slot, word in words.items() if slot != last), head, "in", words[last]])
-    return " ".join([*words.values(), head] if draw < 0.7 else [head, *words.values()])
+        ideal = (product.type.lower(),) if noun != product.type and head in text else ()
+        needs, used = {need: frozenset(p.id for p in exact)}, (noun,) if ideal else ()
+        typed = self._grammar.type_without_umlauts(rng, text)
+        return Intent("brand", typed, text, ideal, grades, needs, used)

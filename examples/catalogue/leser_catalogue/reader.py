@@ -6,6 +6,7 @@ from pydantic import Field
 
 from leser.formats import Reader, ReaderOptions
 from leser.task import Task
+from leser_catalogue.words import Language
 
 
 class Demo(Reader):
@@ -17,6 +18,7 @@ class Demo(Reader):
         """Options of the demo task."""
 
         seed: int = Field(1, description="seed of the shop: products, vocabulary and queries")
+        language: Language = Field("en", description="language of shop and shoppers: en, de")
 
     options: Options
 
@@ -24,4 +26,4 @@ class Demo(Reader):
         """Generate the task."""
         from leser_catalogue.generator import generate
 
-        return generate(self.options.seed)
+        return generate(self.options.seed, self.options.language)

@@ -23,7 +23,8 @@ from leser.backend import ExpandedQuery, Ranking, SearchError, Term
 from leser.errors import LeserError
 from leser.feedback import FeedbackOptions, rm3_terms
 from leser.task import Query, Split
-from leser_catalogue.generator import COUNTS, Catalogue, make_catalogue
+from leser_catalogue.generator import COUNTS, LANGUAGES, Catalogue, make_catalogue
+from leser_catalogue.grammar import grammar
 
 RM3_DOCS, RM3_TERMS, RM3_LAMBDAS = (3, 5, 10, 20), (5, 10, 20), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 IDEAL_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
@@ -54,7 +55,8 @@ class World:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self._engine = MemoryBackend.of(product.document for product in catalogue.products)
+        analysis = grammar(catalogue.vocabulary.language).analysis
+        self._engine = MemoryBackend.of((product.document for product in catalogue.products), analysis=analysis)
         self._texts = {p.id: f"{p.document.fields['title']} {p.document.fields['text']}" for p in catalogue.products}
 
     def search(self, queries: Sequence[ExpandedQuery], k: int = 10) -> list[Ranking]:
@@ -127,9 +129,9 @@ def rows(split: Split, systems: Mapping[str, Mapping[str, float]]) -> list[Row]:
     return table
 
 
-def study(seed: int) -> tuple[list[Row], tuple[int, int, float], float]:
+def study(seed: int, language: str = "en") -> tuple[list[Row], tuple[int, int, float], float]:
     """The test table of one seed, with RM3's settings (docs, terms, lambda) and the ideal expansions' weight."""
-    world = World(make_catalogue(seed))
+    world = World(make_catalogue(seed, language))
     _, setting, weight = world.tuned()
     test = world.catalogue.task.test
     systems = {
@@ -144,8 +146,10 @@ def main() -> None:
     """Print the table of each seed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    for seed in parser.parse_args().seeds:
-        table, (docs, terms, weight), ideal_weight = study(seed)
+    parser.add_argument("--language", choices=LANGUAGES, default="en")
+    arguments = parser.parse_args()
+    for seed in arguments.seeds:
+        table, (docs, terms, weight), ideal_weight = study(seed, arguments.language)
         print(f"seed {seed}: RM3 docs {docs}, terms {terms}, lambda {weight}; ideal weight {ideal_weight}")
         print(f"  {'system':<10}{'kind':<10}{'queries':>8}{'nDCG@10':>9}{'gain':>8}   95 % interval")
         for row in table:

@@ -1,15 +1,15 @@
-"""The words of the shop: read from the TOML files beside this module, and a seed's share of them."""
+"""A seed's share of the shop's words."""
 
 from __future__ import annotations
 
 import random
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
+
+from leser_catalogue.grammar import Attribute, Grammar, Word, grammar
+from leser_catalogue.words import data
 
 TYPES_A_WORLD = 70
 VALUES_A_SLOT = 4
@@ -22,7 +22,10 @@ LEAST_NEEDS, MOST_NEEDS = 26, 28
 
 @dataclass(frozen=True, slots=True)
 class ProductType:
-    """A product type of one world: the catalogue's word, and the phrases of this world's shoppers."""
+    """A product type of one world: the catalogue's word, and the phrases of this world's shoppers.
+
+    `endings` are those of an adjective before the name or a phrase.
+    """
 
     name: str
     department: str
@@ -30,6 +33,7 @@ class ProductType:
     slots: tuple[str, ...]
     sizes: str
     price: tuple[int, int]
+    endings: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +43,26 @@ class Slot:
     name: str
     label: str
     values: Mapping[str, tuple[str, ...]]
+    words: Mapping[str, Word]
+    after: str = ""
+    after_adjectives: bool = False
+
+    def attribute(self, phrase: str) -> Attribute:
+        """A value or phrase with what grammar needs to place it."""
+        return Attribute(self.words[phrase], self.after, self.after_adjectives)
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A vague need: phrases of shoppers, and the types that serve it first (core) or also help (rim)."""
+    """A vague need: phrases of shoppers, and the types that serve it first (core) or also help (rim).
+
+    `frames` says for each phrase which frames fit it; `articles` gives a phrase with its article.
+    """
 
     name: str
-    people: tuple[str, ...]
-    occasions: tuple[str, ...]
+    phrases: tuple[str, ...]
+    frames: Mapping[str, str]
+    articles: Mapping[str, str]
     core: tuple[str, ...]
     rim: tuple[str, ...]
 
@@ -56,15 +71,10 @@ class Need:
 class Vocabulary:
     """The vocabulary of one world."""
 
+    language: str
     types: Mapping[str, ProductType]
     slots: Mapping[str, Slot]
     needs: Mapping[str, Need]
-
-
-@lru_cache
-def data(name: str) -> dict[str, Any]:
-    """The content of a TOML file of this package."""
-    return tomllib.loads(files("leser_catalogue").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _some(rng: random.Random, items: Sequence[str], number: int) -> list[str]:
@@ -73,53 +83,67 @@ def _some(rng: random.Random, items: Sequence[str], number: int) -> list[str]:
     return [item for item in items if item in chosen]
 
 
-def draw(seed: int) -> Vocabulary:
+def draw(seed: int, language: str = "en") -> Vocabulary:
     """This seed's share of the vocabulary: other seeds hold other types, values, phrases and needs."""
     rng = random.Random(f"{seed} vocabulary")
+    rules = grammar(language)
     entries = {
-        name: (department, entry) for department, group in data("types").items() for name, entry in group.items()
+        name: (department, entry)
+        for department, group in data("types", language).items()
+        for name, entry in group.items()
     }
-    types = _types(rng, entries)
-    while len(needs := _needs(rng, types)) < LEAST_NEEDS:
-        types = _types(rng, entries)
+    types = _types(rng, rules, entries)
+    while len(needs := _needs(rng, rules, types, data("needs", language))) < LEAST_NEEDS:
+        types = _types(rng, rules, entries)
     kept = _some(rng, list(needs), MOST_NEEDS)
     users = Counter(slot for kind in types.values() for slot in kind.slots)
-    slots = {name: _slot(rng, name, users[name]) for name in data("attributes") if users[name]}
-    return Vocabulary(types, slots, {name: needs[name] for name in kept})
+    attributes = data("attributes", language)
+    slots = {name: _slot(rng, rules, name, attributes[name], users[name]) for name in attributes if users[name]}
+    return Vocabulary(language, types, slots, {name: needs[name] for name in kept})
 
 
-def _slot(rng: random.Random, name: str, users: int) -> Slot:
+def _slot(rng: random.Random, rules: Grammar, name: str, entry: Mapping[str, Any], users: int) -> Slot:
     """A slot's values in this world: fewer where few types use it, so that shoppers speak of each often enough."""
-    entry = data("attributes")[name]
     values = _some(rng, list(entry["values"]), VALUES_OF_COLOUR if name == "colour" else min(users + 1, VALUES_A_SLOT))
-    phrases = {}
+    phrases: dict[str, tuple[str, ...]] = {}
+    words: dict[str, Word] = {}
     for value in values:
         second = users > 3 and rng.random() < SHARE_SECOND_PHRASE
-        phrases[value] = tuple(_some(rng, entry["values"][value], 2 if second else 1))
-    return Slot(name, entry["label"], phrases)
+        own = rules.word(value)
+        said = [rules.word(phrase) for phrase in _some(rng, entry["values"][value], 2 if second else 1)]
+        phrases[own.plain] = tuple(word.plain for word in said)
+        words |= {word.plain: word for word in (own, *said)}
+    return Slot(name, entry["label"], phrases, words, entry.get("after", ""), entry.get("after_adjectives", False))
 
 
-def _types(rng: random.Random, entries: Mapping[str, tuple[str, Any]]) -> dict[str, ProductType]:
+def _types(rng: random.Random, rules: Grammar, entries: Mapping[str, tuple[str, Any]]) -> dict[str, ProductType]:
     types = {}
-    for name in _some(rng, list(entries), TYPES_A_WORLD):
-        department, entry = entries[name]
-        phrases = tuple(_some(rng, entry["shopper"], PHRASES_A_TYPE))
+    for marked in _some(rng, list(entries), TYPES_A_WORLD):
+        department, entry = entries[marked]
+        said = _some(rng, entry["shopper"], PHRASES_A_TYPE)
+        endings = dict(rules.noun(noun) for noun in (marked, *said))
+        name, *phrases = endings
         low, high = entry["price"]
-        types[name] = ProductType(name, department, phrases, tuple(entry["slots"]), entry["sizes"], (low, high))
+        types[name] = ProductType(
+            name, department, tuple(phrases), tuple(entry["slots"]), entry["sizes"], (low, high), endings
+        )
     return types
 
 
-def _needs(rng: random.Random, types: Mapping[str, ProductType]) -> dict[str, Need]:
+def _needs(
+    rng: random.Random, rules: Grammar, types: Mapping[str, ProductType], entries: Mapping[str, Any]
+) -> dict[str, Need]:
     """The needs that a world's types can serve: at least two core types, and three in all."""
     needs = {}
-    for name, entry in data("needs").items():
+    for name, entry in entries.items():
         if name == "frames":
             continue
         core = tuple(t for t in entry["core"] if t in types)
         rim = tuple(t for t in entry["rim"] if t in types)
         if len(core) >= 2 and len(core) + len(rim) >= 3:
-            phrases = _some(rng, entry.get("people", []) + entry.get("occasions", []), PHRASES_A_NEED)
-            people = tuple(phrase for phrase in phrases if phrase in entry.get("people", []))
-            occasions = tuple(phrase for phrase in phrases if phrase not in people)
-            needs[name] = Need(name, people, occasions, core, rim)
+            kinds = {phrase: kind for kind in entries["frames"] for phrase in entry.get(kind, [])}
+            chosen = {rules.noun(marked)[0]: marked for marked in _some(rng, list(kinds), PHRASES_A_NEED)}
+            frames = {phrase: kinds[marked] for phrase, marked in chosen.items()}
+            articles = {phrase: rules.with_article(marked) for phrase, marked in chosen.items()}
+            needs[name] = Need(name, tuple(chosen), frames, articles, core, rim)
     return needs

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import org.apache.lucene.analysis.Analyzer;
+import org.apache.lucene.analysis.de.GermanAnalyzer;
 import org.apache.lucene.analysis.en.EnglishAnalyzer;
 import org.apache.lucene.analysis.standard.StandardAnalyzer;
 import org.apache.lucene.document.BinaryDocValuesField;
@@ -57,7 +58,12 @@ public final class LuceneWriter implements AutoCloseable {
   }
 
   static Analyzer analyzer(String analysis) {
-    return analysis.equals("standard") ? new StandardAnalyzer() : new EnglishAnalyzer();
+    return switch (analysis) {
+      case "english" -> new EnglishAnalyzer();
+      case "german" -> new GermanAnalyzer();
+      case "standard" -> new StandardAnalyzer();
+      default -> throw new IllegalArgumentException("No analysis '" + analysis + "'. Available: english, german, standard.");
+    };
   }
 
   static boolean isText(String field) {
