@@ -30,6 +30,8 @@ def scatter(pairs: Sequence[tuple[float, float]], measure: str) -> Markup:
     if not pairs:
         return Markup("")
     values = [value for pair in pairs for value in pair]
+    if min(values) >= 0 and max(values) <= 1:
+        values += [0.0, 1.0]  # the whole range of most measures, the same in every report
     marks = ticks(min(values), max(values), wanted=6)
     room = ROOM * (marks[-1] - marks[0])
     edges = (marks[0] - room, marks[-1] + room)

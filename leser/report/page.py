@@ -63,34 +63,17 @@ def render_report(
     """
     measures = systems.measures_of(evaluation)
     primary = measures[0] if measures else ""
-    known = [answer for answer in answers if answer.change == answer.change]
     made = evaluation.get("made", {})
     return render(
         "report.html.j2",
         name=name,
         verdict=verdict(evaluation, primary),
         facts=facts_of(config, made),
-        tiles=tiles(evaluation, primary, known),
         evaluation=evaluation,
         measures=measures,
         primary=primary,
         table=systems.comparison(evaluation, primary),
         note=note,
-        changes=[
-            chart
-            for chart in (
-                scatter([(a.values[ORIGINAL], a.values[POLICY]) for a in known], primary),
-                sorted_bars([a.change for a in known], primary),
-            )
-            if chart
-        ],
-        groups=group_tables(known, int(config.get("seed", 0))),
-        kinds=kind_table(evaluation, primary),
-        extremes=extremes(known),
-        fit=fit_said(fit_of(metrics)),
-        dev=dev_charts(metrics, primary),
-        grpo=grpo_charts(metrics, second_measure(config)),
-        warnings=warnings_of(metrics),
         behaviour=systems.behaviour_rows(evaluation),
         codes=systems.code_rows(evaluation),
         writers=systems.writers_of(evaluation),
@@ -99,7 +82,35 @@ def render_report(
         versions=list(made.get("versions", {}).items()) or versions(),
         made=made,
         seed=config.get("seed"),
+        **_of_queries(evaluation, answers, primary, int(config.get("seed", 0))),
+        **_of_training(metrics, primary, config),
     )
+
+
+def _of_queries(evaluation: Mapping[str, Any], answers: Sequence[Answer], measure: str, seed: int) -> dict[str, Any]:
+    """What the page shows of single queries and groups of them."""
+    known = [answer for answer in answers if answer.change == answer.change]
+    charts = (
+        scatter([(answer.values[ORIGINAL], answer.values[POLICY]) for answer in known], measure),
+        sorted_bars([answer.change for answer in known], measure),
+    )
+    return {
+        "tiles": tiles(evaluation, measure, known),
+        "changes": [chart for chart in charts if chart],
+        "groups": group_tables(known, seed),
+        "kinds": kind_table(evaluation, measure),
+        "extremes": extremes(known),
+    }
+
+
+def _of_training(metrics: Sequence[Mapping[str, Any]], measure: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows of training."""
+    return {
+        "fit": fit_said(fit_of(metrics)),
+        "dev": dev_charts(metrics, measure),
+        "grpo": grpo_charts(metrics, second_measure(config)),
+        "warnings": warnings_of(metrics),
+    }
 
 
 def facts_of(config: Mapping[str, Any], made: Mapping[str, Any]) -> list[tuple[str, str]]:

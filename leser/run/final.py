@@ -66,15 +66,7 @@ def final_evaluation(
         resamples=config.evaluation.resamples,
         seed=config.seed,
     )
-    content = result.to_json() | {
-        "mean_prompt_tokens": learner.mean_prompt_length(),
-        "prompts_shortened": learner.hits_dropped,
-        "dev_best": training.state.best,
-        "grpo_seconds": training.state.grpo_seconds,
-        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        / 2**20,  # of the process that finished it
-        "made": provenance(),
-    }
+    content = result.to_json() | _facts(training, learner)
     write_runs(folder.path / "trec", runs, test)
     answers = answers_of(test, runs, result.per_query, config.evaluation.measures[0], titles_from(prepared))
     write_answers(folder.path / FILE, answers)
@@ -86,6 +78,19 @@ def final_evaluation(
         reporter.say(text)
     reporter.say(f"Report: {folder.path / 'report.html'}")
     return content
+
+
+def _facts(training: Training, learner: Learner) -> dict[str, Any]:
+    """What evaluation.json says of the run beside its figures."""
+    return {
+        "mean_prompt_tokens": learner.mean_prompt_length(),
+        "prompts_shortened": learner.hits_dropped,
+        "dev_best": training.state.best,
+        "grpo_seconds": training.state.grpo_seconds,
+        # of the process that finished it
+        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "made": provenance(),
+    }
 
 
 def baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared, split: Split) -> list[SystemRun]:

@@ -4,7 +4,9 @@ config.toml            the resolved configuration (no secrets)
 metrics.jsonl          one line a step or evaluation
 rollouts/*.parquet     every completion with its expansions, rewards, advantage and code
 checkpoints/step-N/    last two and the best on dev; policy/: the best on dev, as save_pretrained writes it
-evaluation.json, trec/*.run, report.html
+evaluation.json        systems, intervals, and where they come from; its presence says that the run is finished
+answers.jsonl          each test query: what it earned, what the policy wrote, the hits of those that changed most
+trec/*.run, report.html
 """
 
 from __future__ import annotations
