@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from conftest import ROOT
 from leser_memory import MemoryBackend
 from rule_cases import SHELF, book_of, checked
 
@@ -284,10 +285,19 @@ def test_numbers_that_are_no_phone_numbers_pass() -> None:
 
 def test_every_rule_has_a_line_for_the_list_and_says_what_its_options_are() -> None:
     rules = load_plugins().all("rule")
+    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
     assert set(rules) == {
         "banned", "competitor", "contact", "count", "protected", "repetition", "restricted", "script", "vocabulary",
     }  # fmt: skip
     for name, cls in rules.items():
         assert re.match(r"[A-Z].*\.$", cls.__doc__.splitlines()[0]), name
+        assert f"\n### {name}\n" in page, f"docs/rules.md says nothing of {name}"
         for option, field in cls.Options.model_fields.items():
             assert field.description, f"{name}.{option}"
+
+
+def test_a_pattern_that_quotes_does_not_swallow_the_next() -> None:
+    tables = {"banned": {"patterns": [r"\Qa.b", r"\Qxe\E"]}}
+    assert reason(tables, "lamp", "a.b") is not None
+    assert reason(tables, "lamp", "xenon") is not None
+    assert reason(tables, "lamp", "oak") is None

@@ -28,7 +28,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 _WORDS = re.compile(r"\w+")
 MEMO = 200_000
+Key = TypeVar("Key")
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,10 @@ class Violation:
 
 
 class EngineWords:
-    """What the engine makes of words: its analysis and its document frequencies, each asked once and kept."""
+    """What the engine makes of words: its analysis and its document frequencies, each asked once and kept.
+
+    Several threads may ask at once.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -74,26 +79,31 @@ class EngineWords:
 
     def analyze(self, texts: Sequence[str]) -> list[list[str]]:
         """The engine's index terms of each text, where it can say them; else lower-cased words."""
-        missing = [t for t in dict.fromkeys(texts) if t not in self._analysed]
+        known = {t: w for t in texts if (w := self._analysed.get(t)) is not None}
+        missing = [t for t in dict.fromkeys(texts) if t not in known]
         if missing:
             can = "analyze" in self.capabilities
             words = self.backend.analyze(missing) if can else [_WORDS.findall(t.casefold()) for t in missing]
-            if len(self._analysed) > MEMO:  # free text from a policy has no end; a memo must
-                self._analysed.clear()
-                return self.analyze(texts)
-            self._analysed.update(zip(missing, words, strict=True))
-        return [self._analysed[t] for t in texts]
+            new = dict(zip(missing, words, strict=True))
+            self._keep(self._analysed, new)
+            known |= new
+        return [known[t] for t in texts]
 
     def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
         """Documents that hold each analysed term. Capability "doc_freq"."""
-        missing = [t for t in dict.fromkeys(terms) if (t, field) not in self._frequencies]
+        known = {t: n for t in terms if (n := self._frequencies.get((t, field))) is not None}
+        missing = [t for t in dict.fromkeys(terms) if t not in known]
         if missing:
-            counts = self.backend.doc_freq(missing, field)
-            if len(self._frequencies) > MEMO:
-                self._frequencies.clear()
-                return self.doc_freq(terms, field)
-            self._frequencies.update(zip(((t, field) for t in missing), counts, strict=True))
-        return [self._frequencies[t, field] for t in terms]
+            new = dict(zip(missing, self.backend.doc_freq(missing, field), strict=True))
+            self._keep(self._frequencies, {(t, field): n for t, n in new.items()})
+            known |= new
+        return [known[t] for t in terms]
+
+    @staticmethod
+    def _keep(memo: dict[Key, Kept], new: dict[Key, Kept]) -> None:
+        if len(memo) > MEMO:  # free text from a policy has no end; a memo must
+            memo.clear()
+        memo.update(new)
 
 
 @dataclass(frozen=True, slots=True)
