@@ -141,7 +141,7 @@ def test_a_query_of_the_users_own(lucene: Path) -> None:
     code, output = told("--backend", "pyserini", "-o", f"index={lucene}", "--query", "zzqx")
     assert code == 1
     assert "'zzqx' finds nothing" in output
-    assert "What to do:" in output
+    assert output.endswith("What to do:\n  1. example search: Name a query that finds something: --query TEXT.\n")
 
 
 def test_a_missing_index_is_told_with_its_command(tmp_path: Path) -> None:

@@ -151,6 +151,8 @@ def hostile(patient: Patient) -> Finding:
         for text, answer, most in zip(HOSTILE, answers, allowed, strict=True):
             if isinstance(answer, SearchError):
                 refused += 1
+                if answer.kind == "transient" and (failure := of_failure("hostile text", answers)):
+                    return failure
                 if answer.kind != "query":
                     advice = "A text must never break the engine: send it as data, or answer with a SearchError of kind query."
                     return Finding("hostile text", f"{text[:40]}{how}: {answer.message}", "problem", advice)

@@ -10,7 +10,7 @@ from typing import Any
 from leser.backend import Backend, ExpandedQuery, SearchError
 from leser.config import RunConfig, backend_of
 from leser.doctor.checks import CHECKS, Patient
-from leser.doctor.finding import Finding, of_error
+from leser.doctor.finding import Finding, of_error, of_message
 from leser.doctor.load import CONCURRENCY, load
 from leser.doctor.sample import Sample, find_sample
 from leser.errors import EngineDown, IndexMissing, LeserError
@@ -99,7 +99,7 @@ def _facts(backend: Backend, facts: Mapping[str, Any], config: RunConfig) -> Ite
         yield Finding("documents", str(documents))
     warnings = facts.get("warnings") or ()
     for warning in (warnings,) if isinstance(warnings, str) else warnings:
-        yield Finding("configuration", str(warning), "warning", str(warning))
+        yield of_message("configuration", str(warning), "warning")
     yield Finding("capabilities", ", ".join(sorted(backend.capabilities)) or "none but searching", "note")
     if "term_weights" not in backend.capabilities and config.expansion.mode == "boost":
         seen = "no term weights: expansions can't be clauses of one search (mode boost)"
@@ -120,11 +120,11 @@ def _title(sample: Sample, task: Task | None) -> Finding:
     held = sum(bool(document.fields.get(name)) for document in sample.documents.values())
     if not sample.documents:
         advice = "Let the engine store the documents' fields: prompts, rewards and judgments look them up by id."
-        return Finding("fields", "none of the documents found can be fetched", "problem", advice)
+        return Finding("documents", "none of the documents found can be fetched", "problem", advice)
     if held == 0:
         advice = f"Prompts show titles of hits. Store a field '{name}', or name yours with -o task.title_field=NAME."
-        return Finding("fields", f"no document found has a text in '{name}'", "warning", advice)
-    return Finding("fields", f"{held} of {len(sample.ranking.hits)} documents found come with a '{name}'")
+        return Finding("titles", f"no document found has a text in '{name}'", "warning", advice)
+    return Finding("titles", f"{held} of {len(sample.ranking.hits)} documents found come with a '{name}'")
 
 
 def _judged(backend: Backend, task: Task) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 from leser.backend import Ranking, SearchError
 from leser.errors import EngineDown, LeserError
 
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 State = Literal["note", "ok", "warning", "problem", "down"]
 
 
@@ -33,8 +35,14 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 
 def of_error(topic: str, error: LeserError) -> Finding:
-    """The finding an error of LESER amounts to; its message says what to do."""
-    return Finding(topic, str(error), "down" if isinstance(error, EngineDown) else "problem", str(error))
+    """The finding an error of LESER amounts to."""
+    return of_message(topic, str(error), "down" if isinstance(error, EngineDown) else "problem")
+
+
+def of_message(topic: str, message: str, state: State) -> Finding:
+    """The finding of a message as LESER writes them: its first sentence is what was seen, the rest what to do."""
+    seen, *rest = _SENTENCE_ENDS.split(message.strip(), maxsplit=1)
+    return Finding(topic, seen, state, rest[0] if rest else seen)
 
 
 def of_failure(topic: str, answers: Sequence[Ranking | SearchError]) -> Finding | None:

@@ -90,10 +90,9 @@ def _named_fields(facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _load_texts(sample: Sample, task: Task | None) -> Iterator[str]:
-    """Queries of the task, else pairs of words of the documents found."""
+    """Queries of the task, and pairs of words of the documents found."""
     if task is not None:
         yield from (query.text for split in task.splits for query in split.queries)
-        return
     words = dict.fromkeys(word for id in sample.documents for word in sample.words(id)[:40])
     yield from (f"{one} {other}" for one, other in combinations(words, 2))
     yield from (sample.query, *COMMON_WORDS.split())
