@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 
 import pytest
@@ -9,13 +10,14 @@ from leser_memory import MemoryBackend
 from leser_relevance import NDCG
 from rule_cases import SHELF, book_of, checked, every_rule
 
-from leser.config import complete, load_config
+from leser.config import complete, load_config, task_of
 from leser.errors import LeserError
 from leser.expansion import Code, Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.prompt import PromptOptions, chat_prompt
 from leser.reward import parse_spec
 from leser.rules import build_book, repetition
+from leser.run.preparation import prepare
 from leser.scoring import RewardSet
 from leser.search import SearchClient
 from leser.task import Query, Split
@@ -219,3 +221,26 @@ def test_a_mistake_in_the_file_is_found_before_anything_is_opened(tmp_path, text
     path.write_text('[task]\nname = "demo"\n[backend]\nname = "memory"\n' + text)
     with pytest.raises(LeserError, match=message):
         complete(load_config(path), load_plugins())
+
+
+def test_a_run_compiles_its_rules_before_it_trains(tmp_path):
+    folder = tmp_path / "shop"
+    (folder / "qrels").mkdir(parents=True)
+    rows = [{"_id": d.id, "title": d.fields["title"], "text": d.fields["text"]} for d in SHELF]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    queries = {"train": "sofa", "dev": "lamp", "test": "rug"}
+    (folder / "queries.jsonl").write_text(
+        "".join(json.dumps({"_id": split, "text": text}) + "\n" for split, text in queries.items())
+    )
+    for split, document in zip(queries, ("sofa1", "lamp1", "rug1"), strict=True):
+        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{split}\t{document}\t1\n")
+    registry = load_plugins()
+    flags = {"task.name": str(folder), "backend.name": "memory"}
+    config = complete(load_config(None, flags, ["rules.contact={}", 'rules.banned.words=["gun"]']), registry)
+    prepared = prepare(config, registry, task_of(config, registry))
+    try:
+        assert prepared.teacher.rules.codes == ("contact", "banned", "repetition")
+        assert prepared.facts["rules"] == "contact, banned, repetition"
+        assert prepared.teacher.read(Attempt(LAMP, 0, "gun"))[1] is Code.RULE_VIOLATION
+    finally:
+        prepared.client.close()

@@ -141,6 +141,8 @@ def test_patterns_see_folded_text() -> None:
         ("iphone 14 case", "iphone 13", "number 13"),
         ("iphone 14 case", "13", "number 13"),
         ("galaxy a55", "a54", "model a54"),
+        ("m3 screws", "m4 bolts", "model m4"),
+        ("jacke größe 42", "grösse 44", "size 44"),
         ("sony wh-1000xm4", "wh1000xm5 headphones", "model wh1000xm5"),
         ("calendar 2026", "calendar 2025", "number 2025"),
         ("acme shoes", "nordwind trainers", "brand 'Nordwind'"),

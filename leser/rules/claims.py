@@ -76,7 +76,7 @@ def claims(text: str, locale: str = "en") -> Claims:
         text = _take(text, pattern, read, found)
     for match in _MODEL.finditer(text):
         model = match[0].replace("-", "").replace("/", "")
-        if len(model) >= 3 and re.search("[a-z]", model) and re.search("[0-9]", model):
+        if len(model) >= 2 and re.search("[a-z]", model) and re.search("[0-9]", model):
             found.setdefault(f"model {re.sub('[0-9]+', '#', model)}", set()).add(model)
     for match in _NUMBERED.finditer(text):
         found.setdefault(f"number {match[1]}", set()).add(match[2])
