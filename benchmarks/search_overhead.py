@@ -1,6 +1,15 @@
 """What a search costs, next to the peer it stands on: `python -m benchmarks.search_overhead --backend NAME [--json]`.
 
-One run measures on the same documents and queries, in turns, so that a busy machine slows all alike:
+One run measures on the same documents and queries, in turns, so that a busy machine slows all alike.
+
+Servers (elasticsearch, ...): a row for each k of 10 and 100, all with the same weighted queries and no cache,
+  raw         the engine's own client, its bulk search, with requests built beforehand (benchmarks/raw_search.py)
+  client      SearchClient over the backend, the whole batch
+  one_by_one  the same, one query a call
+`ratio` is client's throughput beside raw's, `times_one_by_one` its throughput beside one_by_one's; both are medians over the
+rounds of what two neighbours in time make of each other.
+
+In-process engines (memory, pyserini):
   expanded   the backend, queries with five weighted terms
   plain      the backend, the same queries without terms
   client     SearchClient with its cache off, over the backend, the expanded queries
@@ -15,6 +24,7 @@ import argparse
 import json
 import os
 import random
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +32,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.raw_search import SERVERS, Prepare
 from leser.backend import Backend, Document, ExpandedQuery, Term
 from leser.search import SearchClient, SearchOptions
 
@@ -102,10 +113,43 @@ def measure(ways: dict[str, Callable[[], object]], queries: int, rounds: int) ->
     return {name: round(value, 1) for name, value in best.items()}
 
 
+def measure_server(
+    backend: Backend, prepare: Prepare, queries: list[ExpandedQuery], rounds: int
+) -> list[dict[str, Any]]:
+    """A row for each k; every round times all ways, and ratios are taken within it."""
+    client = SearchClient(backend, SearchOptions(cache_size=0))
+    rows = []
+    for k in (10, 100):
+        single = queries[: max(1, len(queries) // 8)]
+        ways: dict[str, tuple[Callable[[], object], int]] = {
+            "raw": (prepare(queries, k), len(queries)),
+            "client": (lambda k=k: client.search(queries, k), len(queries)),  # type: ignore[misc]
+            "one_by_one": (lambda k=k, few=single: [client.search([query], k) for query in few], len(single)),  # type: ignore[misc]
+        }
+        times: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(rounds + 2):
+            for name, (run, count) in ways.items():
+                started = time.perf_counter()
+                run()
+                if number >= 2:  # two rounds of warming up
+                    times[name].append(1e6 * (time.perf_counter() - started) / count)
+        beside = {name: [t / c for t, c in zip(times[name], times["client"], strict=True)] for name in ways}
+        rows.append(
+            {
+                "backend": backend.name,
+                "k": k,
+                "ratio": round(statistics.median(beside["raw"]), 3),
+                "times_one_by_one": round(statistics.median(beside["one_by_one"]), 2),
+                "microseconds_per_query": {name: round(statistics.median(values), 1) for name, values in times.items()},
+            }
+        )
+    return rows
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Cost of a search, next to its peer.")
-    parser.add_argument("--backend", choices=["memory", "pyserini"], default="memory")
+    parser.add_argument("--backend", choices=["memory", "pyserini", *SERVERS], default="memory")
     parser.add_argument("--documents", type=int, default=5000)
     parser.add_argument("--queries", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
@@ -117,6 +161,11 @@ def main() -> None:
     queries = make_queries(draw, chosen.queries, vocabulary=8000)
     plain = [ExpandedQuery(query.id, query.text) for query in queries]
     texts = [query.text for query in queries]
+    if chosen.backend in SERVERS:
+        with SERVERS[chosen.backend](documents) as (backend, prepare):
+            rows = measure_server(backend, prepare, queries, chosen.rounds)
+        print(json.dumps({"rows": rows}) if chosen.json else "\n".join(map(str, rows)))
+        return
     memory = chosen.backend == "memory"
     with open_memory(documents) if memory else open_pyserini(documents, chosen.threads) as (backend, peer):
         bare = SearchClient(backend, SearchOptions(cache_size=0))
