@@ -180,6 +180,7 @@ TRAININGS = {
         "leak from one completion into the next.",
         0,
     ),
+    "model folder whose weights are damaged": ("Error: Policy '…' could not be loaded from …: …", 2),
     "index of an older version of Lucene": (
         "Error: The index in … was written by an older version of Lucene than this one reads. Build it again with: leser "
         "index --backend pyserini --task TASK -o index=… -o existing=recreate",

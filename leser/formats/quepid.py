@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -103,13 +103,20 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str, str]]:
             yield f"{text}\n"
 
     reader = csv.reader(lines())
-    columns = _columns(next(reader, []))
+    columns = _columns(_next(reader, path, lambda: line) or [])
     if columns is None:
         raise bad_line(path, 1, "expected the header query,docid,rating")
-    for row in reader:
+    while (row := _next(reader, path, lambda: line)) is not None:
         if len(row) <= max(columns):
             raise bad_line(path, line, f"expected {max(columns) + 1} columns, found {len(row)}")
         query, document, rating = (row[column].strip() for column in columns)
         if not query or (rating and not document):
             raise bad_line(path, line, "a rating without a query or document")
         yield line, query, document, rating
+
+
+def _next(reader: Iterator[list[str]], path: Path, line: Callable[[], int]) -> list[str] | None:
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        raise bad_line(path, line(), f"no CSV: {error}") from None

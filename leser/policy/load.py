@@ -47,6 +47,7 @@ def load_policy(
 
 
 def _load(options: PolicyOptions, cache_dir: Path | None) -> Policy:
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = options.name
@@ -68,7 +69,7 @@ def _load(options: PolicyOptions, cache_dir: Path | None) -> Policy:
             trust_remote_code=options.trust_remote_code,
             **extra,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise LeserError(f"Policy '{options.name}' could not be loaded from {source}: {error}") from error
     return Policy(
         model, tokenizer, options.name, _kind(tokenizer), _eos_ids(model, tokenizer), _max_context(model, tokenizer)
