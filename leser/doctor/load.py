@@ -81,8 +81,10 @@ def _batch(patient: Patient, size: int) -> Finding:
     started = time.perf_counter()
     patient.client.search([ExpandedQuery(str(n), text) for n, text in enumerate(texts)], K)
     rate = len(texts) / (time.perf_counter() - started)
-    training, group = patient.config.training.queries_per_step, patient.config.grpo.group_size
-    step = f"the {training} x {group} searches of a training step take about {training * group / rate:.1f} s"
+    config = patient.config
+    each = 1 if patient.expansion.mode == "boost" else config.expansion.max_expansions
+    searches = config.training.queries_per_step * config.grpo.group_size * each
+    step = f"a training step, of {searches} searches at most, waits about {searches / rate:.1f} s for them"
     return Finding("in batches", f"{len(texts)} queries in one batch, {rate:.0f} queries/s: {step}")
 
 
