@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def refused(*arguments: str | Path) -> str:
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, made once for all workers."""
-    shared = tmp_path_factory.getbasetemp().parent / "inspected"
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "inspected"
     with FileLock(f"{shared}.lock"):
         if not (shared / "run" / "evaluation.json").exists():
             task = {"name": str(small_task(shared / "task"))}

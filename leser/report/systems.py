@@ -37,6 +37,8 @@ MEANING = {
     ORIGINAL: "the query as its user typed it",
     "rm3": "feedback terms out of the query’s own top hits, tuned on dev; no model",
     "dictionary": "for each query word the one term that helped most on train; no model",
+    "query2doc": "words of a passage that the untrained policy writes after worked examples, tuned on dev",
+    "pseudo-document": "words of a passage that it writes from the titles found, tuned on dev; no training",
     IDEAL: "the task’s own best expansions: a reference that reads the judgments, no rival",
     "prompted": "the policy before any training",
     "warmup": "the policy after the supervised warm-up",

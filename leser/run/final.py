@@ -18,6 +18,7 @@ import numpy as np
 from leser.backend import ExpandedQuery, SearchError, Term
 from leser.evaluation.baselines import BaselineContext
 from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
+from leser.evaluation.pseudo_documents import baselines_of, passage_writer
 from leser.evaluation.systems import SystemRun, run_of_terms
 from leser.evaluation.trec import write_runs
 from leser.learner import Answers, Learner
@@ -97,10 +98,15 @@ def baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared, spl
     """The configured baselines, fitted on train and dev, and the task's ideal expansions, on a split."""
     task, asked = prepared.task, asked_of(split)
     context = BaselineContext(
-        client=prepared.client, task=task, k=DEPTH, rewards=prepared.teacher.rewards, seed=config.seed
+        client=prepared.client,
+        task=task,
+        k=DEPTH,
+        rewards=prepared.teacher.rewards,
+        seed=config.seed,
+        write=passage_writer(config.policy),
     )
     runs = []
-    for name in config.evaluation.baselines:
+    for name in baselines_of(config.evaluation, config.policy):
         baseline = registry.get("baseline", name)()
         baseline.fit(context)
         runs.append(_search_terms(prepared, asked, name, baseline.terms(asked)))
