@@ -55,11 +55,14 @@ def finish(config: Path, out: Path, *more: str, prepare: Callable[[], None] | No
 
 
 def interrupt(config: Path, out: Path, phase: str, moment: float) -> int:
-    """Press Ctrl-C some seconds after a row of this phase is logged, and wait for the end."""
+    """Press Ctrl-C once this phase has made an update (and some seconds later), and wait for the end."""
     process = start(config, out, "--resume")
     metrics = out / "metrics.jsonl"
-    logged = f'"phase": "{phase}", "step"'
-    while "Mean prompt length" not in log_of(out) or logged not in (metrics.read_text() if metrics.exists() else ""):
+    begun = {
+        "warmup": lambda: any((out / "checkpoints").glob("step-*")),
+        "grpo": lambda: "grad_norm" in metrics.read_text(),
+    }
+    while "Mean prompt length" not in log_of(out) or not begun[phase]():
         assert process.poll() is None, log_of(out)
         time.sleep(0.01)
     time.sleep(moment)
@@ -214,6 +217,15 @@ def test_models_that_need_another_way_say_so_and_are_trained(
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["phase"] == "grpo"
     assert rows[-1]["loss"] is not None
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_folder_behind(tmp_path: Path) -> None:
+    model = saved_model(tmp_path / "model", "llama")
+    (model / "model.safetensors").write_bytes(b"no weights")
+    config = configuration(tmp_path, policy={"name": str(model), "tiny": {}})
+    code, _, said = run_cli(["--config", str(config), "--out", str(tmp_path / "run")])
+    told("model folder whose weights are damaged", code, said)
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_index_of_another_version_is_named(tmp_path: Path) -> None:

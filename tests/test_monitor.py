@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_input import tables
+import tomli_w
+from bad_input import run_cli, tables
 from leser_memory import MemoryBackend
 from leser_relevance import NDCG
 from test_resume import digests, facts
@@ -282,3 +283,16 @@ def test_what_is_learned_is_the_same_without_the_monitor_and_it_can_end_a_traini
     assert len(grpo) < len([row for row in mine if row["phase"] == "grpo"])
     assert (ended / "policy" / "model.safetensors").exists()
     assert (ended / "evaluation.json").exists()
+
+
+def test_a_second_engine_is_opened_before_training(tmp_path: Path) -> None:
+    second = {"engine": "memory", "engine_options": {"analysis": "standard", "fields": "title"}}
+    config = tmp_path / "run.toml"
+    config.write_text(tomli_w.dumps(tables(tmp_path, training={"monitor": second})))
+    arguments = ["--config", str(config), "--out", str(tmp_path / "run"), "--dry-run"]
+    code, resolved, said = run_cli(arguments)
+    assert code == 0, said
+    assert 'engine = "memory"' in resolved
+    code, _, said = run_cli([*arguments, "-o", "training.monitor.engine_options.kk=1"])
+    assert code == 2
+    assert "Unknown option of backend 'memory' 'kk'" in said
