@@ -57,7 +57,9 @@ class ElasticsearchOptions(BackendOptions):
         "for the clause of the expansions",
     )
     tie_break: str | None = Field(
-        None, description="sortable field that orders hits of one score; default: the shard's own order"
+        None,
+        description="sortable field that orders hits of one score, for replicas and changing indices (slower); default: the "
+        "shard's own order",
     )
     preference: str | None = Field(
         "leser", description="any word: searches with the same one ask the same copies of the shards, so scores repeat"

