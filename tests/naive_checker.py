@@ -33,6 +33,7 @@ class Forbidden:
     most: int = 99
     most_words: int = 99
     most_characters: int = 999
+    least_characters: int = 1
     max_weight: float = float("inf")
     latin_only: bool = False
     no_contacts: bool = False
@@ -113,6 +114,8 @@ def _of_one(query: str, text: str, forbidden: Forbidden, asked: set[str]) -> lis
     found += [f"banned: {r}" for r in forbidden.banned_regexes if re.search(r, seen)]
     if len(own) > forbidden.most_words or len(text) > forbidden.most_characters:
         found.append("count: too long")
+    if sum(map(len, own)) < forbidden.least_characters:
+        found.append("count: too short")
     if forbidden.vocabulary is not None:
         found += [f"vocabulary: {w}" for w in own if w not in forbidden.vocabulary and w not in asked]
     if forbidden.latin_only:

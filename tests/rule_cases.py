@@ -66,6 +66,7 @@ FORBIDDEN = Forbidden(
     most=4,
     most_words=3,
     most_characters=30,
+    least_characters=2,
     max_weight=2.0,
     latin_only=True,
     no_contacts=True,
