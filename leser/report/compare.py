@@ -23,7 +23,7 @@ UNCOMPARED = ("out",)
 """Keys that say where a run wrote, not what it did."""
 
 
-NARROW = 120
+NARROW = 190
 """Width of an interval bar where every run has one."""
 
 
@@ -100,8 +100,8 @@ def unlike(runs: Sequence[Compared]) -> str:
     if len(tasks) == 1 and len(sizes) == 1:
         return ""
     return (
-        "These runs were evaluated on different queries: compare what each gains over its own baselines, not one column's "
-        "values with another's."
+        "These runs were evaluated on different queries: compare what each gains over its own baselines, not one column’s "
+        "values with another’s."
     )
 
 
