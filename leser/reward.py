@@ -22,6 +22,8 @@ from typing import Any, ClassVar
 from leser.backend import Document, Ranking
 from leser.errors import LeserError
 from leser.expansion import Code, Expansion
+from leser.options import Options as NoParameters
+from leser.options import validate_options
 from leser.task import Query
 
 
@@ -66,6 +68,8 @@ class Reward(ABC):
 
     name: ClassVar[str]
     api: ClassVar[int] = 1
+    Options: ClassVar[type[NoParameters]] = NoParameters
+    """Its parameters, such as `rel` in `R(rel=2)@100`; none unless a family names a model of its own."""
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     needs: frozenset[str] = frozenset()
     fields: tuple[str, ...] = ()
@@ -76,6 +80,7 @@ class Reward(ABC):
 
     def __init__(self, spec: RewardSpec) -> None:
         self.spec = spec
+        self.options = validate_options(self.Options, spec.params, f"reward '{spec.text}'")
 
     @property
     def depth(self) -> int:

@@ -1,7 +1,6 @@
 """A reward for expansions that find what can be bought now."""
 
 from leser.hooks import hookimpl
-from leser.options import Options, validate_options
 from leser.reward import Reward
 
 
@@ -9,11 +8,6 @@ class InStock(Reward):
     """Share of the top k that is in stock (in_stock@k)."""
 
     name, fields = "in_stock", ("stock",)
-
-    def __init__(self, spec):
-        """A reward without parameters: `in_stock(x=1)@10` is refused."""
-        super().__init__(spec)
-        validate_options(Options, spec.params, f"reward '{spec.text}'")
 
     def score(self, outcomes):
         """One share for each completion, in order."""

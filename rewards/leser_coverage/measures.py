@@ -7,12 +7,8 @@ from itertools import islice, zip_longest
 
 from pydantic import Field
 
-from leser.options import Options, validate_options
-from leser.reward import Outcome, Reward, RewardSpec
-
-
-class NoParameters(Options):
-    """This reward has no parameters."""
+from leser.options import Options
+from leser.reward import Outcome, Reward
 
 
 class UnionParameters(Options):
@@ -37,10 +33,6 @@ class Coverage(Reward):
 
     name = "coverage"
 
-    def __init__(self, spec: RewardSpec) -> None:
-        super().__init__(spec)
-        validate_options(NoParameters, spec.params, f"reward '{spec.text}'")
-
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """Needs with a document in the top k over all needs."""
         return [self._share(outcome) for outcome in outcomes]
@@ -61,17 +53,15 @@ class UnionRecall(Reward):
     """
 
     name = "union_R"
+    Options = UnionParameters
+    options: UnionParameters
     needs = frozenset({"per_expansion"})
-
-    def __init__(self, spec: RewardSpec) -> None:
-        super().__init__(spec)
-        self.parameters = validate_options(UnionParameters, spec.params, f"reward '{spec.text}'")
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """Relevant documents among the k over all relevant ones; None for a query without a relevant document."""
         values: list[float | None] = []
         for outcome in outcomes:
-            relevant = {doc for doc, grade in outcome.grades.items() if grade >= self.parameters.rel}
+            relevant = {doc for doc, grade in outcome.grades.items() if grade >= self.options.rel}
             if relevant:
                 values.append(sum(doc in relevant for doc in islice(self._union(outcome), self.depth)) / len(relevant))
             else:
@@ -80,7 +70,7 @@ class UnionRecall(Reward):
 
     def _union(self, outcome: Outcome) -> Iterator[str]:
         rankings = [ranking.ids for ranking in outcome.per_expansion or ()]
-        if self.parameters.original:
+        if self.options.original:
             rankings.insert(0, outcome.original.ids)
         rounds = (doc for turn in zip_longest(*rankings) for doc in turn if doc is not None)
         return iter(dict.fromkeys(rounds))
@@ -93,10 +83,8 @@ class Rescued(Reward):
     """
 
     name = "rescued"
-
-    def __init__(self, spec: RewardSpec) -> None:
-        super().__init__(spec)
-        self.parameters = validate_options(RescuedParameters, spec.params, f"reward '{spec.text}'")
+    Options = RescuedParameters
+    options: RescuedParameters
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """1.0, 0.0, or None for a query whose original ranking is not empty."""
@@ -104,4 +92,4 @@ class Rescued(Reward):
 
     def _found(self, outcome: Outcome) -> bool:
         top = outcome.expanded.ids[: self.depth] if outcome.expanded else ()
-        return any(outcome.grades.get(doc, 0) >= self.parameters.rel for doc in top)
+        return any(outcome.grades.get(doc, 0) >= self.options.rel for doc in top)

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from leser.errors import LeserError
-from leser.options import Options, validate_options
+from leser.options import Options
 from leser.reward import Outcome, Reward, RewardSpec
 
 WHOLE_RANKING = 1000  # TREC's customary depth, for a measure without a cutoff
@@ -50,20 +50,20 @@ class RelevanceReward(Reward):
     Judgments are taken as constant: a query's prepared judgments are made again only for a mapping that differs.
     """
 
-    Parameters: ClassVar[type[JudgedOnly]] = JudgedOnly
+    Options = JudgedOnly
+    options: JudgedOnly
     cutoff_required: ClassVar[bool] = True
 
     def __init__(self, spec: RewardSpec) -> None:
         super().__init__(spec)
         if spec.cutoff is None and self.cutoff_required:
             raise LeserError(f"The reward '{spec.text}' needs a cutoff. Write it as {spec.text}@10.")
-        self.parameters = validate_options(self.Parameters, spec.params, f"reward '{spec.text}'")
         self._prepared: dict[str, tuple[Mapping[str, int], Mapping[str, float], float]] = {}
 
     @property
     def depth(self) -> int:
         """The cutoff, or 1,000 without one; judged_only reads past the cutoff, to 1,000 too."""
-        if self.spec.cutoff is None or self.parameters.judged_only:
+        if self.spec.cutoff is None or self.options.judged_only:
             return max(WHOLE_RANKING, self.spec.cutoff or 0)
         return self.spec.cutoff
 
@@ -94,7 +94,7 @@ class RelevanceReward(Reward):
 
     def _ids(self, ids: Sequence[str], grades: Mapping[str, int]) -> Sequence[str]:
         unique: Sequence[str] = list(dict.fromkeys(ids))
-        if self.parameters.judged_only:
+        if self.options.judged_only:
             unique = [doc for doc in unique if grades.get(doc, -1) >= 0]
         return unique if self.spec.cutoff is None else unique[: self.spec.cutoff]
 
@@ -106,9 +106,9 @@ class NDCG(RelevanceReward):
     """
 
     name = "nDCG"
-    Parameters = Gains
+    Options = Gains
     cutoff_required = False
-    parameters: Gains
+    options: Gains
 
     def prepare(self, grades: Mapping[str, int]) -> tuple[Mapping[str, float], float]:
         """Positive gains, and the discounted gain of the ideal order."""
@@ -127,18 +127,18 @@ class NDCG(RelevanceReward):
         return min(found / best, 1.0)
 
     def _gain(self, grade: int) -> float:
-        if grade in self.parameters.gains:
-            return self.parameters.gains[grade]
-        return float(grade) if self.parameters.dcg == "log2" else 2.0**grade - 1.0
+        if grade in self.options.gains:
+            return self.options.gains[grade]
+        return float(grade) if self.options.dcg == "log2" else 2.0**grade - 1.0
 
 
 class _Binary(RelevanceReward):
-    Parameters = Level
-    parameters: Level
+    Options = Level
+    options: Level
 
     def prepare(self, grades: Mapping[str, int]) -> tuple[Mapping[str, float], float]:
         """The relevant documents, and how many they are."""
-        gains = {doc: 1.0 for doc, grade in grades.items() if grade >= self.parameters.rel}
+        gains = {doc: 1.0 for doc, grade in grades.items() if grade >= self.options.rel}
         return gains, float(len(gains))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from leser.expansion import Code
-from leser.options import Options, validate_options
+from leser.options import Options
 from leser.reward import Outcome, Reward, RewardSpec
 
 
@@ -33,12 +33,10 @@ class Format(Reward):
     """
 
     name = "format"
+    Options = FormatParameters
+    options: FormatParameters
     gate = True
     unsearched = True
-
-    def __init__(self, spec: RewardSpec) -> None:
-        super().__init__(spec)
-        self.parameters = validate_options(FormatParameters, spec.params, f"reward '{spec.text}'")
 
     @property
     def depth(self) -> int:
@@ -53,9 +51,9 @@ class Format(Reward):
         if outcome.code in (Code.PARSE_ERROR, Code.RULE_VIOLATION):
             return False
         if not outcome.expansions:
-            return self.parameters.none
+            return self.options.none
         texts = [expansion.text.casefold() for expansion in outcome.expansions]
-        return not self.parameters.distinct or len(set(texts)) == len(texts)
+        return not self.options.distinct or len(set(texts)) == len(texts)
 
 
 class Kept(Reward):
@@ -66,11 +64,12 @@ class Kept(Reward):
     """
 
     name = "kept"
+    Options = KeptParameters
+    options: KeptParameters
 
     def __init__(self, spec: RewardSpec) -> None:
         super().__init__(spec)
-        self.parameters = validate_options(KeptParameters, spec.params, f"reward '{spec.text}'")
-        self.gate = self.parameters.min is not None
+        self.gate = self.options.min is not None
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """The share, or with a threshold whether it is met."""
@@ -78,8 +77,8 @@ class Kept(Reward):
 
     def _share(self, outcome: Outcome) -> float | None:
         top = set(outcome.original.ids[: self.depth])
-        relevant = {doc for doc in top if outcome.grades.get(doc, 0) >= self.parameters.rel}
+        relevant = {doc for doc in top if outcome.grades.get(doc, 0) >= self.options.rel}
         if not relevant or outcome.expanded is None:
             return None
         share = len(relevant.intersection(outcome.expanded.ids[: self.depth])) / len(relevant)
-        return share if self.parameters.min is None else float(share >= self.parameters.min)
+        return share if self.options.min is None else float(share >= self.options.min)
