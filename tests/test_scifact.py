@@ -9,8 +9,11 @@ from pathlib import Path
 import ir_measures
 import pytest
 from ir_measures import Qrel, ScoredDoc, nDCG
+from leser_elasticsearch import ElasticsearchBackend
 from leser_memory import MemoryBackend
 from leser_pyserini import PyseriniBackend
+from leser_solr import SolrBackend
+from servers import Server
 
 from leser.backend import Backend, Document, ExpandedQuery, Ranking
 
@@ -29,21 +32,56 @@ def judged_queries(folder: Path) -> tuple[list[ExpandedQuery], list[Qrel]]:
     return [ExpandedQuery(row["_id"], row["text"]) for row in texts if row["_id"] in judged], qrels
 
 
+def measure(backend: Backend, folder: Path) -> float:
+    """nDCG@10 of the queries as they stand."""
+    queries, qrels = judged_queries(folder)
+    run = []
+    for query, answer in zip(queries, backend.search(queries, 10), strict=True):
+        assert isinstance(answer, Ranking)
+        run += [ScoredDoc(query.id, id, -rank) for rank, id in enumerate(answer.ids)]
+    return float(ir_measures.calc_aggregate([nDCG @ 10], qrels, run)[nDCG @ 10])
+
+
+@pytest.fixture
+def folder(shared_data: Callable[[str], Path]) -> Path:
+    return shared_data("scifact")
+
+
 @pytest.mark.parametrize("engine", ["pyserini", "memory"])
-def test_scifact_bm25(engine: str, tmp_path: Path, shared_data: Callable[[str], Path]) -> None:
+def test_scifact_bm25(engine: str, tmp_path: Path, folder: Path) -> None:
     """Anserini publishes nDCG@10 .679 for BM25 flat (title and text as one field, k1 .9, b .4, Porter) on SciFact's test set."""
-    folder = shared_data("scifact")
     backend: Backend
     if engine == "memory":
         backend = MemoryBackend.of(documents(folder))
     else:
         backend = PyseriniBackend(PyseriniBackend.Options(index=tmp_path / "index"))
         assert backend.index(documents(folder)) == 5183
-    queries, qrels = judged_queries(folder)
-    run = []
-    for query, answer in zip(queries, backend.search(queries, 10), strict=True):
-        assert isinstance(answer, Ranking)
-        run += [ScoredDoc(query.id, id, -rank) for rank, id in enumerate(answer.ids)]
-    measured = ir_measures.calc_aggregate([nDCG @ 10], qrels, run)[nDCG @ 10]
-    assert measured == pytest.approx(0.679, abs=0.006)
+    assert measure(backend, folder) == pytest.approx(0.679, abs=0.006)
     backend.close()
+
+
+def test_elasticsearch_agrees(folder: Path, tmp_path: Path, elasticsearch_8: Server) -> None:
+    """The `standard` analysis on both sides: the test distribution of Elasticsearch carries no stemmer."""
+    backend = ElasticsearchBackend(
+        ElasticsearchBackend.Options(url=elasticsearch_8.url, index="scifact", analyzer="standard", existing="recreate")
+    )
+    assert backend.index(documents(folder)) == 5183
+    assert measure(backend, folder) == pytest.approx(through_lucene(folder, tmp_path, "standard"), abs=0.005)
+    backend.close()
+
+
+def test_solr_agrees(folder: Path, tmp_path: Path, solr: Server) -> None:
+    """Porter stems on both sides."""
+    options = SolrBackend.Options(url=solr.url, index="scifact", existing="recreate", configset="leser")
+    backend = SolrBackend(options)
+    assert backend.index(documents(folder)) == 5183
+    assert measure(backend, folder) == pytest.approx(through_lucene(folder, tmp_path, "english"), abs=0.005)
+    backend.close()
+
+
+def through_lucene(folder: Path, tmp_path: Path, analysis: str) -> float:
+    backend = PyseriniBackend(PyseriniBackend.Options(index=tmp_path / "index", analysis=analysis))
+    assert backend.index(documents(folder)) == 5183
+    measured = measure(backend, folder)
+    backend.close()
+    return measured
