@@ -57,7 +57,10 @@ class Engine:
             answer = self._pool.ask(self._options.handler, params)
         except FAILURES as error:
             return search_error(error, self._options.timeout)
-        return self._ranking(answer, total)
+        try:
+            return self._ranking(answer, total)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # damaged on its way, and JSON all the same
+            return SearchError(f"Solr's answer is no answer to a search: {type(error).__name__} {error}", "transient")
 
     def _ranking(self, answer: Mapping[str, Any], total: bool) -> Ranking | SearchError:
         header = answer.get("responseHeader", {})
