@@ -183,6 +183,39 @@ def test_deadline() -> None:
     assert "0.05 s" in late.message
 
 
+def test_the_deadline_is_a_calls_not_a_batchs() -> None:
+    """Four calls one after another, each within its time: a batch of any size is answered."""
+
+    def answer(asked: Sequence[ExpandedQuery], _: int) -> Answers:
+        threading.Event().wait(0.3)
+        return [found("a") for _ in asked]
+
+    client = SearchClient(Faulty(answer), SearchOptions(deadline=0.6, batch_size=1, retries=0))
+    assert all(isinstance(late, Ranking) for late in client.search(queries("a", "b", "c", "d"), 10))
+
+
+class Unweighted(MemoryBackend):
+    """An engine without term weights."""
+
+    name = "unweighted"
+    capabilities: ClassVar = frozenset({"analyze"})
+
+
+def test_without_term_weights_clauses_are_refused_or_fused_never_left_out() -> None:
+    client = SearchClient(Unweighted.of(DOCUMENTS))
+    asked = ExpandedQuery("q", "settee", (Term("couch", 2.0), Term("lamp")))
+    (refused,) = client.search([asked], 10)
+    assert isinstance(refused, SearchError)
+    assert "unweighted" in refused.message
+    (fused,) = client.search_terms([asked], 10)
+    (plain,) = client.search_terms([ExpandedQuery("q", "settee")], 10)
+    assert isinstance(fused, Ranking)
+    assert isinstance(plain, Ranking)
+    assert set(fused.ids) == {"d01", "d02", "d07", "d08"}
+    assert set(fused.ids[:2]) == {"d01", "d02"}
+    assert plain.ids == ()
+
+
 def test_chunks_go_out_together_and_come_back_in_order() -> None:
     both = threading.Barrier(2, timeout=10)
 

@@ -51,7 +51,7 @@ class BaselineContext:
     def search(self, queries: Sequence[Query], terms: Sequence[Sequence[Term]]) -> list[Ranking | SearchError]:
         """Search each query with its clauses, deep enough for the rewards; in order."""
         expanded = [ExpandedQuery(q.id, q.text, tuple(ts)) for q, ts in zip(queries, terms, strict=True)]
-        return self.client.search(expanded, max(self.k, self.rewards.depth))
+        return self.client.search_terms(expanded, max(self.k, self.rewards.depth))
 
     def originals(self, queries: Sequence[Query]) -> list[Ranking | SearchError]:
         """The queries' own rankings, searched once."""

@@ -137,7 +137,7 @@ def _search_terms(
     prepared: Prepared, queries: Sequence[Query], name: str, terms: Sequence[tuple[Term, ...]]
 ) -> SystemRun:
     asked = [ExpandedQuery(q.id, q.text, t) for q, t in zip(queries, terms, strict=True)]
-    return run_of_terms(name, queries, terms, prepared.client.search(asked, DEPTH))
+    return run_of_terms(name, queries, terms, prepared.client.search_terms(asked, DEPTH))
 
 
 def _policy_runs(config: RunConfig, prepared: Prepared, training: Training, learner: Learner) -> list[SystemRun]:

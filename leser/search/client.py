@@ -141,6 +141,17 @@ class SearchClient:
             results.append(ExpansionResult(ranking, alone if per_expansion else None))
         return results
 
+    def search_terms(self, queries: Sequence[ExpandedQuery], k: int) -> list[Answer]:
+        """Search queries with their weighted terms; an engine without term weights searches each alone, and they are fused."""
+        if "term_weights" in self.backend.capabilities:
+            return self.search(queries, k)
+        requests = [
+            (replace(query, terms=()), tuple(Expansion(term.text, term.weight) for term in query.terms))
+            for query in queries
+        ]
+        results = self.search_expansions(requests, k, options=ExpansionOptions(mode="fuse", weight=1.0))
+        return [result.ranking for result in results]
+
     def check_mode(self, options: ExpansionOptions) -> None:
         """Raise LeserError if the backend can't apply expansions in this mode."""
         if options.mode == "boost" and "term_weights" not in self.backend.capabilities:
@@ -167,7 +178,9 @@ class SearchClient:
         return {id: document for id in wanted if (document := found[id]) is not None}
 
     def _refusal(self, query: ExpandedQuery) -> SearchError | None:
-        """Why a query is too big to be sent, or None."""
+        """Why a query is not to be sent, or None: it is too big, or holds what the engine would leave out in silence."""
+        if query.terms and "term_weights" not in self.backend.capabilities:
+            return SearchError(f"The backend '{self.backend.name}' has no weighted terms (mode fuse has none)", "query")
         texts = [query.text, *(term.text for term in query.terms)]
         length = sum(map(len, texts))
         if length > self.options.max_length:
@@ -185,21 +198,25 @@ class SearchClient:
                         self._rankings[key] = answer
 
     def _send(self, queries: list[ExpandedQuery], k: int, total: bool) -> list[Answer]:
-        """Search distinct queries in chunks; what has no answer at the deadline is a transient error."""
+        """Search distinct queries in chunks; what has no answer at the deadline is a transient error.
+
+        The deadline is that of one call and its retries: chunks that wait for a thread have as much again for each turn.
+        """
         size = min(self.options.batch_size, -(-len(queries) // self.options.concurrency))
         chunks = [queries[start : start + size] for start in range(0, len(queries), size)]
-        ends_at = time.monotonic() + self.options.deadline
+        allowed = self.options.deadline * -(-len(chunks) // self.options.concurrency)
+        ends_at = time.monotonic() + allowed
         futures: list[Future[list[Answer]]] = [
             self._threads.submit(self._search_chunk, chunk, k, total, ends_at) for chunk in chunks
         ]
-        wait(futures, timeout=self.options.deadline)
+        wait(futures, timeout=allowed)
         answers: list[Answer] = []
         for future, chunk in zip(futures, chunks, strict=True):
             if future.done():
                 answers += future.result()
             else:
                 future.cancel()
-                late = SearchError(f"No answer within {self.options.deadline:g} s (deadline)", "transient")
+                late = SearchError(f"No answer within {allowed:g} s (search.deadline)", "transient")
                 answers += [late] * len(chunk)
         errors = [answer if isinstance(answer, SearchError) else None for answer in answers]
         self._counts.add(errors=len(errors) - errors.count(None))

@@ -13,7 +13,7 @@ class SearchOptions(Options):
     batch_size: int = Field(512, ge=1, description="most queries in one call of the backend")
     concurrency: int = Field(1, ge=1, description="calls of the backend in flight at once")
     max_per_second: float | None = Field(None, gt=0, description="most queries sent a second; default: no limit")
-    deadline: float = Field(120.0, gt=0, description="seconds a whole batch may take, retries included")
+    deadline: float = Field(120.0, gt=0, description="seconds for a call of the backend, retries included")
     retries: int = Field(3, ge=0, description="further tries of a query that failed for the moment (timeout, 429, 503)")
     backoff: float = Field(0.5, gt=0, description="seconds before the first retry; doubles, with jitter")
     cache_size: int = Field(100_000, ge=0, description="rankings kept, and as many documents; 0 keeps none")
