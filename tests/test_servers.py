@@ -106,6 +106,15 @@ def test_the_proxy_delays_and_holds(small: str) -> None:
         assert (proxy.counts["delay"], proxy.counts["hold"]) == (1, 1)
 
 
+def test_the_proxy_lets_something_happen_first(small: str) -> None:
+    happened: list[str] = []
+    with Proxy(small) as proxy:
+        proxy.before(lambda: happened.append("now"))
+        assert [ask(proxy), ask(proxy)] == [(200, TEXT, None)] * 2
+        assert happened == ["now"]
+        assert proxy.counts == {"requests": 2, "before": 1, "passed": 2}
+
+
 def test_the_proxy_draws_by_its_seed(small: str) -> None:
     def statuses(seed: int) -> list[int]:
         with Proxy(small, seed=seed) as proxy:

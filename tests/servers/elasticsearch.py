@@ -40,8 +40,9 @@ def start_elasticsearch(
     if os.geteuid() == 0 and not fetch.open_to_all(folder):
         folder = Path(tempfile.mkdtemp(prefix="leser-elasticsearch-"))
         folder.chmod(0o755)
-    folder = folder / "elasticsearch"
-    folder.mkdir()
+    else:
+        folder /= "elasticsearch"
+        folder.mkdir()
     home, java = _reachable(fetch.elasticsearch(release), folder / "home"), _java(version, folder)
     config = folder / "config"
     shutil.copytree(home / "config", config)

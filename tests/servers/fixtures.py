@@ -113,7 +113,7 @@ def shared(name: str, start: Callable[[Path, int], Server]) -> Server:
         if failed.exists():
             raise ServerFailed(failed.read_text())
         if (known := run / f"{name}.folder").exists():
-            return Server.load(Path(known.read_text())).wait_ready()
+            return Server.load(Path(known.read_text()))
         try:
             server = start(folder, controller)
         except Unavailable as error:

@@ -17,6 +17,7 @@ import socket
 import ssl
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 
 from servers.server import Server
 
-Kind = Literal["delay", "cut", "throttle", "status", "garble", "hold"]
+Kind = Literal["delay", "cut", "throttle", "status", "garble", "hold", "before"]
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "proxy-connection"}
 """Headers that concern one connection only."""
 
@@ -41,6 +42,7 @@ class Fault:
     seconds: float = 0.0
     status: int = 0
     body: bytes = b""
+    action: Callable[[], object] | None = None
 
 
 class Proxy:
@@ -114,6 +116,10 @@ class Proxy:
     def hold(self, *, probability: float = 1.0, times: int | None = None, path: str = "") -> None:
         """Take the request and never answer."""
         self._add(Fault("hold", probability, times, path))
+
+    def before(self, action: Callable[[], object], *, times: int | None = 1, path: str = "") -> None:
+        """Do something while the request is on its way, then pass it on."""
+        self._add(Fault("before", 1.0, times, path, action=action))
 
     def clear(self) -> None:
         """No more trouble."""
@@ -193,6 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
             if kind == "hold":
                 self._hang_up()
                 return
+        if fault and fault.action:
+            fault.action()
         try:
             answer = self._ask(body)
             text = answer.read()
@@ -204,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "garble":
             text = bytes(byte ^ 0x55 if place % 8 == 0 else byte for place, byte in enumerate(text))
         self._reply(answer.status, headers, text, cut=kind == "cut")
-        if kind in (None, "delay"):
+        if kind in (None, "delay", "before"):
             self.owner.count("passed")
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _relay
