@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks.solr_requests import open_solr
 from leser.backend import Backend, Document, ExpandedQuery
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -62,4 +63,5 @@ def open_elasticsearch(documents: Sequence[Document]) -> Iterator[tuple[Backend,
 
 SERVERS: dict[str, Callable[[Sequence[Document]], AbstractContextManager[tuple[Backend, Prepare]]]] = {
     "elasticsearch": open_elasticsearch,
+    "solr": open_solr,
 }

@@ -72,6 +72,11 @@ class SolrBackend(Backend):
             "parser (+, -, quotes) to the user. A model's text has no operators either way",
         )
         handler: str = Field("/select", pattern=r"^/[\w/.\-]+$", description="request handler that is searched")
+        ties_by_id: bool = Field(
+            True,
+            description="equal scores in the order of their ids, whatever the server's segments and replicas are like; false "
+            "takes the order of its index, and saves the server a second look at every hit",
+        )
         user: str | None = Field(None, description="user name for basic authentication")
         password_env: str | None = Field(None, description="name of the environment variable that holds the password")
         token_env: str | None = Field(None, description="name of the environment variable that holds a bearer token")
@@ -127,7 +132,7 @@ class SolrBackend(Backend):
             return self._engine
 
     def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
-        """Search a whole batch, `threads` requests at a time; the least score decides, then the document's id."""
+        """Search a whole batch, `threads` requests at a time; the score decides, then the document's id."""
         from leser_solr.failures import NotReady
 
         if not queries:

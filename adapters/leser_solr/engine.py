@@ -35,9 +35,7 @@ class Engine:
         self.schema = open_schema(options, self._pool)
         self._fields = _searched(options, template, self.schema)
         self._template = template
-        self._writer = QueryWriter(
-            self.schema, self._fields, template, rerank=options.match == "rerank", escape=options.escape
-        )
+        self._writer = QueryWriter(self.schema, self._fields, template, options)
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="leser-solr")
         self._lock = Lock()
         self._state = ("", 0.0)

@@ -16,10 +16,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from leser.backend import ExpandedQuery, Filter, Term
 from leser_solr.schema import NAME, Schema
 from leser_solr.template import EXPANSIONS, QUERY, Template, plain_words
+
+if TYPE_CHECKING:
+    from leser_solr import SolrBackend
 
 Params = dict[str, str | list[str]]
 
@@ -45,14 +49,14 @@ class QueryWriter:
     """Writes queries for one index; `fields` are searched with their weights, summed up."""
 
     def __init__(
-        self, schema: Schema, fields: Mapping[str, float], template: Template | None, *, rerank: bool, escape: bool
+        self, schema: Schema, fields: Mapping[str, float], template: Template | None, options: SolrBackend.Options
     ) -> None:
         self._schema = schema
         self._fields = dict(fields)
         self._template = template
-        self._rerank = rerank
-        self._escape = escape
-        self._order = f"score desc,{schema.unique} asc"
+        self._rerank = options.match == "rerank"
+        self._escape = options.escape
+        self._order = f"score desc,{schema.unique} asc" if options.ties_by_id else "score desc"
 
     def write(self, query: ExpandedQuery, k: int) -> Params | None:
         """Parameters of the request; None where no clause is left to match anything. Raises Refused."""
@@ -78,9 +82,9 @@ class QueryWriter:
         own = params.get("fq", [])
         params["fq"] = [*([own] if isinstance(own, str) else own), *filters]
         if has_place:
-            params[EXPANSIONS] = _bool(params, "e", should=() if self._rerank else should)
+            params[EXPANSIONS] = _bool(should=() if self._rerank else should)
             should = should if self._rerank else []
-        params["q"] = self._combined(original, should, must_not, params)
+        params["q"] = self._combined(original, should, must_not)
         return params
 
     def _original(self, text: str, params: Params) -> str | None:
@@ -120,15 +124,15 @@ class QueryWriter:
     def _simple(fields: Mapping[str, float], weight: float, match: str, name: str) -> str:
         return f"{{!simple {_OPERATORS[match]} qf='{_boosted(fields, weight)}' v=${name}}}"
 
-    def _combined(self, original: str | None, should: Sequence[str], must_not: Sequence[str], params: Params) -> str:
+    def _combined(self, original: str | None, should: Sequence[str], must_not: Sequence[str]) -> str:
         """The clauses joined: widen lets any of them match, rerank only the original."""
         if original is None:
-            return _bool(params, "c", should=should, must_not=must_not)
+            return _bool(should=should, must_not=must_not)
         if not should and not must_not:
             return original
         if self._rerank:
-            return _bool(params, "c", must=[original], should=should, must_not=must_not)
-        return _bool(params, "c", should=[original, *should], must_not=must_not)
+            return _bool(must=[original], should=should, must_not=must_not)
+        return _bool(should=[original, *should], must_not=must_not)
 
     def _filter(self, condition: Filter, name: str, params: Params) -> str:
         """A filter query on the field's twin for strings or numbers, whichever the value is."""
@@ -146,7 +150,7 @@ class QueryWriter:
                 either.append(_comparison(condition.op, field, f"${text}", isinstance(value, str)))
         if len(either) == 1:
             return either[0]
-        return _bool(params, f"{name}.", should=either)
+        return _bool(should=either)
 
 
 def _comparison(op: str, field: str, value: str, is_string: bool) -> str:
@@ -154,23 +158,20 @@ def _comparison(op: str, field: str, value: str, is_string: bool) -> str:
     if op in ("eq", "in"):
         if is_string:
             return f"{{!term f={field} v={value}}}"
-        return f"{{!frange l={value} u={value} v='field(\"{field}\")'}}"
+        return f"{{!frange l={value} u={value} v=field({field})}}"
     side = "u" if op.startswith("l") else "l"
     bounds = f"{side}={value} inc{side}={'true' if op.endswith('e') else 'false'}"
     if side == "u" and is_string:
         bounds += " l=''"  # without a lower bound a document that lacks the field would be below every string
-    return f"{{!frange {bounds} v='field(\"{field}\")'}}"
+    return f"{{!frange {bounds} v=field({field})}}"
 
 
-def _bool(params: Params, prefix: str, **clauses: Sequence[str]) -> str:
-    """A `bool` query over these clauses, each in a parameter of its own; without any it matches nothing."""
-    parts: list[str] = []
-    for occur, several in clauses.items():
-        for clause in several:
-            name = f"leser.{prefix.removeprefix('leser.')}{len(parts)}"
-            params[name] = clause
-            parts.append(f"{occur}=${name}")
-    return f"{{!bool {' '.join(parts)}}}"
+def _bool(**clauses: Sequence[str]) -> str:
+    """A `bool` query over these clauses, which refer to texts and hold none; without any clause it matches nothing."""
+    parts = (
+        f' {occur}="{_ESCAPED.sub(_backslash, clause)}"' for occur, several in clauses.items() for clause in several
+    )
+    return f"{{!bool{''.join(parts)}}}"
 
 
 def clean(text: str) -> str:
