@@ -206,6 +206,8 @@ def test_an_index_of_the_users_own(elasticsearch_8: Server, cluster: Elasticsear
     backend = opened(elasticsearch_8, alias, fields="name,maker.name")
     assert backend.check()["documents"] == 2
     assert backend.check()["filters"] == ["in_stock", "maker.name", "price", "since", "tags"]
+    assert backend.analyze(["Red SHOES"]) == [["red", "shoes"]]
+    assert backend.doc_freq(["shoes", "red"]) == [2, 1], "of what the alias lets through"
     both = {"own-1-True", "own-2-True"}
     for condition in (
         Filter("price", "eq", 30),

@@ -135,7 +135,8 @@ class ElasticsearchBackend(Backend):
                 self._client = self._client or connect(self.options)
                 with self._telling():
                     state = read_state(self._client, self.options)
-                self._analysis = Analysis(self._client, self.options.index)
+                # _analyze takes no name that stands for several indices: the first of them speaks for all
+                self._analysis = Analysis(self._client, min(state.indices or [self.options.index]))
                 self._engine = Engine(self._client, self.options, state, self._template)
             return self._engine
 
