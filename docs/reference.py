@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from leser.config import PluginTable, RunConfig
+from leser.config import PluginTable, RulesTable, RunConfig
 from leser.plugins import Registry, load_plugins
 
 INTRO = """# Configuration
@@ -50,6 +53,9 @@ def page(registry: Registry) -> str:
         for name, cls in registry.all(kind).items():
             if name in own:
                 parts += [f"\n## [{table}] of the {kind} `{name}`\n", f"{_first_line(cls)}\n", *_rows(cls.Options)]
+    for name, cls in registry.all("rule").items():
+        if name in own:
+            parts += [f"\n## [rules.{name}]\n", f"{_first_line(cls)}\n", *_rows(cls.Options)]
     return "\n".join(parts) + "\n"
 
 
@@ -57,7 +63,7 @@ def _rows(model: type[BaseModel], prefix: str = "", *, skip_tables: bool = False
     rows = [] if prefix else ["| option | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         inner = field.annotation
-        if issubclass(model, PluginTable) and name == "options":
+        if issubclass(model, PluginTable | RulesTable) and name == "options":
             continue  # their plugins' own rows follow below
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             rows += [] if skip_tables else _rows(inner, f"{prefix}{name}.")
@@ -68,10 +74,22 @@ def _rows(model: type[BaseModel], prefix: str = "", *, skip_tables: bool = False
 
 
 def _type(field: FieldInfo) -> str:
-    shown = field.annotation.__name__ if isinstance(field.annotation, type) else str(field.annotation)
+    bare = _without_metadata(field.annotation)
+    shown = bare.__name__ if isinstance(bare, type) and not get_args(bare) else str(bare)
     for noise in ("typing.", "pathlib.", "collections.abc."):
         shown = shown.replace(noise, "")
     return shown
+
+
+def _without_metadata(annotation: Any) -> Any:
+    """The type alone: what validates it reads as code, and holds addresses that differ from run to run."""
+    if get_origin(annotation) is Annotated:
+        return _without_metadata(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return reduce(or_, map(_without_metadata, get_args(annotation)))
+    if get_origin(annotation) is dict:
+        return dict[tuple(map(_without_metadata, get_args(annotation)))]  # type: ignore[misc]
+    return annotation
 
 
 def _default(field: FieldInfo) -> str:

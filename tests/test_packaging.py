@@ -20,6 +20,8 @@ PACKAGES = (
     "leser",
     "leser_memory",
     "leser_pyserini",
+    "leser_elasticsearch",
+    "leser_solr",
     "leser_relevance",
     "leser_coverage",
     "leser_shape",
