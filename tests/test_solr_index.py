@@ -163,6 +163,12 @@ def test_a_collection_is_made_and_refilled(solr_cloud: Server) -> None:
         assert backend.check()["documents"] == 11
         assert backend.doc_freq(["lamp", "sofa"]) == [2, 0]
         backend.close()
+    with index_name(solr_cloud) as names:
+        other = SolrBackend(options_for(solr_cloud, **names, analysis="standard"))
+        assert other.index(DOCUMENTS) == len(DOCUMENTS), "each collection has a schema of its own"
+        assert other.check()["analysis"] == {"contents": "leser_standard_0_9_0_4"}
+        assert found(other) == ()
+        other.close()
 
 
 def test_a_core_made_by_hand_is_searched(solr: Server) -> None:

@@ -86,6 +86,8 @@ class Writer:
         options = self._options
         try:
             if self._cloud:
+                # not named, `_default` is copied for the collection; named, it is shared as any other
+                named = {} if options.configset == "_default" else {"collection.configName": options.configset}
                 self._admin.call(
                     "/admin/collections",
                     action="CREATE",
@@ -93,7 +95,7 @@ class Writer:
                     numShards=options.shards,
                     replicationFactor=options.replicas,
                     waitForFinalState="true",
-                    **{"collection.configName": options.configset},
+                    **named,
                 )
             else:
                 self._admin.call("/admin/cores", action="CREATE", name=options.index, configSet=options.configset)
