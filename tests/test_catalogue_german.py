@@ -127,6 +127,15 @@ def test_shoppers_write_umlauts_out_and_join_nouns(catalogue: Catalogue) -> None
     assert any(re.search("[äöüß]", i.text) for i in plain)
 
 
+def test_ideal_expansions_leave_out_what_a_query_says_inflected(catalogue: Catalogue) -> None:
+    for query in catalogue.task.test.queries:
+        intent = catalogue.intents[query.id]
+        said = query.text.split()
+        assert not [word for word in intent.ideal if {word, word + "e", word + "er", word + "es"} & set(said)], (
+            query.text
+        )
+
+
 def test_one_word_however_it_is_written() -> None:
     assert bag("Größe weiß") == bag("groesse weiss")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,8 +74,7 @@ class Shoppers:
         for intent in self.plain(rng):
             text = misspell(rng, self._seed, intent.clean, self._vocabulary.language)
             if text is not None:
-                words = bag(text)
-                ideal = tuple(phrase.lower() for phrase in intent.needs if not set(bag(phrase)) <= set(words))
+                ideal = self._lacking(intent.needs, text)
                 yield Intent("misspelt", text, intent.clean, ideal, intent.grades, intent.needs, intent.used)
 
     def vague(self, rng: random.Random) -> Iterator[Intent]:
@@ -116,8 +115,14 @@ class Shoppers:
             value: frozenset(p.id for p in self._of_type[name] if p.attributes[slot] == value)
             for slot, value in asked.items()
         }
-        ideal = tuple(p.lower() for p in (name, *asked.values()) if not set(bag(p)) <= set(bag(text)))
+        ideal = self._lacking((name, *asked.values()), text)
         return Intent("plain", text, clean, ideal, grades, needs, tuple(used + ([head] if shopper else [])))
+
+    def _lacking(self, phrases: Iterable[str], text: str) -> tuple[str, ...]:
+        """Those of the catalogue's phrases that a query does not say, in whatever inflection."""
+        said = set(bag(text))
+        said |= {word.removesuffix(ending) for word in said for ending in self._grammar.articles.values()}
+        return tuple(phrase.lower() for phrase in phrases if not said.issuperset(bag(phrase)))
 
     def _wish(self, rng: random.Random, kind: ProductType) -> tuple[Mapping[str, str], list[str]]:
         """A product's attributes and the slots a shopper names of them; half the time those named least so far."""
