@@ -140,9 +140,9 @@ def mean_of(values: NDArray[np.float64]) -> float:
 
 
 def distinct_terms(teacher: Teacher, outcomes: Sequence[Outcome]) -> float:
-    """Distinct analysed words a completion's expansions hold, on average over completions that could be read."""
-    read = [o for o in outcomes if o.code is not Code.PARSE_ERROR]
+    """Distinct analysed words a completion's expansions hold, on average over completions that could be read and judged."""
+    read = [o for o in outcomes if o.code not in (Code.PARSE_ERROR, Code.ENGINE_ERROR)]
     if not read:
         return float("nan")
-    words = teacher.analyze([" ".join(e.text for e in o.expansions) for o in read])
-    return fmean(len(set(w)) for w in words)
+    words = teacher.analyze([" ".join(e.text for e in o.expansions) for o in read if o.expansions])
+    return sum(len(set(w)) for w in words) / len(read)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from leser.backend import Document, ExpandedQuery, Ranking, SearchError
 from leser.errors import EngineDown, LeserError
-from leser.expansion import Code, Expansion, ExpansionOptions, ParseError, parse, render
+from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.prompt import Observation, PromptOptions, titles_of
 from leser.reward import Outcome
@@ -46,11 +46,13 @@ class Teacher:
         expansion: ExpansionOptions,
         title_field: str = "title",
         rules: RuleBook | None = None,
+        platform: str | None = None,
     ) -> None:
         self.client = client
         self.rewards = rewards
         self.expansion = expansion
         self.title_field = title_field
+        self.platform = platform
         self.depth = max(rewards.depth, 10)
         self._originals: dict[str, Ranking] = {}
         self.rules = rules or default_book(client.backend, expansion)
@@ -112,8 +114,16 @@ class Teacher:
         return tuple(term.text for term in found)
 
     def analyze(self, texts: Sequence[str]) -> list[list[str]]:
-        """The engine's index terms of each text, where it can say them; else lower-cased words."""
-        return self.rules.site.words.analyze(texts)
+        """The engine's index terms of each text, where it can say them; else lower-cased words. Raises EngineDown."""
+        words = self._words_of(texts)
+        if isinstance(words, SearchError):
+            raise EngineDown(
+                f"The engine did not analyse a text: {words.message}. Check it and run again with --resume."
+            )
+        return words
+
+    def _words_of(self, texts: Sequence[str]) -> list[list[str]] | SearchError:
+        return self.client.ask(lambda: self.rules.site.words.analyze(texts), queries=len(texts))
 
     def say(self, expansions: Sequence[Expansion] = ()) -> str:
         """The completion that this teacher reads as these expansions; without any, as "no expansion"."""
@@ -133,10 +143,31 @@ class Teacher:
             return parsed.expansions, Code.RULE_VIOLATION, str(broken)
         return parsed.expansions, Code.OK if parsed.expansions else Code.NONE, ""
 
+    def _read_all(self, attempts: Sequence[Attempt]) -> list[tuple[tuple[Expansion, ...], Code, str]]:
+        """`read` for a batch, after one request that analyses all its words.
+
+        Where the engine has no answer to that, nobody can say whether a rule is broken: its failure is the completion's code.
+        """
+        parsed = [parse(a.completion, self.expansion, finished=a.finished) for a in attempts]
+        texts: dict[str, None] = {}
+        for attempt, found in zip(attempts, parsed, strict=True):
+            if isinstance(found, Parsed) and found.expansions:
+                phrases = [expansion.text for expansion in found.expansions]
+                texts |= dict.fromkeys((attempt.query.text, *phrases, " ".join(phrases)))
+        words = self._words_of(list(texts)) if texts else []
+        if not isinstance(words, SearchError):
+            return [self.read(attempt) for attempt in attempts]
+        return [
+            (found.expansions, Code.ENGINE_ERROR, words.message)
+            if isinstance(found, Parsed) and found.expansions
+            else self.read(attempt)
+            for attempt, found in zip(attempts, parsed, strict=True)
+        ]
+
     def judge(self, attempts: Sequence[Attempt], split: Split, depth: int | None = None) -> list[Outcome]:
         """Search with every readable completion, `depth` hits deep (none: as the rewards read), and say what came of each."""
         originals = self.originals({a.query.id: a.query for a in attempts}.values())
-        read = [self.read(a) for a in attempts]
+        read = self._read_all(attempts)
         sent = [i for i, (_, code, _) in enumerate(read) if code in (Code.OK, Code.NONE)]
         requests = [(ExpandedQuery(attempts[i].query.id, attempts[i].query.text), read[i][0]) for i in sent]
         results = self.client.search_expansions(
@@ -172,6 +203,7 @@ class Teacher:
                     else None,
                     documents=documents,
                     split=split.name,
+                    platform=self.platform,
                 )
             )
         return outcomes

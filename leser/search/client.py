@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from cachetools import LRUCache
 from tenacity import (
@@ -35,6 +35,7 @@ from leser.search.options import SearchOptions
 
 log = logging.getLogger(__name__)
 Answer = Ranking | SearchError
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,24 @@ class SearchClient:
                     self._documents[wanted[id]] = found[id]
         return {id: document for id in wanted if (document := found[id]) is not None}
 
+    def ask(self, question: Callable[[], Told], *, queries: int = 1) -> Told | SearchError:
+        """Ask the engine something beside searches and documents (its analysis), again where that may help.
+
+        A failure is a SearchError, and counts as that of so many queries. Raises EngineDown once too many have failed.
+        """
+        self._breaker.check()
+        try:
+            return self._retrying()(question)
+        except EngineDown:
+            raise
+        except LeserError as error:
+            failure = SearchError(str(error), "engine")
+        except Exception as error:
+            failure = SearchError(f"{type(error).__name__}: {error}", "transient")
+        self._counts.add(errors=queries)
+        self._breaker.record([failure] * queries)
+        return failure
+
     def _refusal(self, query: ExpandedQuery) -> SearchError | None:
         """Why a query is not to be sent, or None: it is too big, or holds what the engine would leave out in silence."""
         if query.terms and "term_weights" not in self.backend.capabilities:
@@ -263,20 +282,22 @@ class SearchClient:
         return answers
 
     def _fetch(self, ids: list[str], fields: Sequence[str]) -> dict[str, Document]:
-        retrying = Retrying(
-            retry=retry_if_not_exception_type(LeserError),
-            stop=stop_after_attempt(self.options.retries + 1) | stop_before_delay(self.options.deadline),
-            wait=self._pause,
-            reraise=True,
-        )
         try:
-            return retrying(self.backend.fetch, ids, fields)
+            return self._retrying()(self.backend.fetch, ids, fields)
         except LeserError:
             raise
         except Exception as error:
             raise EngineDown(
                 f"The engine '{self.backend.name}' did not give its documents: {error}. Resume the run."
             ) from error
+
+    def _retrying(self) -> Retrying:
+        return Retrying(
+            retry=retry_if_not_exception_type(LeserError),
+            stop=stop_after_attempt(self.options.retries + 1) | stop_before_delay(self.options.deadline),
+            wait=self._pause,
+            reraise=True,
+        )
 
     def _fuse(self, original: Answer, alone: Sequence[Answer], weights: Sequence[float], k: int) -> Answer:
         """The original's and the expansions' rankings merged; the first failure among them is the answer instead."""

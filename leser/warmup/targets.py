@@ -180,10 +180,10 @@ def _candidates(
 
 def _fresh(teacher: Teacher, observation: Observation, found: Sequence[str], count: int) -> list[str]:
     """The first `count` of these words that are one word to the engine, no stop word, new to the query and to each other."""
-    seen = set(teacher.analyze([observation.query.text])[0])
+    asked, *analyses = teacher.analyze([observation.query.text, *found])  # one request, where the engine is a server
+    seen = set(asked)
     fresh = []
-    for word in found:
-        analysed = teacher.analyze([word])[0]
+    for word, analysed in zip(found, analyses, strict=True):
         if word not in STOP_WORDS and len(analysed) == 1 and analysed[0] not in seen:
             seen.add(analysed[0])
             fresh.append(word)
