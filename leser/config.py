@@ -4,8 +4,8 @@
     config = complete(config, registry)      # the options of the backend and the reader too
     print(config.resolved())
 
-Relative paths are meant from where the command is run. Secrets are never values here: an option holds the name of an
-environment variable.
+Relative paths are meant from where the command is run, those of a platform profile from where its file lies. Secrets are
+never values here: an option holds the name of an environment variable.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from leser.errors import LeserError
 from leser.expansion import ExpansionOptions
 from leser.grpo.options import GrpoOptions
 from leser.options import Options, validate_options
+from leser.platform.profile import EXTENDS, lay, place
+from leser.platform.site import move, sited
 from leser.policy.options import PolicyOptions
 from leser.prompt import PromptOptions
 from leser.run.options import EvaluationOptions, RewardOptions, TrainingOptions
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from leser.task import Task
 
 _PLUGIN_TABLES = ("task", "backend")
-_CREDENTIALS = re.compile(r"(?<=://)[^\s\"']+@")
+CREDENTIALS = re.compile(r"(?<=://)[^\s\"']+@")
 
 
 class _Gathering(Options):
@@ -57,6 +59,19 @@ class _Gathering(Options):
     def table(self) -> dict[str, Any]:
         """The table as a file holds it: name and options side by side."""
         return {**self.model_dump(mode="json", exclude={"options"}, exclude_none=True), **_plain(self.options)}
+
+
+class PlatformTable(Options):
+    """Which site or market this is for; a platform profile names it."""
+
+    name: str | None = Field(
+        None, pattern=r"^\w[\w.-]{0,59}$", description="name of the platform, for reports; default: none"
+    )
+    locale: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$",
+        description="language and market, such as en-US; that of [rules] where it names none",
+    )
 
 
 class PluginTable(_Gathering):
@@ -92,6 +107,7 @@ class RunConfig(Options):
 
     seed: int = Field(1, description="seed of everything that is drawn")
     plugins: tuple[Path, ...] = Field((), description="files that are plugins, as --plugin names them")
+    platform: PlatformTable = Field(default_factory=PlatformTable)
     task: TaskTable = Field(default_factory=TaskTable)
     backend: BackendTable = Field(default_factory=BackendTable)
     search: SearchOptions = Field(default_factory=SearchOptions)
@@ -113,23 +129,36 @@ class RunConfig(Options):
 
     def resolved(self) -> str:
         """The whole configuration as TOML that `--config` reads again; user names and passwords in URLs are cut out."""
-        values = self.model_dump(mode="json", exclude={"task", "backend", "rules"}, exclude_none=True)
-        tables: dict[str, Any] = {"task": self.task.table(), "backend": self.backend.table()}
+        values = self.model_dump(mode="json", exclude={"platform", "task", "backend", "rules"}, exclude_none=True)
+        platform = self.platform.model_dump(exclude_none=True)
+        tables: dict[str, Any] = {"platform": platform} if platform else {}
+        tables |= {"task": self.task.table(), "backend": self.backend.table()}
         top = {key: value for key, value in values.items() if not isinstance(value, dict)}
         tables.update({key: value for key, value in values.items() if isinstance(value, dict)})
         if rules := self.rules.table():
             tables["rules"] = rules
-        return _CREDENTIALS.sub("***@", tomli_w.dumps({**top, **tables}))
+        return CREDENTIALS.sub("***@", tomli_w.dumps({**top, **tables}))
 
 
 def load_config(
-    path: Path | None = None, flags: Mapping[str, Any] | None = None, assignments: Iterable[str] = ()
+    path: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+    platform: Path | None = None,
+    moved_to: Path | None = None,
 ) -> RunConfig:
     """Read a TOML file, lay `flags` (dotted path to value) and then `-o` assignments over it, and validate the whole.
 
-    Raises LeserError naming the file, the table and the option that is wrong.
+    `platform` is a profile that is laid under the file; `moved_to` one that a finished run's policy is taken to: its site
+    replaces the file's. Raises LeserError naming the file, the table and the option that is wrong.
     """
-    values: dict[str, Any] = _read_toml(path) if path else {}
+    from leser.platform.check import sound_profile
+
+    values: dict[str, Any] = sound_profile(platform).values if platform else {}
+    if path:
+        lay(values, _read_toml(path))
+    if moved_to:
+        move(values, sound_profile(moved_to).values)
     for dotted, value in (flags or {}).items():
         table, dot, key = dotted.partition(".")
         if dot and key == "name" and table in _PLUGIN_TABLES and values.get(table, {}).get("name") != value:
@@ -154,7 +183,7 @@ def config_of(values: Mapping[str, Any]) -> RunConfig:
                 raise LeserError(f"[{name}] must be a table, found {values[name]!r}.")
             if not issubclass(model, _Gathering):
                 validate_options(model, values[name], f"[{name}]")
-    return validate_options(RunConfig, values, "the configuration")
+    return validate_options(RunConfig, sited(place(RunConfig, values)), "the configuration")
 
 
 def complete(config: RunConfig, registry: Registry) -> RunConfig:
@@ -174,11 +203,16 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
         rule: _filled(registry.get("rule", rule).Options, given, f"[rules.{rule}]")
         for rule, given in config.rules.options.items()
     }
+    training = config.training
+    if (monitor := training.monitor).enabled and monitor.engine:
+        engine = place(registry.get("backend", monitor.engine).Options, monitor.engine_options)
+        training = training.model_copy(update={"monitor": monitor.model_copy(update={"engine_options": engine})})
     return config.model_copy(
         update={
             "rules": config.rules.model_copy(update={"options": rules}),
             "task": config.task.model_copy(update={"options": task_options}),
             "backend": config.backend.model_copy(update={"options": backend_options}),
+            "training": training,
         }
     )
 
@@ -199,16 +233,19 @@ def backend_of(config: RunConfig, registry: Registry) -> Backend:
 
 
 def _filled(model: type[Options], values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    return validate_options(model, values, where).model_dump(mode="json", exclude_none=True)
+    return validate_options(model, place(model, values), where).model_dump(mode="json", exclude_none=True)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise LeserError(f"The configuration {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LeserError(f"The configuration {path} is no TOML: {error}.") from None
+    if EXTENDS in values:
+        raise LeserError(f"{path} extends another file, as platform profiles do. Give it with --platform.")
+    return values
 
 
 def _target(key: str) -> list[str]:
@@ -246,5 +283,6 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _default_out(known: Mapping[str, Any]) -> Path:
     task, backend, policy = known["task"].name, known["backend"].name, known["policy"].name
+    platform = known["platform"].name
     names = (Path(task).resolve().name, backend, policy.rstrip("/").rpartition("/")[2], f"seed{known['seed']}")
-    return Path("runs") / "-".join(names)
+    return Path("runs") / "-".join([platform, *names] if platform else names)

@@ -84,7 +84,7 @@ def _instructions(options: PromptOptions, expansion: ExpansionOptions, rules: Se
         else ""
     )
     return (
-        f"{options.platform.strip()} "
+        f"{' '.join(options.platform.split())} "
         f"You help a search engine find what a shopper means. {reasoning}"
         f"Write up to {expansion.max_expansions} short search terms that fitting documents use and the query lacks, "
         "on one line, separated by '; '. Write 'none' if the query should stay as it is."

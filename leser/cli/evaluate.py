@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from leser.cli.options import assignments, backend_name, plugin_files, task_source
+from leser.cli.options import assignments, backend_name, plugin_files, site_file, task_source
 
 
 @click.command("evaluate", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@site_file
 @task_source
 @backend_name
 @assignments
@@ -19,6 +20,7 @@ from leser.cli.options import assignments, backend_name, plugin_files, task_sour
 @plugin_files
 def command(
     run: Path,
+    platform: Path | None,
     task: str | None,
     backend: str | None,
     assignments: tuple[str, ...],
@@ -36,7 +38,9 @@ def command(
     from leser.run.reevaluate import reevaluate
 
     finished = open_finished(run)
-    config, registry = configured(finished.folder, {"task.name": task, "backend.name": backend}, assignments, plugins)
+    config, registry = configured(
+        finished.folder, {"task.name": task, "backend.name": backend}, assignments, plugins, platform
+    )
     done = reevaluate(finished, config, registry, "dev" if split == "dev" else "test", name)
     click.echo(f"{split.capitalize()}, {done.result.queries} queries, backend {config.backend.name}:")
     for line in table(done.result):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leser.cli.options import assignments, backend_name, plugin_files, task_source
+from leser.cli.options import assignments, backend_name, plugin_files, site_file, task_source
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,7 @@ STYLES = {"up": "green", "new": "green", "down": "yellow", "gone": "yellow", "sa
 @click.command("expand", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("query", metavar='"QUERY"')
+@site_file
 @task_source
 @backend_name
 @assignments
@@ -31,6 +32,7 @@ STYLES = {"up": "green", "new": "green", "down": "yellow", "gone": "yellow", "sa
 @plugin_files
 def command(
     run: Path,
+    platform: Path | None,
     query: str,
     task: str | None,
     backend: str | None,
@@ -49,7 +51,7 @@ def command(
     from leser.run.opened import configured, open_engine, open_folder, open_learner
 
     folder = open_folder(run)
-    config, registry = configured(folder, {"task.name": task, "backend.name": backend}, assignments, plugins)
+    config, registry = configured(folder, {"task.name": task, "backend.name": backend}, assignments, plugins, platform)
     prepared = open_engine(config, registry, task_of(config, registry))
     try:
         looked = look_up(open_learner(folder, config, prepared), prepared, query, hits)

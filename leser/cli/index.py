@@ -6,17 +6,23 @@ from pathlib import Path
 
 import click
 
-from leser.cli.options import assignments, backend_name, config_file, plugin_files, task_source
+from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
 
 
 @click.command("index", context_settings={"help_option_names": ["-h", "--help"]})
+@platform_file
 @config_file
 @task_source
 @backend_name
 @assignments
 @plugin_files
 def command(
-    config: Path | None, task: str | None, backend: str | None, assignments: tuple[str, ...], plugins: tuple[Path, ...]
+    platform: Path | None,
+    config: Path | None,
+    task: str | None,
+    backend: str | None,
+    assignments: tuple[str, ...],
+    plugins: tuple[Path, ...],
 ) -> None:
     """Build the backend's index from the documents of a task."""
     from leser.config import backend_of, complete, load_config, task_of
@@ -24,7 +30,9 @@ def command(
     from leser.plugins import load_plugins
 
     given = {"task.name": task, "backend.name": backend, "plugins": plugins or None}
-    loaded = load_config(config, {key: value for key, value in given.items() if value is not None}, assignments)
+    loaded = load_config(
+        config, {key: value for key, value in given.items() if value is not None}, assignments, platform
+    )
     registry = load_plugins(loaded.plugins)
     resolved = complete(loaded, registry)
     engine = backend_of(resolved, registry)

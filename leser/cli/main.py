@@ -19,6 +19,7 @@ COMMANDS = {
     "expand": "leser.cli.expand",
     "rollouts": "leser.cli.rollouts",
     "plugins": "leser.cli.plugins",
+    "platforms": "leser.cli.platforms",
 }
 """Sub-command to the module that holds it as `command`; such a module imports the rest of LESER only when called."""
 

@@ -16,6 +16,18 @@ plugin_files = click.option(
     metavar="FILE.py",
     help="A file that is a plugin; may be repeated.",
 )
+platform_file = click.option(
+    "--platform",
+    type=_FILE,
+    metavar="F.toml",
+    help="Platform profile: a site or market. --config overrides it, and flags both.",
+)
+site_file = click.option(
+    "--platform",
+    type=_FILE,
+    metavar="F.toml",
+    help="Platform profile to take the policy to, in place of the run's own.",
+)
 config_file = click.option("--config", type=_FILE, metavar="F.toml", help="Configuration; a flag overrides the file.")
 task_source = click.option("--task", metavar="DIR|NAME", help="Folder or file of a task, or a reader's name (demo).")
 backend_name = click.option("--backend", metavar="NAME", help="Search engine; `leser plugins` lists them.")

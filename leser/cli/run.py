@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from leser.cli.options import assignments, backend_name, config_file, plugin_files, task_source
+from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
 
 FLAGS = {
     "task": "task.name",
@@ -27,6 +27,7 @@ FLAGS = {
 
 
 @click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
+@platform_file
 @config_file
 @task_source
 @backend_name
@@ -43,15 +44,19 @@ FLAGS = {
 @plugin_files
 @click.option("--resume", is_flag=True, help="Continue the run in the run folder from its last checkpoint.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the resolved configuration, train nothing.")
-def command(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> int:
-    """Train a policy to expand queries, with a search engine as the teacher, and evaluate it against baselines."""
+def command(platform: Path | None, config: Path | None, assignments: tuple[str, ...], **flags: Any) -> int:
+    """Train a policy to expand queries, with a search engine as the teacher, and evaluate it against baselines.
+
+    Each of these overrides the one before: defaults, --platform, --config, flags, -o. Relative paths in a platform profile
+    start from its file, all others from here. The run folder keeps the result: --resume needs no profile.
+    """
     from leser.config import complete, load_config
     from leser.plugins import load_plugins
 
     given = {
         FLAGS[name]: value for name, value in flags.items() if value is not None and value is not False and value != ()
     }
-    loaded = load_config(config, given, assignments)
+    loaded = load_config(config, given, assignments, platform)
     registry = load_plugins(loaded.plugins)
     resolved = complete(loaded, registry)
 

@@ -41,6 +41,7 @@ class BaselineContext:
     fields: tuple[str, ...] = ()
     write: Callable[[Sequence[Sequence[Message]], int], list[str]] | None = None
     """The policy before training as a writer: prompts and most tokens to texts; None where it writes no sentences."""
+    platform: str | None = None
     _originals: dict[str, Ranking | SearchError] = field(default_factory=dict, repr=False)
 
     @property
@@ -74,7 +75,7 @@ class BaselineContext:
             ids = {hit.id for _, _, answer in answers if isinstance(answer, Ranking) for hit in answer.hits}
             ids |= {doc for query in queries for doc in split.qrels.get(query.id, {})}
             documents = self.client.fetch(sorted(ids), rewards.fields)
-        outcomes = [_outcome(split, group, *answer, documents) for group, answer in enumerate(answers)]
+        outcomes = [_outcome(split, group, *answer, documents, self.platform) for group, answer in enumerate(answers)]
         totals: list[float] = rewards.score(outcomes).total.tolist()
         return totals
 
@@ -136,6 +137,7 @@ def _outcome(
     before: Ranking | SearchError,
     after: Ranking | SearchError,
     documents: Mapping[str, Document],
+    platform: str | None,
 ) -> Outcome:
     failed = isinstance(before, SearchError) or isinstance(after, SearchError)
     return Outcome(
@@ -149,4 +151,5 @@ def _outcome(
         code=Code.ENGINE_ERROR if failed else Code.OK,
         documents=documents,
         split=split.name,
+        platform=platform,
     )

@@ -60,11 +60,12 @@ def evaluate(
     original: str = ORIGINAL,
     resamples: int = 10_000,
     seed: int = 0,
+    platform: str | None = None,
 ) -> Evaluation:
     """Measure every run on the split's queries and compare `policy` with all others, and all others with `original`.
 
-    Measures are ir-measures' names, or rewards' (`coverage@10`) out of `rewards`. Raises LeserError for an unknown
-    measure and for two systems of one name.
+    Measures are ir-measures' names, or rewards' (`coverage@10`) out of `rewards`; those are told the
+    `platform`. Raises LeserError for an unknown measure and for two systems of one name.
     """
     names = [run.name for run in runs]
     if len(set(names)) != len(names):
@@ -73,7 +74,7 @@ def evaluate(
         raise LeserError(
             f"The split '{split.name}' has no query with a relevant document: there is nothing to measure."
         )
-    measurer = Measurer(split, measures, rewards, documents)
+    measurer = Measurer(split, measures, rewards, documents, platform)
     before = next((run for run in runs if run.name == original), None)
     values = {run.name: measurer(run, before) for run in runs}
     rivals = [name for name in names if name not in (policy, IDEAL)]

@@ -36,8 +36,10 @@ class Measurer:
         measures: Iterable[str] = DEFAULT_MEASURES,
         rewards: Mapping[str, type[Reward]] | None = None,
         documents: Mapping[str, Document] | None = None,
+        platform: str | None = None,
     ) -> None:
         self.split = split
+        self.platform = platform
         self.names = tuple(dict.fromkeys(measures))
         self.documents = documents or {}
         self._rewards: dict[str, Reward] = {}
@@ -81,6 +83,7 @@ class Measurer:
                     code=run.codes.get(query.id, Code.OK),
                     documents=self.documents,
                     split=self.split.name,
+                    platform=self.platform,
                 )
             )
         scored = zip(self.split.queries, reward.score(outcomes), strict=True)

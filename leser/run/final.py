@@ -66,8 +66,10 @@ def final_evaluation(
         rewards=registry.all("reward"),
         resamples=config.evaluation.resamples,
         seed=config.seed,
+        platform=config.platform.name,
     )
-    content = result.to_json() | _facts(training, learner)
+    content = result.to_json() | ({"platform": config.platform.name} if config.platform.name else {})
+    content |= _facts(training, learner)
     write_runs(folder.path / "trec", runs, test)
     answers = answers_of(test, runs, result.per_query, config.evaluation.measures[0], titles_from(prepared))
     write_answers(folder.path / FILE, answers)
@@ -104,6 +106,7 @@ def baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared, spl
         rewards=prepared.teacher.rewards,
         seed=config.seed,
         write=passage_writer(config.policy),
+        platform=config.platform.name,
     )
     runs = []
     for name in baselines_of(config.evaluation, config.policy):

@@ -206,4 +206,6 @@ def second_engine(config: RunConfig, registry: Registry, task: Task, teacher: Te
     backend.check()
     client = SearchClient(backend, config.search)
     client.check_mode(config.expansion)
-    return SecondEngine(Teacher(client, teacher.rewards, teacher.expansion, teacher.title_field), task.dev)
+    return SecondEngine(
+        Teacher(client, teacher.rewards, teacher.expansion, teacher.title_field, platform=teacher.platform), task.dev
+    )

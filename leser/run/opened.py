@@ -74,16 +74,18 @@ def configured(
     flags: Mapping[str, Any] | None = None,
     assignments: Iterable[str] = (),
     plugins: Iterable[Path] = (),
+    platform: Path | None = None,
 ) -> tuple[RunConfig, Registry]:
     """The run's configuration with `flags` and `-o` assignments laid over it, and the plugins it needs.
 
-    Another task or backend leaves the old one's options behind. Raises LeserError as `leser run` would.
+    Another task or backend leaves the old one's options behind; `platform` is the profile of another site, whose task,
+    engine, rewards and rules replace the run's. Raises LeserError as `leser run` would.
     """
     from leser.config import complete, load_config
     from leser.plugins import load_plugins
 
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    loaded = load_config(folder.config_path, given, assignments)
+    loaded = load_config(folder.config_path, given, assignments, moved_to=platform)
     registry = load_plugins((*loaded.plugins, *plugins))
     return complete(loaded, registry), registry
 

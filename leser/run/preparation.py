@@ -70,7 +70,7 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
     table = config.rewards
     rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
     rules = build_book(config.rules.options, registry, backend, config.expansion, config.rules.locale)
-    teacher = Teacher(client, rewards, config.expansion, task.title_field, rules)
+    teacher = Teacher(client, rewards, config.expansion, task.title_field, rules, config.platform.name)
     if len(rules.codes) > 1:
         facts["rules"] = ", ".join(rules.codes)
     facts["judged_missing"] = check_judged(backend, task)

@@ -58,8 +58,10 @@ def reevaluate(
         rewards=registry.all("reward"),
         resamples=config.evaluation.resamples,
         seed=config.seed,
+        platform=config.platform.name,
     )
-    content = result.to_json() | {
+    content = result.to_json() | ({"platform": config.platform.name} if config.platform.name else {})
+    content |= {
         "task": config.task.table(),
         "backend": config.backend.table(),
         "mean_prompt_tokens": learner.mean_prompt_length(),
@@ -70,10 +72,12 @@ def reevaluate(
 
 
 def default_name(run: FinishedRun, config: RunConfig, split: str) -> str:
-    """What was evaluated: the split, the backend, and the task where it is another."""
+    """What was evaluated: the split, the backend, and task and platform where they are others."""
     own = run.config.get("task", {}).get("name")
     task = [] if config.task.name == own else [Path(config.task.name).resolve().name]
-    return _fit("-".join([*task, config.backend.name, split]))
+    platform = config.platform.name
+    site = [platform] if platform and platform != run.config.get("platform", {}).get("name") else []
+    return _fit("-".join([*site, *task, config.backend.name, split]))
 
 
 def _fit(name: str) -> str:

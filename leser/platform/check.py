@@ -1,0 +1,239 @@
+"""Every mistake in a profile, with its file and key, found without asking an engine anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from leser.backend import Backend, BackendOptions, Document, ExpandedQuery, Ranking, SearchError
+from leser.errors import LeserError, unknown_name
+from leser.options import Options
+from leser.platform.profile import Key, Profile, place, read_profile
+
+if TYPE_CHECKING:
+    from leser.config import RunConfig
+    from leser.plugins import Registry
+    from leser.rules import RuleBook
+    from leser.scoring import RewardSet
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with the value of a key."""
+
+    key: Key
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A profile without a mistake, resolved: what it would train with."""
+
+    profile: Profile
+    config: RunConfig
+    rewards: RewardSet
+    rules: RuleBook
+
+
+class DescribedEngine(Backend):
+    """Stands for an engine that must not be contacted: it can what the engine can, and parts text at spaces."""
+
+    def __init__(self, kind: type[Backend], options: BackendOptions) -> None:
+        super().__init__(options)
+        self.name, self.capabilities = kind.name, kind.capabilities  # type: ignore[misc]
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:  # noqa: ARG002
+        """Answers nobody."""
+        return [SearchError("a profile is checked without its engine") for _ in queries]
+
+    def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:  # noqa: ARG002
+        """Holds nothing."""
+        return {}
+
+    def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:  # noqa: ARG002
+        """Lower-cased words."""
+        return [text.casefold().split() for text in texts]
+
+    def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:  # noqa: ARG002
+        """Nothing is known of any term."""
+        return [0] * len(terms)
+
+
+def sound_profile(path: Path) -> Profile:
+    """Read a profile and check the tables that are LESER's own; raises LeserError with every mistake found."""
+    profile = read_profile(path)
+    _refuse(profile, _own_problems(profile))
+    return profile
+
+
+def check_profile(path: Path, plugins: Iterable[Path] = ()) -> Checked:
+    """Resolve a profile and check everything in it; raises LeserError with every mistake found, by file and key."""
+    from leser.config import complete, config_of
+    from leser.plugins import load_plugins
+
+    profile = sound_profile(path)
+    config = config_of(profile.values)
+    registry = load_plugins((*config.plugins, *plugins))
+    _refuse(profile, [*_engine_and_task(config, registry), *_named(config, registry)])
+    config = complete(config, registry)
+    _refuse(profile, [*_fitting(config, registry), *_rules(config, registry), *_policy(config)])
+    from leser.rules import build_book
+    from leser.scoring import RewardSet
+
+    rules = config.rules
+    book = build_book(rules.options, registry, _described(config, registry), config.expansion, rules.locale)
+    table = config.rewards
+    rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
+    return Checked(profile, config, rewards, book)
+
+
+def _refuse(profile: Profile, problems: Iterable[Problem]) -> None:
+    """Raise LeserError where there are problems, all of them at once."""
+    lines = [f"  {profile.file_of(p.key)}, {'.'.join(p.key)}: {p.text}" for p in problems]
+    if lines:
+        raise LeserError("\n".join([f"The platform profile {profile.path} cannot be used:", *dict.fromkeys(lines)]))
+
+
+def _own_problems(profile: Profile) -> Iterator[Problem]:
+    from leser.config import RunConfig
+
+    fields = {name: field for name, field in RunConfig.model_fields.items() if not field.exclude}
+    for name, value in profile.values.items():
+        field = fields.get(name)
+        model = field.annotation if field else None
+        if field is None:
+            yield Problem((name,), str(unknown_name("table or option", name, [*fields, "extends"])))
+        elif isinstance(model, type) and issubclass(model, BaseModel):
+            if isinstance(value, Mapping):
+                yield from model_problems(model, value, (name,))
+            else:
+                yield Problem((name,), f"must be a table, found {value!r}.")
+    platform = profile.values.get("platform", {})
+    if isinstance(platform, Mapping) and "name" not in platform:
+        yield Problem(("platform", "name"), "a platform needs a name. Without one a file is only there to be extended.")
+
+
+def model_problems(model: type[BaseModel], values: Mapping[str, Any], at: Key) -> Iterator[Problem]:
+    """What is wrong with a table's values: keys the model does not know, at any depth, and values it refuses."""
+    yield from _unknown(model, values, at)
+    try:
+        model.model_validate(dict(values))
+    except LeserError as error:
+        yield Problem(at, str(error))
+    except ValidationError as error:
+        for item in error.errors():
+            key = (*at, *(str(part) for part in item["loc"] if part != "options"))
+            given = "missing" if item["type"] == "missing" else f"got {item.get('input')!r}"
+            if item["type"] != "extra_forbidden":
+                yield Problem(key, f"{item['msg']} ({given}).")
+
+
+def _unknown(model: type[BaseModel], values: Mapping[str, Any], at: Key) -> Iterator[Problem]:
+    from leser.config import PluginTable, RulesTable
+
+    for key, value in values.items():
+        field = model.model_fields.get(key)
+        inner = field.annotation if field else None
+        if field is None and not issubclass(model, PluginTable | RulesTable):
+            yield Problem((*at, key), str(unknown_name(f"option of [{'.'.join(at)}]", key, model.model_fields)))
+        elif isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
+            yield from _unknown(inner, value, (*at, key))
+
+
+def _options(model: type[Options], given: Mapping[str, Any], at: Key) -> Iterator[Problem]:
+    yield from model_problems(model, place(model, given), at)
+
+
+def _engine_and_task(config: RunConfig, registry: Registry) -> Iterator[Problem]:
+    from leser.formats.read import find_reader
+
+    try:
+        yield from _options(registry.get("backend", config.backend.name).Options, config.backend.options, ("backend",))
+    except LeserError as error:
+        yield Problem(("backend", "name"), str(error))
+    try:
+        reader, path = find_reader(config.task.name, registry, config.task.format)
+    except LeserError as error:
+        yield Problem(("task", "name"), str(error))
+    else:
+        given = config.task.options if path is None else {**config.task.options, "path": path}
+        yield from _options(reader.Options, given, ("task",))
+    for rule, given in config.rules.options.items():
+        try:
+            yield from _options(registry.get("rule", rule).Options, given, ("rules", rule))
+        except LeserError as error:
+            yield Problem(("rules", rule), str(error))
+
+
+def _named(config: RunConfig, registry: Registry) -> Iterator[Problem]:
+    """Rewards, measures, baselines and a second engine: whether there are any of these names."""
+    from leser.evaluation.measures import Measurer
+    from leser.scoring import RewardSet
+    from leser.task import Split
+
+    rewards, table = registry.all("reward"), config.rewards
+    try:
+        RewardSet.from_specs(table.weights, rewards, table.gated_reward, table.term_cost)
+    except LeserError as error:
+        yield Problem(("rewards", "weights"), str(error))
+    try:
+        Measurer(Split("test", (), {}), config.evaluation.measures, rewards)
+    except LeserError as error:
+        yield Problem(("evaluation", "measures"), str(error))
+    for kind, names, key in (
+        ("baseline", config.evaluation.baselines, ("evaluation", "baselines")),
+        ("backend", [name for name in [config.training.monitor.engine] if name], ("training", "monitor", "engine")),
+    ):
+        for name in names:
+            try:
+                registry.get(kind, name)
+            except LeserError as error:
+                yield Problem(key, str(error))
+
+
+def _fitting(config: RunConfig, registry: Registry) -> Iterator[Problem]:
+    """Whether the engine can be made from its options, and can apply expansions as they are meant to be."""
+    from leser.config import backend_of
+    from leser.search import SearchClient
+
+    try:
+        backend_of(config, registry).close()
+    except LeserError as error:
+        yield Problem(("backend",), str(error))
+    try:
+        SearchClient(_described(config, registry), config.search).check_mode(config.expansion)
+    except LeserError as error:
+        yield Problem(("expansion", "mode"), str(error))
+
+
+def _rules(config: RunConfig, registry: Registry) -> Iterator[Problem]:
+    from leser.rules import build_book
+
+    engine = _described(config, registry)
+    for name, given in config.rules.options.items():
+        try:
+            build_book({name: given}, registry, engine, config.expansion, config.rules.locale).sentences()
+        except LeserError as error:
+            yield Problem(("rules", name), str(error))
+
+
+def _policy(config: RunConfig) -> Iterator[Problem]:
+    from leser.policy.options import check_policy
+
+    name = config.policy.name
+    folder = name.startswith((".", "/", "~")) or name.count("/") != 1 or Path(name).exists()
+    if name == "smollm2" or not folder:  # may be on a model hub, which a training asks
+        return
+    try:
+        check_policy(config.policy)
+    except LeserError as error:
+        yield Problem(("policy", "name"), str(error))
+
+
+def _described(config: RunConfig, registry: Registry) -> DescribedEngine:
+    kind = registry.get("backend", config.backend.name)
+    return DescribedEngine(kind, kind.Options.model_validate(config.backend.options))

@@ -1,0 +1,51 @@
+"""What follows from a platform: its rules' locale, which of its names are paths, and what another platform replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from leser.platform.profile import NAMED, Written, lay
+
+LEARNED = ("policy", "warmup", "training", "grpo", "seed", "out", "plugins")
+"""What a finished run keeps of its own when its policy is taken to another platform."""
+
+
+def sited(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with the platform's locale given to its rules, and names in its file read as paths where they are."""
+    platform, rules = values.get("platform", {}), values.get("rules", {})
+    if isinstance(platform, Mapping) and platform.get("locale") and isinstance(rules, Mapping):
+        values["rules"] = {"locale": str(platform["locale"]), **rules}
+    for table in (*NAMED, "policy"):
+        given = values.get(table)
+        if isinstance(given, Mapping) and isinstance(given.get("name"), Written) and table != "backend":
+            values[table] = {**given, "name": _placed_name(given["name"], hub=table == "policy")}
+    return values
+
+
+def move(values: dict[str, Any], site: Mapping[str, Any]) -> None:
+    """Take a finished run's values to another platform: how it was learned stays, what the site decides is replaced.
+
+    Task and engine are the site's where it names them; rules and the prompt's words always are.
+    """
+    for table in NAMED:
+        if table in site:
+            values.pop(table, None)
+    values.pop("rules", None)
+    values.pop("platform", None)
+    if isinstance(prompt := values.get("prompt"), dict):
+        prompt.pop("platform", None)
+    lay(values, {name: table for name, table in site.items() if name not in LEARNED})
+    files = [file.path if isinstance(file, Written) else file for file in site.get("plugins", [])]
+    if files:
+        values["plugins"] = [*values.get("plugins", []), *files]
+
+
+def _placed_name(name: Written, *, hub: bool) -> str:
+    """A task's or policy's name as a path, where it is one: a hub id has a slash too, and is none."""
+    said = name.startswith((".", "/", "~")) if hub else "/" in name
+    path = name.path
+    if not said and not Path(path).exists():
+        return str(name)
+    return f"./{path}" if hub and not Path(path).is_absolute() else path  # "runs/policy" alone would be a hub id
