@@ -20,6 +20,7 @@ import tomli_w
 from pydantic import Field, model_validator
 from pydantic_core import to_jsonable_python
 
+from leser.constraints.options import ConstraintOptions
 from leser.errors import LeserError
 from leser.expansion import ExpansionOptions
 from leser.grpo.options import GrpoOptions
@@ -119,6 +120,7 @@ class RunConfig(Options):
     grpo: GrpoOptions = Field(default_factory=GrpoOptions)
     rewards: RewardOptions = Field(default_factory=RewardOptions)
     rules: RulesTable = Field(default_factory=RulesTable)
+    constraints: ConstraintOptions = Field(default_factory=ConstraintOptions)
     evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions)
     out: Path = Field(
         default_factory=lambda known: _default_out(known),
@@ -129,7 +131,10 @@ class RunConfig(Options):
 
     def resolved(self) -> str:
         """The whole configuration as TOML that `--config` reads again; user names and passwords in URLs are cut out."""
-        values = self.model_dump(mode="json", exclude={"platform", "task", "backend", "rules"}, exclude_none=True)
+        left_out = {"platform", "task", "backend", "rules"}
+        if self.constraints == ConstraintOptions():
+            left_out.add("constraints")  # a run without them is written as ever
+        values = self.model_dump(mode="json", exclude=left_out, exclude_none=True)
         platform = self.platform.model_dump(exclude_none=True)
         tables: dict[str, Any] = {"platform": platform} if platform else {}
         tables |= {"task": self.task.table(), "backend": self.backend.table()}

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from leser.backend import Document, ExpandedQuery, Ranking, SearchError
+from leser.backend import Document, Ranking, SearchError
+from leser.constraints.asking import Asker
 from leser.errors import EngineDown, LeserError
 from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
 from leser.feedback import FeedbackOptions, feedback_terms
@@ -47,10 +48,12 @@ class Teacher:
         title_field: str = "title",
         rules: RuleBook | None = None,
         platform: str | None = None,
+        ask: Asker | None = None,
     ) -> None:
         self.client = client
         self.rewards = rewards
         self.expansion = expansion
+        self.ask = ask or Asker()
         self.title_field = title_field
         self.platform = platform
         self.depth = max(rewards.depth, 10)
@@ -67,7 +70,7 @@ class Teacher:
         depth = max(self.depth, ORIGINAL_DEPTH)
         for first in range(0, len(missing), SEARCHES_AT_ONCE):  # the client's deadline is for a batch
             part = missing[first : first + SEARCHES_AT_ONCE]
-            answers = self.client.search([ExpandedQuery(q.id, q.text) for q in part], depth, total=self._counts)
+            answers = self.client.search([self.ask(q) for q in part], depth, total=self._counts)
             for query, answer in zip(part, answers, strict=True):
                 self._originals[query.id] = self._original(query, answer)
         return {q.id: self._originals[q.id] for q in queries}
@@ -169,7 +172,7 @@ class Teacher:
         originals = self.originals({a.query.id: a.query for a in attempts}.values())
         read = self._read_all(attempts)
         sent = [i for i, (_, code, _) in enumerate(read) if code in (Code.OK, Code.NONE)]
-        requests = [(ExpandedQuery(attempts[i].query.id, attempts[i].query.text), read[i][0]) for i in sent]
+        requests = [(self.ask(attempts[i].query), read[i][0]) for i in sent]
         results = self.client.search_expansions(
             requests,
             depth or self.depth,

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from leser.backend import Document, ExpandedQuery, Ranking, SearchError, Term
+from leser.backend import Document, Ranking, SearchError, Term
+from leser.constraints.asking import Asker
 from leser.expansion import Code
 from leser.hooks import hookimpl
 from leser.options import Options
@@ -42,6 +43,8 @@ class BaselineContext:
     write: Callable[[Sequence[Sequence[Message]], int], list[str]] | None = None
     """The policy before training as a writer: prompts and most tokens to texts; None where it writes no sentences."""
     platform: str | None = None
+    ask: Asker = field(default_factory=Asker, repr=False)
+    """Makes what the engine is asked of a query and its clauses; with the constraints typed in it, where they are on."""
     _originals: dict[str, Ranking | SearchError] = field(default_factory=dict, repr=False)
 
     @property
@@ -51,7 +54,7 @@ class BaselineContext:
 
     def search(self, queries: Sequence[Query], terms: Sequence[Sequence[Term]]) -> list[Ranking | SearchError]:
         """Search each query with its clauses, deep enough for the rewards; in order."""
-        expanded = [ExpandedQuery(q.id, q.text, tuple(ts)) for q, ts in zip(queries, terms, strict=True)]
+        expanded = [self.ask(q, ts) for q, ts in zip(queries, terms, strict=True)]
         return self.client.search_terms(expanded, max(self.k, self.rewards.depth))
 
     def originals(self, queries: Sequence[Query]) -> list[Ranking | SearchError]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leser.backend import ExpandedQuery, SearchError, Term
+from leser.backend import SearchError, Term
 from leser.evaluation.baselines import BaselineContext
 from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
 from leser.evaluation.pseudo_documents import baselines_of, passage_writer
@@ -107,6 +107,7 @@ def baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared, spl
         seed=config.seed,
         write=passage_writer(config.policy),
         platform=config.platform.name,
+        ask=prepared.teacher.ask,
     )
     runs = []
     for name in baselines_of(config.evaluation, config.policy):
@@ -139,7 +140,7 @@ def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> li
 def _search_terms(
     prepared: Prepared, queries: Sequence[Query], name: str, terms: Sequence[tuple[Term, ...]]
 ) -> SystemRun:
-    asked = [ExpandedQuery(q.id, q.text, t) for q, t in zip(queries, terms, strict=True)]
+    asked = [prepared.teacher.ask(q, t) for q, t in zip(queries, terms, strict=True)]
     return run_of_terms(name, queries, terms, prepared.client.search_terms(asked, DEPTH))
 
 

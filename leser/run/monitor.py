@@ -206,6 +206,8 @@ def second_engine(config: RunConfig, registry: Registry, task: Task, teacher: Te
     backend.check()
     client = SearchClient(backend, config.search)
     client.check_mode(config.expansion)
-    return SecondEngine(
-        Teacher(client, teacher.rewards, teacher.expansion, teacher.title_field, platform=teacher.platform), task.dev
+    teacher.ask.check(backend)
+    second = Teacher(
+        client, teacher.rewards, teacher.expansion, teacher.title_field, platform=teacher.platform, ask=teacher.ask
     )
+    return SecondEngine(second, task.dev)

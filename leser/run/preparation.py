@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from leser.backend import Backend, ExpandedQuery, SearchError
+from leser.backend import Backend, SearchError
 from leser.config import backend_of
+from leser.constraints.asking import Asker
 from leser.errors import IndexMissing, LeserError
 from leser.evaluation.measures import Measurer
 from leser.rules import build_book
@@ -59,6 +60,7 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
             "Give it dev judgments, or more train queries to split them from."
         )
     check_evaluation(config, registry, task)
+    ask = Asker(config.constraints.at(config.platform.locale))
     backend = open_backend(config, registry, task)
     try:
         facts = backend.check()
@@ -67,12 +69,15 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
         raise LeserError(error.told(config.task.name + (f" -o task.seed={seed}" if seed != 1 else ""))) from error
     client = SearchClient(backend, config.search)
     client.check_mode(config.expansion)
+    ask.check(backend)
     table = config.rewards
     rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
     rules = build_book(config.rules.options, registry, backend, config.expansion, config.rules.locale)
-    teacher = Teacher(client, rewards, config.expansion, task.title_field, rules, config.platform.name)
+    teacher = Teacher(client, rewards, config.expansion, task.title_field, rules, config.platform.name, ask)
     if len(rules.codes) > 1:
         facts["rules"] = ", ".join(rules.codes)
+    if config.constraints.enabled:
+        facts["constraints"] = f"{', '.join(config.constraints.kinds)} ({ask.options.locale})"
     facts["judged_missing"] = check_judged(backend, task)
     return Prepared(task, backend, client, teacher, facts)
 
@@ -105,7 +110,7 @@ def check_judged(backend: Backend, task: Task, sample: int = 2000) -> str:
 def example_search(prepared: Prepared) -> str:
     """One search of the first train query, in words; raises LeserError when the engine can't answer it."""
     query = prepared.task.train.queries[0]
-    answer = prepared.client.search([ExpandedQuery(query.id, query.text)], 3)[0]
+    answer = prepared.client.search([prepared.teacher.ask(query)], 3)[0]
     if isinstance(answer, SearchError):
         raise LeserError(f"A first search failed: {answer.message}")
     return f"'{query.text}' finds {len(answer.hits)} of 3 asked"

@@ -131,7 +131,7 @@ class SearchClient:
         for original, expansions in requests:
             batch.append(original if fuse else _boosted(original, expansions, options.weight))
             if fuse or per_expansion:
-                batch += [replace(original, text=expansion.text, terms=()) for expansion in expansions]
+                batch += [replace(_alone(original), text=expansion.text) for expansion in expansions]
         answers = iter(self.search(batch, k, total=total))
         results = []
         for _, expansions in requests:
@@ -147,7 +147,7 @@ class SearchClient:
         if "term_weights" in self.backend.capabilities:
             return self.search(queries, k)
         requests = [
-            (replace(query, terms=()), tuple(Expansion(term.text, term.weight) for term in query.terms))
+            (_alone(query), tuple(Expansion(term.text, term.weight) for term in query.terms if not term.negate))
             for query in queries
         ]
         results = self.search_expansions(requests, k, options=ExpansionOptions(mode="fuse", weight=1.0))
@@ -313,6 +313,11 @@ class SearchClient:
 def _boosted(original: ExpandedQuery, expansions: Sequence[Expansion], weight: float) -> ExpandedQuery:
     terms = tuple(Term(expansion.text, weight * expansion.weight) for expansion in expansions)
     return replace(original, terms=original.terms + terms)
+
+
+def _alone(query: ExpandedQuery) -> ExpandedQuery:
+    """The query without its clauses, but with what it excludes: that holds for every search."""
+    return replace(query, terms=tuple(term for term in query.terms if term.negate))
 
 
 def _all_failed(message: str, queries: Sequence[ExpandedQuery]) -> list[Answer]:

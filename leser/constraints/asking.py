@@ -1,0 +1,71 @@
+"""From a user's query to what the engine is asked: the one place where constraints join a search.
+
+Originals, expansions and baselines all ask through an `Asker`, so that all are held to the same conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from leser.backend import Backend, ExpandedQuery, Filter, SearchError, Term
+from leser.constraints.found import Constraints
+from leser.constraints.options import ConstraintOptions
+from leser.errors import LeserError
+from leser.task import Query
+
+MEMO = 100_000
+
+
+class Asker:
+    """Makes the ExpandedQuery of a query; without options that are enabled it is the query's text and nothing else."""
+
+    def __init__(self, options: ConstraintOptions | None = None) -> None:
+        self.options = (options or ConstraintOptions()).at(None)
+        self._known: dict[str, Constraints] = {}
+        self._reader = None
+        if self.options.enabled:
+            from leser.constraints.reader import ConstraintReader  # its libraries are for those who use it
+
+            self._reader = ConstraintReader(self.options)
+
+    def __call__(self, query: Query, terms: Iterable[Term] = ()) -> ExpandedQuery:
+        """The query with its constraints' filters and negated terms, and then with these terms."""
+        found = self.constraints(query.text)
+        text = query.text if self.options.keep_words else found.remainder
+        return ExpandedQuery(query.id, text, (*found.excluded, *terms), found.filters)
+
+    def constraints(self, text: str) -> Constraints:
+        """The constraints in a query's text; none where they are not enabled."""
+        if self._reader is None:
+            return Constraints(text)
+        known = self._known.get(text)
+        if known is None:
+            if len(self._known) >= MEMO:
+                self._known = {}
+            known = self._known[text] = self._reader.read(text)
+        return known
+
+    def check(self, backend: Backend) -> None:
+        """Raise LeserError where this engine can't hold searches to the mapped constraints; searches once for each kind."""
+        from leser.constraints.wording import BUILT_IN
+
+        for kind, mapped in self.options.kinds.items() if self.options.enabled else ():
+            words = bool(mapped.values) or kind in BUILT_IN
+            needed = {"term_weights": "excluded words", "fields": "words excluded in one field"} if words else {}
+            if not words or mapped.values:
+                needed["filters"] = "conditions on fields"
+            for capability, what in needed.items():
+                if capability not in backend.capabilities:
+                    raise LeserError(
+                        f"[constraints.kinds.{kind}] needs {what}, but backend '{backend.name}' lacks the capability "
+                        f"'{capability}'. Map kinds that need none, use another backend, or set constraints.enabled = false."
+                    )
+            number = not words and not mapped.formats and kind != "size"
+            condition = Filter(mapped.field, "lte", 0.0) if number else Filter(mapped.field, "eq", "leser")
+            excluded = (Term("leser", field=mapped.field, match="phrase", negate=True),) if words else ()
+            filters = (condition,) if "filters" in needed else ()
+            (answer,) = backend.search([ExpandedQuery(f"check-{kind}", "leser", excluded, filters)], 1)
+            if isinstance(answer, SearchError):
+                raise LeserError(
+                    f"[constraints.kinds.{kind}] field '{mapped.field}': a first search held to it fails: {answer.message}"
+                )
