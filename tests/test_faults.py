@@ -1,6 +1,6 @@
 """What LESER makes of an engine in trouble: real servers, and a proxy between for what they won't do on demand.
 
-docs/reliability.md is a table of these tests.
+docs/reliability.md is a table of these tests and of those in test_faults_training.py.
 """
 
 from __future__ import annotations
@@ -8,31 +8,27 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
-import tomli_w
 from elastic import made, opened
 from leser_solr import SolrBackend
-from servers import Proxy, Server, start_elasticsearch, start_solr
+from servers import Proxy, Server
 from servers.elasticsearch import GUEST, GUEST_PASSWORD, revoke_guest
-from settings import small, small_task
 from solr_indexes import index_name, indexed, options_for, remove
 
-from leser.backend import Backend, Document, ExpandedQuery, Ranking, SearchError, Term
-from leser.config import backend_of, complete, load_config, task_of
+from leser.backend import Backend, ExpandedQuery, Ranking, SearchError, Term
 from leser.errors import EngineDown
+from leser.expansion import Code, ExpansionOptions
 from leser.plugins import load_plugins
-from leser.run.runner import run
+from leser.scoring import RewardSet
 from leser.search import SearchClient, SearchOptions
+from leser.task import Query, Split
+from leser.teacher import Attempt, Teacher
 from leser.testing import DOCUMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,24 +36,6 @@ WORDS = sorted({word for document in DOCUMENTS for word in document.fields["titl
 QUERIES = [ExpandedQuery(f"{first}-{n}", first, (Term(WORDS[n], 0.5),)) for first in WORDS[:6] for n in range(0, 12, 2)]
 PATIENT = {"retries": 12, "backoff": 0.001, "cache_size": 0, "deadline": 60.0}
 Open = Callable[..., Backend]
-
-SHORT = {
-    "warmup": {"max_queries": 40, "max_evaluations": 2, "steps_between_evaluations": 6},
-    "evaluation": {"baselines": ["original"], "best_of": 0, "prompted": False, "warmup_plus": False},
-    "rewards": {"weights": ["nDCG@10=1.0"]},
-}
-
-OBSERVER = '''
-"""Does what a test wants done after a step of GRPO."""
-from leser.hooks import hookimpl
-AFTER, steps = {}, []
-
-@hookimpl
-def leser_step(metrics):
-    if metrics["phase"] == "grpo" and "reward" in metrics:
-        steps.append(metrics)
-        AFTER.get(len(steps), lambda: None)()
-'''
 
 
 @pytest.fixture(params=["elasticsearch", "solr"])
@@ -91,9 +69,6 @@ def ids(answers: list[Ranking | SearchError]) -> list[tuple[str, ...]]:
 def errors(answers: list[Ranking | SearchError]) -> set[tuple[str, str]]:
     assert all(isinstance(answer, SearchError) for answer in answers), answers
     return {(answer.kind, answer.message) for answer in answers if isinstance(answer, SearchError)}
-
-
-# -- searches ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", ["throttle", "status", "cut", "garble"])
@@ -156,7 +131,7 @@ def test_a_reply_after_the_deadline_is_a_transient_error(shop: tuple[Server, Ope
     with Proxy(server) as proxy, client_of(open_(url=proxy.url), deadline=0.5) as client:
         known = ids(open_().search(QUERIES[:2], 5))
         proxy.delay(3.0)
-        assert errors(client.search(QUERIES[:2], 5)) == {("transient", "No answer within 0.5 s (deadline)")}
+        assert errors(client.search(QUERIES[:2], 5)) == {("transient", "No answer within 0.5 s (search.deadline)")}
         proxy.clear()
     with Proxy(server) as proxy, client_of(open_(url=proxy.url)) as client:
         assert ids(client.search(QUERIES[:2], 5)) == known
@@ -246,121 +221,40 @@ def test_credentials_revoked_during_the_run_end_it(
         assert GUEST_PASSWORD not in str(caught.value)
 
 
-# -- trainings ---------------------------------------------------------------------------------------------------------
+LAMP = Query("q1", "lamp")
+SHELF = Split("train", (LAMP,), {"q1": {"d07": 1}})
 
 
-def training(folder: Path, backend: dict[str, Any], **tables: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a training of seconds on an engine."""
-    merged = {name: {**SHORT.get(name, {}), **tables.get(name, {})} for name in {*SHORT, *tables}}
-    task = {"name": str(folder / "task")}
-    return small(folder / "run", task=task, **merged) | {"backend": backend}
+def test_an_engine_that_searches_but_analyses_nothing(shop: tuple[Server, Open]) -> None:
+    server, open_ = shop
+    attempts = [Attempt(LAMP, 0, said) for said in ("sofa", "lamp", "none", "")]
+    with Proxy(server) as proxy, client_of(open_(url=proxy.url), retries=1, breaker_window=14) as client:
+        rewards = RewardSet.from_specs(["nDCG@10"], load_plugins().all("reward"))
+        teacher = Teacher(client, rewards, ExpansionOptions())
+        for path in ("/_analyze", "/analysis/field"):
+            proxy.status(503, path=path)
+        judged = teacher.judge(attempts, SHELF)
+        assert [o.code for o in judged] == [Code.ENGINE_ERROR, Code.ENGINE_ERROR, Code.NONE, Code.PARSE_ERROR]
+        scores = teacher.score(judged)
+        assert scores.excluded.tolist() == [True, True, False, False]
+        with pytest.raises(EngineDown, match="analyse"):
+            teacher.analyze(["sofa"])
+        proxy.clear()
+        assert [o.code for o in teacher.judge(attempts, SHELF)][:2] == [Code.OK, Code.RULE_VIOLATION]
+        for path in ("/_analyze", "/analysis/field"):
+            proxy.status(503, path=path)
+        with pytest.raises(EngineDown, match=r"failed \d+ of the last 14 queries.*503.*resume the run"):
+            teacher.judge([Attempt(LAMP, 0, f"word{n}") for n in range(14)], SHELF)
 
 
-def indexed_task(config: Path, documents: Callable[[int], bool] = lambda _: True, **options: str) -> None:
-    """Build the index of a configuration, or the part of it that `documents` picks by number."""
-    registry = load_plugins()
-    resolved = complete(load_config(config, {}, [f"{key}={value}" for key, value in options.items()]), registry)
-    engine = backend_of(resolved, registry)
-    task = task_of(resolved, registry)
-    assert task.documents is not None
-    chosen: list[Document] = [document for n, document in enumerate(task.documents()) if documents(n)]
-    engine.index(chosen)
-    engine.close()
-
-
-def rollouts(run_folder: Path) -> list[dict[str, Any]]:
-    return [row for f in sorted((run_folder / "rollouts").glob("*.parquet")) for row in pq.read_table(f).to_pylist()]
-
-
-def test_a_training_outlives_a_killed_server_and_a_lost_shard(tmp_path: Path) -> None:
-    """Half of the documents are in one index, half in another, searched as one."""
-    small_task(tmp_path / "task")
-    config = tmp_path / "run.toml"
-    observer = tmp_path / "observer.py"
-    observer.write_text(OBSERVER)
-    with start_elasticsearch(tmp_path / "own") as server, Proxy(server) as proxy:
-        backend = {"name": "elasticsearch", "url": proxy.url, "index": "half-*", "analyzer": "standard"}
-        search = {"retries": 1, "backoff": 0.05, "breaker_window": 100_000}
-        table = training(tmp_path, backend, search=search, training={"steps": 8, "steps_between_evaluations": 4})
-        config.write_text(tomli_w.dumps(table))
-        indexed_task(config, lambda n: n % 2 == 0, index="half-0")
-        indexed_task(config, lambda n: n % 2 == 1, index="half-1")
-
-        def come_back_with_a_shard_less() -> None:
-            assert server.folder is not None
-            uuid = server_index_uuid
-            shutil.rmtree(server.folder / "data" / "indices" / uuid / "0")
-            server.probe = "/_cluster/health/half-0?wait_for_status=yellow&timeout=1s"
-            server.start()
-
-        def make_it_whole() -> None:
-            server.request("DELETE", "/half-1")
-            indexed_task(config, lambda n: n % 2 == 1, index="half-1")
-
-        server_index_uuid = server.get("/half-1/_settings")["half-1"]["settings"]["index"]["uuid"]
-        registry = load_plugins([observer])
-        watch = sys.modules["leser_plugin_observer"]
-        watch.AFTER.update(
-            {
-                4: lambda: proxy.before(server.kill, path="/_msearch"),
-                5: come_back_with_a_shard_less,
-                6: make_it_whole,
-            }
-        )
-        assert run(complete(load_config(config, {}), registry), registry) == 0
-
-    rows = rollouts(tmp_path / "run")
-    steps = sorted({row["step"] for row in rows})
-    assert len(steps) == 8
-    failed = {step: sum(row["code"] == "engine_error" for row in rows if row["step"] == step) for step in steps}
-    assert [step for step in steps if failed[step]] == steps[4:6], failed
-    for row in rows:
-        lost = row["code"] == "engine_error"
-        assert (row["reward"] is None) == lost, row
-        assert not lost or row["advantage"] == 0.0
-    by_step = {metrics["step"]: metrics for metrics in watch.steps}
-    for step in steps:
-        assert by_step[step]["engine_errors"] == pytest.approx(failed[step] / 16)
-    assert "systems" in json.loads((tmp_path / "run" / "evaluation.json").read_text())
-
-
-def leser_run(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from leser.cli.main import run_main; run_main()", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    with log.open("wb") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, env=environment)
-
-
-def test_a_server_killed_for_good_ends_the_run_which_resumes(tmp_path: Path) -> None:
-    small_task(tmp_path / "task")
-    config, log, metrics = tmp_path / "run.toml", tmp_path / "log", tmp_path / "run" / "metrics.jsonl"
-    with start_solr(tmp_path / "own") as server, Proxy(server) as proxy:
-        backend = {"name": "solr", "url": proxy.url, "index": "shop", "configset": "leser"}
-        search = {"retries": 1, "backoff": 0.05, "breaker_window": 16}
-        table = training(tmp_path, backend, search=search, training={"steps": 10, "steps_between_evaluations": 2})
-        config.write_text(tomli_w.dumps(table))
-        indexed_task(config)
-        process = leser_run("--config", str(config), log=log)
-
-        def grpo_steps() -> int:
-            text = metrics.read_text() if metrics.exists() else ""
-            return sum('"phase": "grpo"' in line and '"reward"' in line for line in text.splitlines())
-
-        while process.poll() is None and grpo_steps() < 3:
-            time.sleep(0.02)
-        proxy.before(server.kill, path="/select")
-        assert process.wait() == 75, log.read_text()
-        told = re.sub(r"\s+", " ", log.read_text())
-        assert "Error: The engine 'solr' failed" in told
-        assert "Check the engine and resume the run." in told
-        assert f"leser-run --config {tmp_path / 'run' / 'config.toml'} --resume" in told
-        assert "Traceback" not in told
-        kept = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
-        assert kept
-
-        server.start()
-        assert leser_run("--config", str(config), "--resume", log=log).wait() == 0, log.read_text()
-    rows = rollouts(tmp_path / "run")
-    assert len({row["step"] for row in rows}) == 10
-    assert not any(row["code"] == "engine_error" for row in rows), "the steps that failed were made again"
-    assert (tmp_path / "run" / "evaluation.json").exists()
+def test_the_page_names_each_of_these_tests_once() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    sources = [
+        (ROOT / "tests" / name).read_text(encoding="utf-8") for name in ("test_faults.py", "test_faults_training.py")
+    ]
+    here = set(re.findall(r"^def (test_\w+)", "".join(sources), re.MULTILINE)) - {
+        "test_the_page_names_each_of_these_tests_once"
+    }
+    assert sorted(re.findall(r"`(test_\w+)` \|$", page, re.MULTILINE)) == sorted(here)
+    options = re.findall(r"`search\.(\w+)`", page)
+    assert set(options) <= set(SearchOptions.model_fields)
