@@ -23,7 +23,7 @@ Params = Mapping[str, str | Sequence[str]]
 
 ASSUMED_VERSION = (8, 0, 0)
 """What solrpy is told, so that it neither asks nor takes a server that won't tell for Solr 1.2."""
-COMMON = {"wt": "json", "json.nl": "flat", "echoParams": "none", "expandMacros": "false"}
+COMMON = {"wt": "json", "echoParams": "none", "expandMacros": "false"}
 """Sent with every request. Without expandMacros=false Solr replaces ${...} in every parameter, the user's text included."""
 
 

@@ -118,7 +118,8 @@ class Engine:
         if not text:
             return []
         query = text.encode("utf-8", "replace").decode()
-        answer = self._asked("/analysis/field", {"analysis.fieldname": field, "analysis.query": query})
+        asked = {"analysis.fieldname": field, "analysis.query": query, "json.nl": "flat"}
+        answer = self._asked("/analysis/field", asked)
         # class and tokens of every stage in turn; the last stage's are what is searched for
         stages = answer["analysis"]["field_names"][field]["query"]
         return [token["text"] for token in stages[-1]]

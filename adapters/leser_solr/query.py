@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Params = dict[str, str | list[str]]
 
+_BLANKS = "".join(map(chr, range(33)))  # what Java's trim() takes away
 _ESCAPED = re.compile(r'(["\\])')
 _OPERATORS = {
     "any": "q.operators='' q.op=OR",
@@ -176,8 +177,9 @@ def _bool(**clauses: Sequence[str]) -> str:
 
 def clean(text: str) -> str:
     """The text as it can be sent: what UTF-8 cannot carry is replaced, and the lone `*` that `simple` takes for all is gone."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return "" if text.strip("".join(map(chr, range(33)))) == "*" else text
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return "" if text.strip(_BLANKS) == "*" else text
 
 
 def _boosted(fields: Mapping[str, float], weight: float) -> str:
