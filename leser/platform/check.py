@@ -119,7 +119,8 @@ def _own_problems(profile: Profile) -> Iterator[Problem]:
 
 def model_problems(model: type[BaseModel], values: Mapping[str, Any], at: Key) -> Iterator[Problem]:
     """What is wrong with a table's values: keys the model does not know, at any depth, and values it refuses."""
-    yield from _unknown(model, values, at)
+    unknown = list(_unknown(model, values, at))
+    yield from unknown
     try:
         model.model_validate(dict(values))
     except LeserError as error:
@@ -130,6 +131,8 @@ def model_problems(model: type[BaseModel], values: Mapping[str, Any], at: Key) -
             given = "missing" if item["type"] == "missing" else f"got {item.get('input')!r}"
             if item["type"] != "extra_forbidden":
                 yield Problem(key, f"{item['msg']} ({given}).")
+            elif key not in {problem.key for problem in unknown}:  # within a table of tables
+                yield Problem(key, "there is no such option.")
 
 
 def _unknown(model: type[BaseModel], values: Mapping[str, Any], at: Key) -> Iterator[Problem]:

@@ -11,6 +11,9 @@ from leser.platform.profile import NAMED, Written, lay
 LEARNED = ("policy", "warmup", "training", "grpo", "seed", "out", "plugins")
 """What a finished run keeps of its own when its policy is taken to another platform."""
 
+OWN = ("platform", "rules", "constraints")
+"""Tables that are nobody's but a site's: a run's are never mixed with another platform's."""
+
 
 def sited(values: dict[str, Any]) -> dict[str, Any]:
     """The values with the platform's locale given to its rules, and names in its file read as paths where they are."""
@@ -27,13 +30,13 @@ def sited(values: dict[str, Any]) -> dict[str, Any]:
 def move(values: dict[str, Any], site: Mapping[str, Any]) -> None:
     """Take a finished run's values to another platform: how it was learned stays, what the site decides is replaced.
 
-    Task and engine are the site's where it names them; rules and the prompt's words always are.
+    Task and engine are the site's where it names them; rules, constraints and the prompt's words always are.
     """
     for table in NAMED:
         if table in site:
             values.pop(table, None)
-    values.pop("rules", None)
-    values.pop("platform", None)
+    for table in OWN:
+        values.pop(table, None)
     if isinstance(prompt := values.get("prompt"), dict):
         prompt.pop("platform", None)
     lay(values, {name: table for name, table in site.items() if name not in LEARNED})
@@ -48,4 +51,5 @@ def _placed_name(name: Written, *, hub: bool) -> str:
     path = name.path
     if not said and not Path(path).exists():
         return str(name)
-    return f"./{path}" if hub and not Path(path).is_absolute() else path  # "runs/policy" alone would be a hub id
+    # "policy" alone would be a built-in's or a reader's name, "runs/policy" a hub id
+    return f"./{path}" if path.count("/") <= hub and not path.startswith(("/", "..")) else path
