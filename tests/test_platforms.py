@@ -333,7 +333,7 @@ def test_a_check_contacts_and_loads_no_engine() -> None:
     assert not modules_after("platforms", "check", str(SHIPPED / "us.toml")) & {*HEAVY, "leser_memory.store"}
 
 
-def test_long_lists_are_told_in_part_and_passwords_not_at_all(write: Write) -> None:
+def test_long_lists_are_told_in_part(write: Write) -> None:
     shop = write(
         shop='[platform]\nname = "a"\n[backend]\nname = "solr"\nurl = "http://host:1/solr"\n[rules.banned]\n'
         f"words = {[f'word{n}' for n in range(9)]}\n[rules.restricted.categories]\nwine = ['red', 'white']\ntoys = ['ball']\n"
@@ -341,6 +341,18 @@ def test_long_lists_are_told_in_part_and_passwords_not_at_all(write: Write) -> N
     lines = told(check_profile(shop))
     assert "    words: word0, word1, word2, word3, word4, word5 and 3 more" in lines
     assert "    categories: wine = red, white; toys = ball" in lines
+
+
+def test_a_password_in_an_address_is_never_said(write: Write) -> None:
+    secret = "https://me:hunter2@host:9200"
+    shop = write(shop=f'[platform]\nname = "a"\n[prompt]\nplatform = "See {secret}"\n')
+    assert 'Prompt: begins "See https://***@host:9200"' in told(check_profile(shop))
+    for backend in ("elasticsearch", "solr", "memory"):
+        done = leser(
+            "platforms", "check", write(shop=f'[platform]\nname = "a"\n[backend]\nname = "{backend}"\nurl = "{secret}"')
+        )
+        assert isinstance(done.exception, LeserError)
+        assert "hunter2" not in f"{done.exception}{done.output}"
 
 
 def test_without_a_platform_nothing_changes(write: Write) -> None:

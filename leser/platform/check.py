@@ -93,9 +93,12 @@ def check_profile(path: Path, plugins: Iterable[Path] = ()) -> Checked:
 
 def _refuse(profile: Profile, problems: Iterable[Problem]) -> None:
     """Raise LeserError where there are problems, all of them at once."""
+    from leser.config import CREDENTIALS
+
     lines = [f"  {profile.file_of(p.key)}, {'.'.join(p.key)}: {p.text}" for p in problems]
     if lines:
-        raise LeserError("\n".join([f"The platform profile {profile.path} cannot be used:", *dict.fromkeys(lines)]))
+        text = "\n".join([f"The platform profile {profile.path} cannot be used:", *dict.fromkeys(lines)])
+        raise LeserError(CREDENTIALS.sub("***@", text))
 
 
 def _own_problems(profile: Profile) -> Iterator[Problem]:
