@@ -61,6 +61,7 @@ ENGLISH = {
     "tent under 2.5 kg": [("weight", "lt", 2.5)],
     "dress in red or black": [("colour", "in", ("crimson", "black"))],
     "dress in navy": [("colour", "eq", "navy blue")],
+    "kettle must not cost more than $60": [("price", "lte", 60.0)],
     "kettle by nord wind": [("brand", "eq", "Nord Wind")],
 }
 GERMAN = {
@@ -139,6 +140,14 @@ def test_units_and_money_are_those_of_the_locale():
     assert conditions("tv 55 inch")[0] == ("length", "gte", pytest.approx(138.303))
     assert conditions("unter 1.500 kg", "de-DE") == [("weight", "lt", 1500.0)]
     assert conditions("under 1.500 kg") == [("weight", "lt", 1.5)]
+
+
+def test_what_is_only_compared_with_is_no_condition():
+    bare = asker(kinds={"brand": {"field": "brand", "values": ["Acme"], "bare": True}, "price": {"field": "price"}})
+    assert bare.constraints("acme kettle").filters == (Filter("brand", "eq", "Acme"),)
+    for text in ("kettle like acme", "alternative to acme", "acme or not acme", "never come to more than $50"):
+        assert bare.constraints(text).filters == (), text
+    assert bare.constraints("any brand other than acme").excluded
 
 
 def test_only_mapped_kinds_act():

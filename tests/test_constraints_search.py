@@ -1,16 +1,22 @@
 """Constraints in searches: originals, expansions and baselines are held to them; engines that can't are refused."""
 
+import re
+import tomllib
+from pathlib import Path
+from textwrap import dedent
+
 import numpy as np
 import pytest
 from leser_memory import MemoryBackend
 from leser_relevance import NDCG
+from test_constraints import KINDS
 
 from leser.backend import Backend, Document
 from leser.config import RunConfig, config_of
 from leser.constraints import Asker, ConstraintOptions
 from leser.errors import LeserError
 from leser.evaluation.baselines import BaselineContext
-from leser.expansion import ExpansionOptions
+from leser.expansion import Code, ExpansionOptions
 from leser.reward import parse_spec
 from leser.scoring import RewardSet
 from leser.search import SearchClient
@@ -82,13 +88,54 @@ def test_switched_off_a_query_is_what_it_was():
 
 
 def test_the_configuration_is_read_and_written_back():
-    import tomllib
-
     given = {"constraints": OPTIONS.model_dump(exclude_none=True)}
     config = config_of(given)
     assert config_of(tomllib.loads(config.resolved())).constraints == OPTIONS
     with pytest.raises(LeserError, match="field"):
         config_of({"constraints": {"kinds": {"price": {}}}})
+
+
+def test_the_look_up_says_what_searches_are_held_to():
+    from io import StringIO
+
+    from rich.console import Console
+
+    from leser.cli.expand import _tell
+    from leser.run.lookup import Looked
+
+    held = tuple(map(str, Asker(OPTIONS).constraints(QUERY.text).found))
+    out = StringIO()
+    _tell(
+        Console(file=out, width=200),
+        Looked(QUERY, False, "1", (), 0, 9, "none", (), Code.NONE, "", 1.0, (), (), constraints=held),
+    )
+    assert 'held to     "under $50": price < 50\n            "size 42": size = 42' in out.getvalue()
+
+
+def test_the_page_keeps_its_promises():
+    page = (Path(__file__).resolve().parent.parent / "docs" / "constraints.md").read_text(encoding="utf-8")
+    blocks = [dedent(block) for block in re.findall(r"(?:^(?:    .*)?\n)+", page, re.MULTILINE) if block.strip()]
+    tables, code = blocks[0], blocks[-1]
+    options = config_of(tomllib.loads(tables)).constraints
+    ask = Asker(options)
+    assert ask.constraints("acme shoes in navy under $50, size 42, not leather").remainder == "shoes"
+    told, names = [], {"print": lambda *said: told.append(" ".join(map(str, said)))}
+    exec(compile(code, "docs/constraints.md", "exec"), names)
+    assert told == ['"under $50": price < 50\n"not leather": text without leather']
+    assert names["found"].found[0].start == 10
+    assert names["found"].remainder == "red shoes"
+    options = options.model_copy(
+        update={"kinds": {**ConstraintOptions.model_validate({"kinds": KINDS}).kinds, **options.kinds}}
+    )
+    ask = Asker(options)
+    left_alone = page.partition("## What is left alone")[2].partition("A colour or material")[0]
+    for example in re.findall(r'"([^"]+)"', left_alone):
+        if example != "16 gb or 32 gb":
+            assert ask.constraints(example).found == (), example
+    misses = page.partition("known to miss")[2].partition("What it is")[0]
+    for example in re.findall(r'"([^"]+)"', misses):
+        locale = "de-DE" if "ß" in example or "ü" in example or "sein" in example else "en-US"
+        assert Asker(options.model_copy(update={"locale": locale})).constraints(example).found == (), example
 
 
 class Lacking(MemoryBackend):

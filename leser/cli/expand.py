@@ -68,6 +68,8 @@ def _tell(console: Console, looked: Looked) -> None:
 
     kind = f"  ({printable(looked.query.kind)})" if looked.query.kind else ""
     console.print(f"query       {printable(looked.query.text)}{kind}", soft_wrap=True)
+    for number, held in enumerate(looked.constraints):
+        console.print(f"{'held to' if not number else '':<12}{printable(held)}", soft_wrap=True)
     console.print(f"found       {looked.found} documents; the prompt has {looked.prompt_tokens} tokens", soft_wrap=True)
     for number, text in enumerate(looked.shown):
         console.print(f"{'shown' if not number else '':<12}{printable(text, 100)}", soft_wrap=True)

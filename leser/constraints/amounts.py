@@ -58,6 +58,7 @@ class AmountFinder:
         ]
         self._lead = _at_end(either(language.data["range"]["leads"]))
         self._label = _at_end(either(words("price")))
+        self._never = re.compile(rf"{either(words('never'))}\s+(?:\w+\s+){{0,3}}$", re.IGNORECASE)
         refused = either([*words("around"), *words("save"), *words("not"), *words("without")])
         times = either(words("times"))
         self._refused = re.compile(rf"(?:{refused}|\d\s*\w*\s*{times}|\d[x×])\s*$", re.IGNORECASE)
@@ -105,11 +106,13 @@ class AmountFinder:
             return None
         return replace(amount, op="range", start=amount.start - len(before) + lead.start() if lead else amount.start)
 
-    def _limited(self, text: str, amount: Amount) -> Amount:
+    def _limited(self, text: str, amount: Amount) -> Amount | None:
         before = _window(text, amount.start)
         limits = [(m.start(), op) for op, pattern in self._before if (m := pattern.search(before))]
         if limits:
             place, op = min(limits)  # the longest: "not more than" and not "more than"
+            if op == "gt" and self._never.search(before[:place]):
+                return None  # "must never come to more than $50" says the opposite
             return replace(amount, op=op, start=amount.start - len(before) + place)
         for op, pattern in self._after:
             if after := pattern.match(text, amount.end):

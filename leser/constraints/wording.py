@@ -82,6 +82,7 @@ class Wording:
         self._without = re.compile(rf"{either(language.words('without'))}\s+{fillers}$", re.IGNORECASE)
         self._hedged = _at_end(either(language.words("hedges")))
         self._imitation = _at_end(either(language.words("imitations")))
+        self._like = _at_end(either(language.words("like")))
         ends = either(language.words("clause_ends"))
         self._clause_ends = re.compile(rf"\s*(?:$|[^\w\s]|{ends})", re.IGNORECASE)
         self._join = re.compile(
@@ -99,6 +100,10 @@ class Wording:
             if word.stance == "unwanted":
                 self._exclude(found, text, word)
         wanted = [w for w in said if w.stance == "wanted" or (w.stance == "said" and self._options.bare)]
+        if {v for w in wanted for v in w.values} & {
+            v for w in said if w.stance in ("unwanted", "doubtful") for v in w.values
+        }:
+            return []  # "acme or not acme"
         if wanted and self._options.values and (one := self._chosen(text, wanted)):
             found.append(one)
         return found
@@ -119,6 +124,8 @@ class Wording:
                 hedged = self._hedged.search(before[: negated.start()])
                 firm = not hedged and (not clause or self._clause_ends.match(text, end))
                 return _Word(start - len(before) + negated.start(), end, values, "unwanted" if firm else "doubtful")
+        if self._like.search(before):  # "alternative to acme": of which brand, nobody says
+            return _Word(start, end, values, "doubtful")
         marked = self._wanted.search(before)
         if marked:
             return _Word(start - len(before) + marked.start(), end, values, "wanted")

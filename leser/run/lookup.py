@@ -26,6 +26,7 @@ class Looked:
     `shown` is what the prompt says of the hits: titles, or the feedback terms that a small policy reads; `dropped` of them
     did not fit into the model's context. `expansions` and `code` are what the teacher made of the completion, `reason` why
     it was not served (else empty); `weight` is what an expansion of weight 1 weighs in the search.
+    `constraints` say what was typed that every search is held to.
     """
 
     query: Query
@@ -41,6 +42,7 @@ class Looked:
     weight: float
     before: tuple[ShownHit, ...]
     after: tuple[ShownHit, ...]
+    constraints: tuple[str, ...] = ()
 
 
 def look_up(learner: Learner, prepared: Prepared, text: str, hits: int) -> Looked:
@@ -76,6 +78,7 @@ def look_up(learner: Learner, prepared: Prepared, text: str, hits: int) -> Looke
         weight=prepared.teacher.expansion.weight,
         before=_shown(before, after, grades, titles, hits),
         after=_shown(after, before, grades, titles, hits),
+        constraints=tuple(map(str, prepared.teacher.ask.constraints(query.text).found)),
     )
 
 
