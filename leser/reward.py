@@ -47,6 +47,8 @@ class Outcome:
     documents: Mapping[str, Document] = field(default_factory=dict)
     split: str = "train"
     platform: str | None = None
+    reason: str = ""
+    """Why it was not searched with, or what the engine said; a broken rule's begins with the rule's code."""
 
 
 @dataclass(frozen=True, slots=True)

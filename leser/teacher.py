@@ -6,7 +6,6 @@ an engine's failure and an empty result are never one zero.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -60,7 +59,6 @@ class Teacher:
         self._originals: dict[str, Ranking] = {}
         self.rules = rules or default_book(client.backend, expansion)
         self._sentences = self.rules.sentences()
-        self.violations: Counter[str] = Counter()
         """How many completions broke each rule so far, by the rule's code."""
 
     def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
@@ -142,7 +140,6 @@ class Teacher:
             return (), Code.PARSE_ERROR, parsed.reason
         broken = self.rules.check(attempt.query.text, parsed.expansions)
         if broken:
-            self.violations[broken.code] += 1
             return parsed.expansions, Code.RULE_VIOLATION, str(broken)
         return parsed.expansions, Code.OK if parsed.expansions else Code.NONE, ""
 
@@ -182,13 +179,14 @@ class Teacher:
         by_index = dict(zip(sent, results, strict=True))
         documents = self._documents(by_index.values(), split)
         outcomes = []
-        for i, (attempt, (expansions, code, _)) in enumerate(zip(attempts, read, strict=True)):
+        for i, (attempt, (expansions, code, reason)) in enumerate(zip(attempts, read, strict=True)):
             result = by_index.get(i)
             ranking = result.ranking if result else None
             single = result.per_expansion if result else None
-            failed = isinstance(ranking, SearchError) or any(isinstance(r, SearchError) for r in single or ())
-            if failed:
-                code = Code.ENGINE_ERROR
+            failure = next((r for r in (ranking, *(single or ())) if isinstance(r, SearchError)), None)
+            failed = failure is not None
+            if failure is not None:
+                code, reason = Code.ENGINE_ERROR, failure.message
             elif isinstance(ranking, Ranking) and not ranking.hits:
                 code = Code.NOTHING_FOUND
             outcomes.append(
@@ -207,6 +205,7 @@ class Teacher:
                     documents=documents,
                     split=split.name,
                     platform=self.platform,
+                    reason=reason,
                 )
             )
         return outcomes

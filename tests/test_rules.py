@@ -77,7 +77,7 @@ def test_without_a_configured_rule_repetition_alone_holds():
         assert teacher.observe([LAMP], PromptOptions())[0].rules == ()
 
 
-def test_a_violation_takes_a_completion_out_and_is_counted_by_its_rule():
+def test_a_violation_takes_a_completion_out_and_says_which_rule():
     teacher = teacher_of(every_rule())
     said = ["brass", "none", "gun", "brass; brass", "zeta", "x\ny", "call 5551234"]
     outcomes = teacher.judge([Attempt(LAMP, 0, text) for text in said], SPLIT)
@@ -88,7 +88,11 @@ def test_a_violation_takes_a_completion_out_and_is_counted_by_its_rule():
     scores = teacher.score(outcomes)
     assert scores.gated.tolist() == [False, False, True, True, True, True, True]
     assert max(scores.total[scores.gated]) < min(scores.total[~scores.gated])
-    assert teacher.violations == {"banned": 1, "repetition": 1, "competitor": 1, "contact": 1}
+    broken = [o.reason.partition(":")[0] for o in outcomes if o.code is Code.RULE_VIOLATION]
+    assert broken == ["banned", "repetition", "competitor", "contact"]
+    assert "banned: 'gun'" in outcomes[2].reason
+    assert outcomes[0].reason == ""
+    assert outcomes[5].reason  # why it could not be read
     code, reason = teacher.read(Attempt(LAMP, 0, "gun"))[1:]
     assert (code, reason) == (Code.RULE_VIOLATION, "banned: 'gun' names 'gun', which is banned")
 

@@ -57,10 +57,12 @@ def _show(found: Found, which: str) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("step", "reward", "advantage"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("code", "query", "completion"):
+    told = any(row.get("reason") for row in found.rows)  # rollouts of older runs have none
+    texts = ("code", "query", "completion", *(("reason",) if told else ()))
+    for name in texts:
         table.add_column(name, overflow="fold", no_wrap=name == "code")
     for row in found.rows:
         reward = "·" if row.get("reward") is None else f"{row['reward']:.3f}"
-        words = [Text(printable(str(row[name]))) for name in ("code", "query", "completion")]
+        words = [Text(printable(str(row[name] or ""))) for name in texts]
         table.add_row(str(row["step"]), reward, f"{row['advantage']:+.3f}", *words)
     console.print(table)

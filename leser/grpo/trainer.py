@@ -189,6 +189,7 @@ def _rows(
             "reward": _known(total),
             "advantage": float(advantage),
             "code": str(outcome.code),
+            "reason": outcome.reason,
         }
         for outcome, row, total, advantage in zip(outcomes, scores.values, scores.total, advantages, strict=True)
     ]
