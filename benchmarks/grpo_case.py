@@ -69,6 +69,7 @@ class Report:
     step: float
     sampling: float  # token ids in, completions' token ids out
     training: float  # forward, backward, clipping, optimiser
+    cpu: float  # processor seconds of the step, of all threads
     memory: float  # largest resident set so far above the one before the first step
     resident: float  # largest resident set so far
     prompts: str  # digest of the prompts' token ids, in order
@@ -83,7 +84,7 @@ class Turns:
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
         self.before: float | None = None
-        self.started = 0.0
+        self.started = self.cpu = 0.0
 
     def begin(self) -> None:
         """Wait to be asked for a step, then start the clock."""
@@ -91,14 +92,14 @@ class Turns:
         if self.before is None:
             Path("/proc/self/clear_refs").write_text("5")  # the largest resident set starts anew (proc(5))
             self.before = resident("VmRSS")
-        self.started = time.perf_counter()
+        self.started, self.cpu = time.perf_counter(), time.process_time()
 
     def end(self, **measured: Any) -> None:
         """Stop the clock and report; `measured` are the fields of Report that only the side knows."""
-        seconds = time.perf_counter() - self.started
+        seconds, cpu = time.perf_counter() - self.started, time.process_time() - self.cpu
         peak = resident("VmHWM")
         assert self.before is not None
-        self.pipe.send(Report(step=seconds, memory=peak - self.before, resident=peak, **measured))
+        self.pipe.send(Report(step=seconds, cpu=cpu, memory=peak - self.before, resident=peak, **measured))
 
 
 def resident(name: str) -> float:

@@ -6,13 +6,14 @@ the others wait. What is equal, and how TRL is set up, stands in benchmarks/grpo
   trl_fair        TRL with its language-model head held to completion positions, as on a GPU
   trl_installed   TRL as it is, whose head on a CPU takes the prompts' positions as well (with --installed)
 Seconds are medians over the rounds, of the whole step, of sampling (token ids to token ids) and of training (forward,
-backward, clipping, optimiser); what is left is tokenizing, decoding, advantages. Memory is the process's largest resident
-set above what it held before its first step, in MB: activations, caches, gradients and optimiser state, not the model
-or the libraries. Ratios: speedup_* is TRL over ours, memory_ratio_* is ours over TRL's, token_ratio the tokens that
-pass through the model without sharing over those with it, G (P + C) / (P + G C).
+backward, clipping, optimiser); what is left is tokenizing, decoding, advantages. cpu is the whole step in processor
+seconds, which other work on the machine disturbs least. Memory is the process's largest resident set above what it held
+before its first step, in MB: activations, caches, gradients and optimiser state, not the model or the libraries.
+Ratios: speedup_* is TRL over ours, memory_ratio_* is ours over TRL's, token_ratio the tokens that pass through the model
+without sharing over those with it, G (P + C) / (P + G C).
 
 `--table` measures the cases of docs/evidence/grpo-vs-trl.json and writes each row when it is done; a second call goes
-on with the rows that this commit, TRL and number of threads lack.
+on with the rows that are missing for this commit, these versions and this number of threads.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def row_of(case: Case, reports: dict[str, list[Report]]) -> dict[str, Any]:
     seconds = {
         side: {
             part: round(statistics.median(getattr(r, part) for r in found[case.warm_up :]), 4)
-            for part in ("step", "sampling", "training")
+            for part in ("step", "sampling", "training", "cpu")
         }
         for side, found in reports.items()
     }
@@ -148,20 +149,20 @@ def measured_commit() -> str:
     return git("describe", "--always", "--abbrev=12") + ("-dirty" if changed else "")
 
 
-def circumstances() -> dict[str, Any]:
-    """Commit, machine and versions: what a row must be read with."""
+def circumstances(commit: str | None = None) -> dict[str, Any]:
+    """Commit (the checkout's unless given), machine and versions: what a row must be read with."""
     return {
-        "commit": measured_commit(),
+        "commit": commit or measured_commit(),
         "machine": machine(),
         "versions": {package: version(package) for package in PACKAGES},
     }
 
 
-def table(base: Case, path: Path = EVIDENCE) -> list[dict[str, Any]]:
+def table(base: Case, path: Path = EVIDENCE, *, commit: str | None = None) -> list[dict[str, Any]]:
     """Measure the table's cases that `path` lacks for this commit and these versions; each is written when done."""
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known: list[dict[str, Any]] = content.get("rows", [])
-    around = circumstances()
+    around = circumstances(commit)
     for prompt, group, completion in TABLE:
         case = replace(base, prompt=prompt, group=group, completion=completion)
         same = [row for row in known if all(row[name] == getattr(case, name) for name in KEY)]
@@ -209,14 +210,18 @@ def main() -> None:
     parser.add_argument(
         "--table", action="store_true", help="measure the table and write docs/evidence/grpo-vs-trl.json"
     )
+    parser.add_argument(
+        "--commit", help="the commit that is measured, where the checkout has moved on between two calls"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = vars(parser.parse_args())
     as_json, whole, installed = given.pop("json"), given.pop("table"), given.pop("installed")
+    commit = given.pop("commit")
     case = Case(**given)
     if case.rounds < 1 or (whole and (case.rounds < 5 or case.warm_up < 2)):
         parser.error("evidence needs at least --rounds 5 and --warm-up 2; a single case at least --rounds 1")
     try:
-        rows = table(case) if whole else [measure(case, installed=installed) | circumstances()]
+        rows = table(case, commit=commit) if whole else [measure(case, installed=installed) | circumstances(commit)]
     except LeserError as error:
         raise SystemExit(f"Error: {error}") from error
     if as_json:

@@ -110,7 +110,9 @@ def test_sides_report_the_same_work_and_make_a_row(monkeypatch: pytest.MonkeyPat
 
 def report(step: float, memory: float, **values: Any) -> Report:
     work: dict[str, Any] = {"prompts": "a", "sampled": 48, "trained": 48, "parameters": 1}
-    return Report(step=step, sampling=step / 4, training=step / 2, memory=memory, resident=500, **(work | values))
+    return Report(
+        step=step, sampling=step / 4, training=step / 2, cpu=step, memory=memory, resident=500, **(work | values)
+    )
 
 
 def test_row_takes_medians_after_the_warm_up_and_ratios_the_right_way() -> None:
@@ -121,7 +123,7 @@ def test_row_takes_medians_after_the_warm_up_and_ratios_the_right_way() -> None:
     }
     row = grpo_vs_trl.row_of(case, reports)
     assert (row["speedup_fair"], row["memory_ratio_fair"]) == (5.0, 0.25)
-    assert row["seconds"]["ours"] == {"step": 2, "sampling": 0.5, "training": 1}
+    assert row["seconds"]["ours"] == {"step": 2, "sampling": 0.5, "training": 1, "cpu": 2}
 
 
 @pytest.mark.parametrize("other", [{"prompts": "b"}, {"trained": 47}, {"sampled": 40}])
