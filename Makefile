@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-ablation evidence-smollm2 evidence-electronics test lint docs system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-ablation evidence-smollm2 evidence-electronics evidence-grpo-vs-trl test lint docs system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ evidence-electronics: $(STAMP) runs/electronics-index.done ## A real language mo
 	$(BIN)/leser-run --config examples/smollm2/electronics.toml --task $(DATA)/electronics --resume
 	$(BIN)/python -m benchmarks.evidence electronics runs/electronics --queries \
 		'laptop,laptops,notebook,gaming laptop,gaming pc,smartphone,keyboard,head set,laser printer,windows 10,usb gadget'
+
+evidence-grpo-vs-trl: $(STAMP) ## A GRPO step beside that of TRL's trainer: half an hour of a quiet machine; resumes.
+	$(BIN)/python -m benchmarks.grpo_vs_trl --table
 
 runs/electronics-index.done: | $(STAMP)
 	$(BIN)/leser index --backend pyserini --task $(DATA)/electronics -o index=runs/electronics-index -o existing=recreate
