@@ -18,7 +18,7 @@ import pytest
 from elastic import made, opened
 from leser_solr import SolrBackend
 from servers import Proxy, Server
-from servers.elasticsearch import GUEST, GUEST_PASSWORD, revoke_guest
+from servers.elasticsearch import GUEST, GUEST_PASSWORD, guest_revoked
 from solr_indexes import index_name, indexed, options_for, remove
 
 from leser.backend import Backend, ExpandedQuery, Ranking, SearchError, Term
@@ -154,7 +154,7 @@ def test_part_of_the_shards_is_no_ranking(elasticsearch_8: Server) -> None:
         "/_aliases",
         {"actions": [{"add": {"index": one, "alias": f"both-{first}"}} for one in (first, second)]},
     )
-    with client_of(opened(elasticsearch_8, f"both-{first}"), retries=1) as client:
+    with client_of(opened(elasticsearch_8, f"both-{first}"), retries=1, breaker_window=1000) as client:
         whole = ids(client.search(QUERIES, 5))
         elasticsearch_8.request("PUT", f"/{second}/_settings", {"index.max_result_window": 1})
         ((kind, message),) = errors(client.search(QUERIES, 5))
@@ -175,8 +175,11 @@ def test_a_lost_shard_of_a_solr_collection_is_no_ranking(solr_cloud: Server) -> 
             cores = solr_cloud.get("/admin/cores?action=STATUS&indexInfo=false")["status"]
             lost = next(core for core in cores if core.startswith(f"{names['index']}_shard2"))
             solr_cloud.get(f"/admin/cores?action=UNLOAD&core={lost}")
+            state = f"/admin/collections?action=CLUSTERSTATUS&collection={names['index']}"
+            while solr_cloud.get(state)["cluster"]["collections"][names["index"]]["shards"]["shard2"]["replicas"]:
+                time.sleep(0.05)  # until then Solr asks a core that is not there
             ((kind, message),) = errors(client.search(QUERIES[:4], 5))
-            assert kind == "transient"
+            assert kind == "transient", message
             assert "servers hosting shard: shard2" in message
 
 
@@ -208,14 +211,14 @@ def test_credentials_revoked_during_the_run_end_it(
     backend = opened(server, index, user=GUEST, password_env="GUEST_PASSWORD", ca_file=server.ca_file)
     with client_of(backend, breaker_window=4) as client:
         ids(client.search(QUERIES[:3], 5))
-        revoke_guest(server)
 
         def search_on() -> None:
             for _ in range(300):  # the server looks at its file of users once a second
                 client.search(QUERIES[:4], 5)
                 time.sleep(0.1)
 
-        with pytest.raises(EngineDown, match=r"\(engine\): Elasticsearch answered 401") as caught:
+        told = r"\(engine\): Elasticsearch answered 401"
+        with guest_revoked(server), pytest.raises(EngineDown, match=told) as caught:
             search_on()
         assert caught.value.exit_code == 75
         assert GUEST_PASSWORD not in str(caught.value)

@@ -10,6 +10,8 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import trustme
@@ -20,7 +22,7 @@ from servers.server import Server, ServerFailed, free_port
 USER, PASSWORD = "elastic", "leser-tests"
 GUEST, GUEST_PASSWORD = "guest", "guest-tests"
 GUEST_HASH = "$2a$10$abcdefghijklmnopqrstuuGxBUpmo0EhD5/dSW.n1PbSs9tmK.brm"
-"""bcrypt of GUEST_PASSWORD: a second user, in a file, whom `revoke_guest` removes while the server runs."""
+"""bcrypt of GUEST_PASSWORD: a second user, in a file, whom `guest_revoked` removes while the server runs."""
 QUICK = "-XX:TieredStopAtLevel=1"
 """One compiler, the fast one: half the processor time of a start, slower searches later."""
 
@@ -72,10 +74,16 @@ def start_elasticsearch(
     return server.start(owner)
 
 
-def revoke_guest(server: Server) -> None:
-    """Take the credentials of `guest` away from a running server, which notices within seconds."""
+@contextmanager
+def guest_revoked(server: Server) -> Iterator[None]:
+    """Take the credentials of `guest` away from a running server, which notices within seconds, and give them back."""
     assert server.folder is not None
-    (server.folder / "config" / "users").write_text("")
+    users = server.folder / "config" / "users"
+    users.write_text("")
+    try:
+        yield
+    finally:
+        users.write_text(f"{GUEST}:{GUEST_HASH}\n")
 
 
 def _trim_jvm_options(options: Path, *, whole_jdk: bool) -> None:
