@@ -61,6 +61,7 @@ ENGLISH = {
     "tent under 2.5 kg": [("weight", "lt", 2.5)],
     "dress in red or black": [("colour", "in", ("crimson", "black"))],
     "dress in navy": [("colour", "eq", "navy blue")],
+    "weights 16 kg max $33": [("weight", "eq", 16.0), ("price", "lte", 33.0)],
     "kettle must not cost more than $60": [("price", "lte", 60.0)],
     "kettle by nord wind": [("brand", "eq", "Nord Wind")],
 }
@@ -145,7 +146,13 @@ def test_units_and_money_are_those_of_the_locale():
 def test_what_is_only_compared_with_is_no_condition():
     bare = asker(kinds={"brand": {"field": "brand", "values": ["Acme"], "bare": True}, "price": {"field": "price"}})
     assert bare.constraints("acme kettle").filters == (Filter("brand", "eq", "Acme"),)
-    for text in ("kettle like acme", "alternative to acme", "acme or not acme", "never come to more than $50"):
+    for text in (
+        "kettle like acme",
+        "alternative to acme",
+        "acme or not acme",
+        "never come to more than $50",
+        "under no circumstances acme",
+    ):
         assert bare.constraints(text).filters == (), text
     assert bare.constraints("any brand other than acme").excluded
 

@@ -54,7 +54,8 @@ class AmountFinder:
         self._single = re.compile(rf"{start}{one}{end}", re.IGNORECASE)
         self._before = [(op, _at_end(either(said))) for op, said in language.data["before"].items()]
         self._after = [
-            (op, re.compile(rf"\s*{either(said)}", re.IGNORECASE)) for op, said in language.data["after"].items()
+            (op, re.compile(rf"\s*{either(said)}(?!\s*:?\s*(?:{money})?\s?\d)", re.IGNORECASE))
+            for op, said in language.data["after"].items()
         ]
         self._lead = _at_end(either(language.data["range"]["leads"]))
         self._label = _at_end(either(words("price")))

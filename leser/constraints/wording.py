@@ -82,6 +82,8 @@ class Wording:
         self._without = re.compile(rf"{either(language.words('without'))}\s+{fillers}$", re.IGNORECASE)
         self._hedged = _at_end(either(language.words("hedges")))
         self._imitation = _at_end(either(language.words("imitations")))
+        never = either([*language.words("never"), *language.words("without")])
+        self._never = re.compile(rf"{never}\s+(?:\w+\s+){{0,2}}$", re.IGNORECASE)
         self._like = _at_end(either(language.words("like")))
         ends = either(language.words("clause_ends"))
         self._clause_ends = re.compile(rf"\s*(?:$|[^\w\s]|{ends})", re.IGNORECASE)
@@ -129,6 +131,8 @@ class Wording:
         marked = self._wanted.search(before)
         if marked:
             return _Word(start - len(before) + marked.start(), end, values, "wanted")
+        if self._never.search(before):  # "under no circumstances acme", said in words that are not known
+            return _Word(start, end, values, "doubtful")
         after = self._wanted_after.match(text, end)
         return _Word(start, after.end() if after else end, values, "wanted" if after else "said")
 
