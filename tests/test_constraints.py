@@ -157,6 +157,14 @@ def test_what_is_only_compared_with_is_no_condition():
     assert bare.constraints("any brand other than acme").excluded
 
 
+def test_what_was_pasted_is_read_no_further_than_a_query_is_long():
+    page = "lamp " * 80 + "under $5000 " * 3000
+    assert ASKERS["en-US"].constraints(page).found == ()
+    early = ASKERS["en-US"].constraints("under $50 " + page)
+    assert [c.text for c in early.found] == ["under $50"]
+    assert early.query.endswith("$5000 ")
+
+
 def test_only_mapped_kinds_act():
     only_price = asker(kinds={"price": {"field": "p", "unit": "EUR"}})
     assert only_price.constraints("size 42 not leather 2 m under $50").found == ()

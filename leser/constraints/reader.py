@@ -17,6 +17,8 @@ from leser.constraints.wording import BUILT_IN, Wording
 from leser.errors import LeserError
 
 PRICE, SIZE = "price", "size"
+MOST_CHARACTERS = 400
+"""What is longer was not typed; a limit, so that a pasted page costs no seconds."""
 LABELLED = frozenset({"width", "height", "depth", "diameter"})
 """Kinds that a bare measure never means: a "2 m cable" is 2 m long, and nobody says how wide."""
 CONVERTED = 0.01
@@ -65,6 +67,9 @@ class ConstraintReader:
 
     def read(self, text: str) -> Constraints:
         """The constraints of a query, in the order they stand there."""
+        query = text
+        if len(text) > MOST_CHARACTERS:
+            text = text[:MOST_CHARACTERS].rpartition(" ")[0]  # no number is cut in two
         found = [constraint for other in self._others for constraint in other(text)]
         rest = text
         for size in (c for c in found if c.kind == SIZE):  # "size 42 up to 50 €" holds no range from 42 to 50
@@ -73,7 +78,7 @@ class ConstraintReader:
             if constraint := self._priced(text, amount) or self._measured(text, amount):
                 found.append(constraint)
         found = _firm(found)
-        return Constraints(text, tuple(sorted(found, key=lambda c: (c.start, c.end))))
+        return Constraints(query, tuple(sorted(found, key=lambda c: (c.start, c.end))))
 
     def _priced(self, text: str, amount: Amount) -> Constraint | None:
         """A limit of the price: with the field's currency, or behind the word "price". A bare sum may be anything."""
