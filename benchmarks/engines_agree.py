@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from scipy.stats import kendalltau
 
+from benchmarks.evidence import commit, machine
 from leser.config import task_of
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
@@ -100,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("run", type=Path)
     parser.add_argument("--engine", action="append", required=True, metavar="'NAME KEY=VALUE ...'")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON, with the commit and the machine")
     given = parser.parse_args()
     taught = {engine: ask(given.run, engine) for engine in given.engine}
     first = taught[given.engine[0]]
@@ -115,7 +116,7 @@ def main() -> None:
         for engine, other in taught.items()
     ]
     if given.json:
-        print(json.dumps(rows, indent=1))
+        print(json.dumps({"commit": commit(), "machine": machine(), "rows": rows}, indent=1))
         return
     for row in rows:
         print("  ".join(f"{key} {value:.4f}" if isinstance(value, float) else f"{value}" for key, value in row.items()))
