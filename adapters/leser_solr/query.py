@@ -1,11 +1,13 @@
 """An expanded query as request parameters of Solr: structured clauses, one parameter for each text, and no text in syntax.
 
 Texts are read by Solr's parser `simple` with all its operators switched off (`q.operators=''`): then a text is nothing but
-words, analysed as the field's own are, and words that the analysis drops leave a clause that matches nothing. The other
-candidates were tried on the server: `field` makes a phrase of several words and fails inside `bool` when no word is left,
-`edismax` needs escaping, `terms` and `term` do not analyse. Two things of `simple` are seen to here: a text of nothing but
-`*` matches everything whatever the operators, so it is sent empty, and "all" and "phrase" need one operator each: the
-space, which every text has, and the quotes, put around a text in which quotes and backslashes are escaped.
+words, analysed as the field's own are, and words that the analysis drops leave a clause that matches nothing. Of the others
+(by their sources) `field` makes a phrase of several words and no query at all of none, `term` and `terms` do not analyse,
+and `edismax` needs escaping: it reads terms only beside the user's own edismax, to score as that does.
+
+Two things of `simple` are seen to here: a text of nothing but `*` matches everything whatever the operators, so it is sent
+empty, and "all" and "phrase" need one operator each: the space, which every text has, and the quotes, put around a text in
+which quotes and backslashes are escaped.
 
 Clauses refer to texts by Solr's own references (`v=$leser.q`), which are read once and never again for what they hold.
 `bool` adds the clauses' scores up, so a term of weight 1 counts as much as the same words within the original.
