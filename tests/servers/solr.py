@@ -42,7 +42,8 @@ def start_solr(
         (home / "security.json").write_text(json.dumps(_security()))
     if cloud:
         (home / "zoo.cfg").write_text(f"tickTime=2000\ninitLimit=10\nsyncLimit=5\nclientPort={free_port()}\n")
-        flags += ["-DzkRun", f"-Dsolr.default.confdir={configset}"]
+        # ZooKeeper's own admin server would take port 8080, and Solr go down where that is taken
+        flags += ["-DzkRun", "-Dzookeeper.admin.enableServer=false", f"-Dsolr.default.confdir={configset}"]
     server = Server(
         url=f"http://127.0.0.1:{port}/solr",
         version=fetch.SOLR,
