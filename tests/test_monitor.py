@@ -26,9 +26,9 @@ from leser.run.options import MonitorOptions
 from leser.run.runner import run
 from leser.run.watch import Watch, parts
 from leser.scoring import RewardSet
-from leser.search import SearchClient
+from leser.search import SearchClient, SearchOptions
 from leser.task import Query, Split
-from leser.teacher import Teacher
+from leser.teacher import Attempt, Teacher
 
 COLOURS = ("red", "blue", "green", "grey", "navy", "white", "black", "brown", "pink", "teal")
 SHELF = [Document(f"d{i}", {"title": f"{colour} sofa", "text": f"couch{i} velvet"}) for i, colour in enumerate(COLOURS)]
@@ -257,6 +257,62 @@ def test_an_engine_that_does_not_say_costs_one_figure_and_no_training() -> None:
         assert set(row) == {"phase", "step", "echo", "repeated_terms", "commonest_term"}
     assert len(said) == 1
     assert "no answer" in said[0]
+
+
+class Stumbling(MemoryBackend):
+    """The memory engine, which analyses and counts nothing while `down`."""
+
+    down = False
+
+    def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:
+        if self.down:
+            raise TimeoutError("no analysis")
+        return super().analyze(texts, field)
+
+    def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
+        if self.down:
+            raise TimeoutError("no answer")
+        return super().doc_freq(terms, field)
+
+
+def test_a_step_that_the_teacher_survived_is_survived_by_the_monitor() -> None:
+    """The engine fails for one step: its rows are left out, nothing is raised, and every figure is there again after it."""
+    said: list[str] = []
+    dev = Split("dev", (Query("q", "red"),), {"q": {"d0": 1}})
+    backend = Stumbling.of(SHELF)
+    search = SearchOptions(retries=0, backoff=0.001, breaker_window=100_000)
+    teacher = Teacher(
+        SearchClient(backend, search), RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ExpansionOptions(weight=2.0)
+    )
+    monitor = Monitor(MonitorOptions(), teacher, dev, 24, said.append)
+    queries = [Query(f"q{i}", f"{colour} couch") for i, colour in enumerate(COLOURS)]
+    teacher.originals(queries)
+
+    def stepped(number: int, word: str) -> dict[str, Any]:
+        texts = [teacher.say([Expansion(f"{word}{i}")]) for i in range(len(queries))]
+        judged = teacher.judge([Attempt(q, i, t) for i, (q, t) in enumerate(zip(queries, texts, strict=True))], dev)
+        rows = [
+            {
+                "query_id": o.query.id,
+                "query": o.query.text,
+                "expansions": [e.text for e in o.expansions],
+                "code": o.code,
+            }
+            for o in judged
+        ]
+        return monitor.look_at({"phase": "grpo", "step": number}, rows)
+
+    whole = {"phase", "step", "echo", "repeated_terms", "unknown_expansions"}
+    assert whole <= set(stepped(1, "settee"))
+    backend.down = True
+    assert set(stepped(2, "velvet")) == {"phase", "step"}
+    assert said == [], "rows that nobody analysed tell nothing of how many documents hold a word"
+    assert set(monitor.look_at({"phase": "grpo", "step": 3}, batch(["lamp{i}"]))) == {"phase", "step"}
+    monitor.look_at({"phase": "grpo", "step": 4}, batch(["shade{i}"]))
+    assert len(said) == 1
+    assert "are not judged" in said[0]
+    backend.down = False
+    assert whole <= set(stepped(5, "chair"))
 
 
 def trained(folder: Path, **monitor: Any) -> Path:

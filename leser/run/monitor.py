@@ -19,9 +19,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import Backend, SearchError
-from leser.errors import LeserError
+from leser.errors import EngineDown, LeserError
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
+from leser.expansion import Code
 from leser.reward import parse_spec
 from leser.run.options import MonitorOptions
 from leser.run.watch import Watch
@@ -46,12 +47,13 @@ def wording(
 ) -> dict[str, float]:
     """Shares (0 to 1) of what a step's completions say; one that there is nothing to take of is left out.
 
-    `rollouts` are rows with `query_id`, `query` and `expansions`. `echo`: analysed words of expansions that the query holds.
+    `rollouts` are rows with `query_id`, `query`, `expansions` and `code`; those that the engine failed on are left out: nobody
+    has analysed them. `echo`: analysed words of expansions that the query holds.
     `repeated_terms`: words that stand in the completion before. `commonest_term`: completions (of those that expand) that
     hold the word which most of them share, where there are at least eight queries. `unknown_expansions`: expansions no word
     of which any document holds.
     """
-    written = [row for row in rollouts if row["expansions"]]
+    written = [row for row in rollouts if row["expansions"] and row.get("code") != Code.ENGINE_ERROR]
     texts = list(dict.fromkeys(text for row in written for text in (row["query"], *row["expansions"])))
     words = dict(zip(texts, analyze(texts), strict=True)) if texts else {}
     total = echoed = repeated = 0
@@ -127,6 +129,7 @@ class Monitor:
         self.options, self._teacher, self._dev, self._warn, self._second = options, teacher, dev, warn, second
         can = "doc_freq" in teacher.client.backend.capabilities
         self._unknown: Unknown | None = UnknownWords(teacher.client.backend) if can else None
+        self._failing: set[str] = set()
         self._watch = Watch(options, limit)
         if options.enabled and options.measure:
             self._check_measure()
@@ -165,14 +168,30 @@ class Monitor:
         return row | ({"warnings": warnings} if warnings else {})
 
     def _wording(self, rollouts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        if self._unknown is None:
-            return wording(rollouts, self._teacher.analyze)
+        """The figures of a step's completions. What an engine does not tell costs that step's figures, never training."""
         try:
-            return wording(rollouts, self._teacher.analyze, self._unknown)
-        except Exception as error:  # whatever an engine's client raises here, training does not depend on it
-            self._warn(f"the engine does not say how many documents hold a word ({error}); this figure is left out.")
-            self._unknown = None
-            return wording(rollouts, self._teacher.analyze)
+            figures = wording(rollouts, self._teacher.analyze)
+        except EngineDown as error:
+            self._once("analysis", f"the words of this step's completions are not judged: {error}")
+            return {}
+        self._failing.discard("analysis")
+        if self._unknown is None:
+            return figures
+        try:
+            figures = wording(rollouts, self._teacher.analyze, self._unknown)
+        except Exception as error:  # whatever an engine's client raises here
+            self._once(
+                "counts", f"the engine did not say how many documents hold a word ({error}); this figure is left out."
+            )
+            return figures
+        self._failing.discard("counts")
+        return figures
+
+    def _once(self, kind: str, sentence: str) -> None:
+        """Warn of what fails, and not again until it went well in between: each step asks anew."""
+        if kind not in self._failing:
+            self._warn(sentence)
+        self._failing.add(kind)
 
     def _held_out(self, answers: Answers) -> dict[str, float]:
         """Dev's second measure, of the rankings that the look has made, and dev's reward on the second engine."""
