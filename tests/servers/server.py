@@ -18,6 +18,7 @@ from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.error import HTTPError
 
 from servers import keeper
 
@@ -120,6 +121,8 @@ class Server:
                 HTTPException,
             ) as error:  # refused, 503 while cores load, 401 before the licence is there
                 answer = str(error)
+                if isinstance(error, HTTPError):
+                    error.close()
             if self.folder is not None and self._ended():
                 raise ServerFailed(f"{self.command[0]} ended before it answered at {self.url}.\n{self.log_tail()}")
             time.sleep(0.2)
