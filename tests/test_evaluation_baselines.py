@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,14 +10,16 @@ from leser_coverage import UnionRecall
 from leser_memory import MemoryBackend
 from leser_relevance import NDCG
 
-from leser.backend import Document, Term
+from leser.backend import Document, ExpandedQuery, Ranking, SearchError, Term
 from leser.errors import LeserError
-from leser.evaluation.baselines import BaselineContext, Original, leser_baselines, run_baseline
+from leser.evaluation.baselines import Baseline, BaselineContext, Original, leser_baselines, run_baseline
 from leser.evaluation.dictionary import Dictionary
 from leser.evaluation.evaluate import evaluate
+from leser.evaluation.grid import best_setting
+from leser.evaluation.pseudo_documents import PseudoDocument
 from leser.evaluation.rm3 import RM3
 from leser.scoring import RewardSet
-from leser.search import SearchClient
+from leser.search import SearchClient, SearchOptions
 from leser.task import Query, Split, Task
 
 CLASSES = {"nDCG": NDCG, "union_R": UnionRecall}
@@ -144,3 +147,62 @@ def test_every_baseline_has_a_name_and_a_docstring_to_show() -> None:
         "pseudo-document",
     ]
     assert all((cls.__doc__ or "").strip() for cls in leser_baselines())
+
+
+class Fragile(MemoryBackend):
+    """The memory engine; a query with more than `limit` clauses fails."""
+
+    limit = 1000
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
+        answers: list[Ranking | SearchError] = list(super().search(queries, k, total=total))
+        for i, query in enumerate(queries):
+            if len(query.terms) > self.limit:
+                answers[i] = SearchError("too many clauses", kind="query")
+        return answers
+
+
+def fragile(context: BaselineContext, limit: int) -> BaselineContext:
+    assert context.task.documents is not None
+    backend = Fragile.of(context.task.documents())
+    backend.limit = limit
+    return replace(context, client=SearchClient(backend, SearchOptions(breaker_window=10_000)), _originals={})
+
+
+def test_a_setting_that_always_fails_is_never_chosen(context: BaselineContext) -> None:
+    weak = fragile(context, 4)
+    rm3 = RM3(RM3.Options(fb_docs=(3,), fb_terms=(40, 1), original_weight=(0.5,)))
+    rm3.fit(weak)
+    assert rm3.chosen == (3, 1, 0.5)
+    assert rm3.dev_reward == rm3.dev_reward
+    passages = PseudoDocument(PseudoDocument.Options(terms=(40, 1), original_weight=(0.5,)))
+    passages.fit(
+        replace(
+            weak, write=lambda prompts, _: ["an upholstered settee with velvet cushions and oaken legs"] * len(prompts)
+        )
+    )
+    assert passages.chosen == (1, 0.5)
+
+
+def test_a_setting_gains_nothing_by_failing_on_hard_queries(context: BaselineContext) -> None:
+    """A setting that fails where queries earn least, and leaves the others as they are, is worth what all earn as they are."""
+    weak, dev = fragile(context, 1), context.task.dev
+    alone = weak.reward(dev, dev.queries, [()] * len(dev.queries))
+    easy = [value for value in alone if value > min(alone)]
+    assert easy
+    clauses = [(Term("sundial"),) * (2 if value == min(alone) else 0) for value in alone]
+    _, mean = best_setting("ours", weak, dev, dev.queries, ["fails"], lambda _: clauses)
+    assert mean == pytest.approx(sum(alone) / len(alone))
+    assert mean < sum(easy) / len(easy)
+
+
+@pytest.mark.parametrize("cls", [RM3, Dictionary, PseudoDocument])
+def test_tuning_says_so_when_every_setting_fails(context: BaselineContext, cls: type[Baseline]) -> None:
+    weak = replace(fragile(context, 0), write=lambda prompts, _: ["a settee"] * len(prompts))
+    baseline = cls()
+    if cls is Dictionary:  # nothing was learned on train, where every clause failed too: the queries stand
+        baseline.fit(weak)
+        assert set(baseline.terms(context.task.dev.queries)) == {()}
+        return
+    with pytest.raises(LeserError, match=f"{cls.name} cannot be tuned"):
+        baseline.fit(weak)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from leser.backend import Term
 from leser.evaluation.baselines import Baseline, BaselineContext
+from leser.evaluation.grid import best_setting
 from leser.feedback import STOP_WORDS, stem, words
 from leser.task import Query
 
@@ -64,12 +65,12 @@ class Dictionary(Baseline):
 
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """Each query's words looked up; terms the query already holds are left out."""
-        return [self._look_up(query) for query in queries]
+        return [self._look_up(query, self.weight) for query in queries]
 
-    def _look_up(self, query: Query) -> tuple[Term, ...]:
+    def _look_up(self, query: Query, weight: float) -> tuple[Term, ...]:
         held = {stem(word) for word in words(query.text)}
         found = dict.fromkeys(self.entries[word] for word in words(query.text) if word in self.entries)
-        return tuple(Term(term, self.weight) for term in found if stem(term) not in held)
+        return tuple(Term(term, weight) for term in found if stem(term) not in held)
 
     def _alone(self, context: BaselineContext) -> list[float]:
         train = context.task.train
@@ -117,11 +118,14 @@ class Dictionary(Baseline):
         queries = dev.queries[: self.options.dev_queries]
         if not queries:
             return
-        means = []
-        for weight in self.options.weights:
-            self.weight = weight
-            means.append(float(np.nanmean(context.reward(dev, queries, self.terms(queries)))))
-        self.weight = self.options.weights[int(np.argmax(means))]
+        self.weight, _ = best_setting(
+            self.name,
+            context,
+            dev,
+            queries,
+            self.options.weights,
+            lambda w: [self._look_up(query, w) for query in queries],
+        )
 
 
 def _terms_of(text: str) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from pydantic import Field
 from leser.backend import Ranking, Term
 from leser.errors import LeserError
 from leser.evaluation.baselines import Baseline, BaselineContext
+from leser.evaluation.grid import best_setting
 from leser.feedback import STOP_WORDS, FeedbackOptions, rm3_terms, words
 from leser.prompt import Message
 from leser.task import Query
@@ -103,10 +104,10 @@ class _Passages(Baseline):
         self._context, self._passages = context, dict[str, str]()
         self._write(queries)
         grid = list(product(self.options.terms, self._weights()))
-        means = [float(np.nanmean(context.reward(dev, queries, self._terms(queries, *point)))) for point in grid]
-        best = int(np.argmax(means))
-        self.chosen: tuple[int, float] = grid[best]
-        self.dev_reward = means[best]
+        self.chosen: tuple[int, float]
+        self.chosen, self.dev_reward = best_setting(
+            self.name, context, dev, queries, grid, lambda point: self._terms(queries, *point)
+        )
 
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """The passages' clauses at the setting chosen on dev."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-import numpy as np
 from pydantic import Field
 
 from leser.backend import Ranking, Term
 from leser.errors import LeserError
 from leser.evaluation.baselines import Baseline, BaselineContext
+from leser.evaluation.grid import best_setting
 from leser.feedback import FeedbackOptions, rm3_terms
 from leser.task import Query
 
@@ -46,10 +46,10 @@ class RM3(Baseline):
             )
         self._read(queries)
         grid = list(product(self.options.fb_docs, self.options.fb_terms, self.options.original_weight))
-        means = [float(np.nanmean(context.reward(dev, queries, self._terms(queries, *point)))) for point in grid]
-        best = int(np.argmax(means))
-        self.chosen: tuple[int, int, float] = grid[best]
-        self.dev_reward = means[best]
+        self.chosen: tuple[int, int, float]
+        self.chosen, self.dev_reward = best_setting(
+            self.name, context, dev, queries, grid, lambda point: self._terms(queries, *point)
+        )
 
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """RM3's clauses at the setting chosen on dev."""

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from leser.backend import SearchError, Term
 from leser.evaluation.baselines import BaselineContext
 from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
+from leser.evaluation.grid import best_setting
 from leser.evaluation.pseudo_documents import baselines_of, passage_writer
 from leser.evaluation.systems import SystemRun, run_of_terms
 from leser.evaluation.trec import write_runs
@@ -133,7 +132,7 @@ def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> li
         return [tuple(Term(text, weight) for text in ideal(q.id)) for q in asked]
 
     dev = task.dev.queries
-    best = max(REFERENCE_WEIGHTS, key=lambda w: float(np.nanmean(context.reward(task.dev, dev, at(w, dev)))))
+    best, _ = best_setting(IDEAL, context, task.dev, dev, REFERENCE_WEIGHTS, lambda weight: at(weight, dev))
     return at(best, queries)
 
 
