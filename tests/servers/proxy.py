@@ -211,9 +211,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in HOP]
         if kind == "garble":
             text = bytes(byte ^ 0x55 if place % 8 == 0 else byte for place, byte in enumerate(text))
-        self._reply(answer.status, headers, text, cut=kind == "cut")
         if kind in (None, "delay", "before"):
-            self.owner.count("passed")
+            self.owner.count("passed")  # first, so that who has the reply also finds it counted
+        self._reply(answer.status, headers, text, cut=kind == "cut")
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _relay
 
