@@ -59,25 +59,24 @@ def plain(text: str) -> str:
 
 
 def words_of(text: str) -> set[str]:
-    """Every word a reader may see: parted by punctuation, joined across it, and letters set apart joined again."""
+    """Every word a reader may see: parted by punctuation, joined across it, and anywhere in letters set apart."""
     seen = plain(text)
     words = set(re.findall(r"[^\W_]+", seen))
     for chunk in seen.split():
         words.add("".join(ch for ch in chunk if ch.isalnum()))
     run = ""
-    for chunk in [*seen.split(), "end"]:
-        bare = "".join(ch for ch in chunk if ch.isalnum())
-        if len(bare) == 1:
-            run += bare
-        else:
-            words.add(run)
-            run = ""
-    return words - {""}
+    for piece in [*re.findall(r"[^\W_]+", seen), "end"]:
+        if len(piece) == 1:
+            run += piece
+            continue
+        words |= {run[start:end] for start in range(len(run)) for end in range(start + 2, len(run) + 1)}
+        run = ""
+    return words
 
 
 def names(entry: str, words: set[str]) -> bool:
-    """True when all words of the entry are there."""
-    return all(part in words for part in re.findall(r"[^\W_]+", plain(entry)))
+    """True when all words of the entry are there, or their plurals."""
+    return all(part in words or f"{part}s" in words for part in re.findall(r"[^\W_]+", plain(entry)))
 
 
 def naive_violations(

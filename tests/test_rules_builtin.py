@@ -31,6 +31,37 @@ def test_banned_words_and_phrases_are_whole_words() -> None:
         assert reason(tables, "lamp", text) is None, text
 
 
+def test_a_disguised_plural_is_the_banned_word_too() -> None:
+    for word, text in (
+        ("gun", "ɡuns"), ("gun", "g.u.n.s"), ("gun", "GUN\u200bS"), ("replica", "rеplicas"), ("café", "cafés"),
+        ("café", "cafe"), ("fake fur", "fаke furs"),
+    ):  # fmt: skip
+        assert "banned" in (reason({"banned": {"words": [word]}}, "lamp", text) or ""), (word, text)
+    german = {"banned": {"words": ["schön"]}}
+    assert reason(german, "sofa", "schons", locale="de") is None, (
+        "a clean text keeps the locale's letters, analysed or not"
+    )
+    assert reason(german, "sofa", "sсhons", locale="de") is not None
+    assert "'Zeta'" in reason({"competitor": {"brands": ["Zeta"]}}, "shoes", "zetаs")
+    assert reason({"competitor": {"brands": ["Zeta"]}}, "zetаs shoes", "zeta") is None, "the query may be disguised too"
+
+
+def test_one_character_more_does_not_hide_spaced_letters() -> None:
+    for text in ("2 g u n", "a g u n", "g u n x", "a-g-u-n", "2.g.u.n.s", "ɡ u n 4", "a 2 g u"):
+        found = reason({"banned": {"words": ["gun", "agug"]}}, "lamp", text)
+        assert (found is None) == (text == "a 2 g u"), text
+    assert "snake oil" in reason({"banned": {"words": ["snake oil"]}}, "lamp", "x.s-n-a-k-e-o-i-l")
+    assert reason({"banned": {"words": ["gun"]}}, "lamp", "a gu n") is None
+
+
+def test_a_phrase_that_repeats_a_word_needs_it_as_often() -> None:
+    tables = {"banned": {"words": ["pom pom", "B&B"]}}
+    for text in ("pom beanie", "vitamin b", "b complex"):
+        assert reason(tables, "lamp", text) is None, text
+    for text in ("pom pom hat", "pom-pom", "pompom", "b & b", "bb"):
+        assert "banned" in (reason(tables, "lamp", text, mode="fuse") or ""), text
+
+
 def test_inside_finds_a_word_within_a_compound() -> None:
     assert reason({"banned": {"words": ["pelz"]}}, "mantel", "pelzmantel") is None
     assert "'pelz'" in reason({"banned": {"words": ["pelz"], "inside": True}}, "mantel", "pelzmantel")

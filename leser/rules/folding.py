@@ -44,11 +44,13 @@ class Folded:
 
     `text` keeps its punctuation; `readings` are the words a reader may take it for, each padded with spaces: punctuation
     parting words ("ban-ned": " ban ned "), and, where it differs, joining them ("ban-ned", "b a n n e d": " banned ").
+    `runs` are single characters in a row, as one word each ("my 2 b-a n": "2ban"): where a word in them begins, nobody says.
     """
 
     text: str
     readings: tuple[str, ...]
     strict: bool = False
+    runs: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -96,7 +98,8 @@ class Folder:
         parted = f" {' '.join(_WORD.findall(text))} "
         joined = " ".join(_CHUNK_NOISE.sub("", text).split())
         joined = f" {_SPACED_LETTERS.sub(lambda found: found[0].replace(' ', ''), joined)} "
-        return Folded(text, (parted,) if joined == parted else (parted, joined), strict)
+        runs = tuple(run.replace(" ", "") for run in _SPACED_LETTERS.findall(parted))
+        return Folded(text, (parted,) if joined == parted else (parted, joined), strict, runs)
 
 
 def _composed(text: str) -> str:

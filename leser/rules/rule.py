@@ -156,13 +156,32 @@ class Proposal:
 
     @cached_property
     def term_bag(self) -> frozenset[str]:
-        """The index terms of all expansions."""
-        return frozenset(term for terms in self.terms[1:] for term in terms)
+        """The index terms of all expansions, as they are written and as a reader sees them."""
+        read = (terms for readings in self.terms_as_read[1:] for terms in readings)
+        return frozenset(term for terms in (*self.terms[1:], *read) for term in terms)
 
     @cached_property
     def terms(self) -> list[list[str]]:
         """The engine's index terms: of the query first, then of each expansion."""
         return self.site.words.analyze([self.query, *(e.text for e in self.expansions)])
+
+    @cached_property
+    def terms_as_read(self) -> list[list[list[str]]]:
+        """The index terms of each folded reading that is not what was written: of the query first, then of each expansion.
+
+        The engine does not see a plural in "g.u.n.s", its reader does.
+        """
+        texts = [self.query, *(e.text for e in self.expansions)]
+        readings = [other_readings(text, read) for text, read in zip(texts, (self.asked, *self.folded), strict=True)]
+        if not any(readings):
+            return [[] for _ in readings]
+        analysed = iter(self.site.words.analyze([reading for row in readings for reading in row]))
+        return [[next(analysed) for _ in row] for row in readings]
+
+
+def other_readings(text: str, folded: Folded) -> list[str]:
+    """A text's folded readings that differ from it."""
+    return [said for reading in folded.readings if (said := reading.strip()) and said != text]
 
 
 class RuleOptions(Options):
