@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from leser.errors import LeserError, unknown_name
 
 OptionsT = TypeVar("OptionsT", bound="Options")
+_LAST_LATIN = "\xff"
 
 
 class Options(BaseModel):
@@ -41,13 +43,20 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], where: st
 def secret(variable: str | None, option: str) -> str | None:
     """The value of the environment variable that `option` names, or None when no variable was named.
 
-    Raises LeserError when the variable is named but not set; the value itself never enters a message.
+    Line breaks at its end are cut off: files and Kubernetes secrets end with one. Raises LeserError when the variable is
+    named but not set, or holds what no HTTP header can; the value itself never enters a message.
     """
     if variable is None:
         return None
-    value = os.environ.get(variable)
+    value = os.environ.get(variable, "").rstrip("\r\n")
     if not value:
         raise LeserError(
             f"The environment variable named by {option} (now {variable}) is not set. Set it, or drop {option}."
+        )
+    # a client that meets such a character later on prints the whole header
+    if any(sign > _LAST_LATIN or unicodedata.category(sign) == "Cc" for sign in value):
+        raise LeserError(
+            f"The environment variable named by {option} (now {variable}) holds a control character, a line break or a "
+            "sign beyond Latin-1, which no HTTP header can carry. Set it again to the bare secret."
         )
     return value

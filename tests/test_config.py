@@ -12,6 +12,7 @@ from conftest import ROOT
 
 from leser.config import RunConfig, complete, config_of, load_config
 from leser.errors import LeserError
+from leser.options import secret
 from leser.plugins import load_plugins
 
 FILE = """
@@ -60,6 +61,31 @@ def test_another_plugin_by_flag_does_not_inherit_the_files_options(file: Path) -
     config = load_config(file, {"backend.name": "pyserini", "task.name": "demo"})
     assert config.backend.options == {}
     assert config.task.options == {"seed": 3}
+
+
+def test_the_default_plugin_by_flag_keeps_the_options_of_a_table_that_names_none(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('[backend]\nindex = "mine"\n[task]\nseed = 3\n')
+    config = load_config(path, {"backend.name": "pyserini", "task.name": "demo"})
+    assert (config.backend.options, config.task.options) == ({"index": "mine"}, {"seed": 3})
+    other = load_config(path, {"backend.name": "memory", "task.name": "catalogue"})
+    assert (other.backend.options, other.task.options) == ({}, {})
+    profile = tmp_path / "site.toml"
+    profile.write_text('[platform]\nname = "site"\n[backend]\nindex = "theirs"\n')
+    path.write_text('[backend]\nname = "pyserini"\n')
+    assert load_config(path, platform=profile).backend.options == {"index": "theirs"}
+
+
+def test_plugin_files_of_flags_are_added_to_those_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, profile = tmp_path / "run.toml", tmp_path / "sites" / "site.toml"
+    path.write_text('plugins = ["own.py"]\n')
+    files = (Path("more.py"), Path("own.py"), Path("more.py"))
+    assert load_config(path, {"plugins": files}).plugins == (Path("own.py"), Path("more.py"))
+    profile.parent.mkdir()
+    profile.write_text('plugins = ["its.py"]\n[platform]\nname = "site"\n')
+    flags = {"plugins": (Path("more.py"), Path("sites/its.py"))}
+    assert load_config(None, flags, platform=Path("sites/site.toml")).plugins == (Path("sites/its.py"), Path("more.py"))
 
 
 def test_a_key_without_a_dot_is_always_the_backends() -> None:
@@ -145,6 +171,24 @@ def test_secrets_are_names_and_credentials_in_urls_are_cut_out(
     assert "me:" not in text
     assert "ACME_KEY" in text
     assert "https://***@host:9200/x" in text
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n"])
+def test_a_line_break_after_a_secret_is_not_part_of_it(monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    monkeypatch.setenv("ACME_KEY", f"hunter2 pass{ending}")
+    assert secret("ACME_KEY", "api_key_env") == "hunter2 pass"
+
+
+@pytest.mark.parametrize(
+    "value", ["hunter2\nX-More: 1", "\thunter2", "hunter2\x7f", "hunter2\x85", "hunter2\u2013", "\n"]
+)
+def test_a_secret_that_no_header_can_carry_is_refused_by_its_variables_name(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("ACME_KEY", value)
+    with pytest.raises(LeserError, match=r"named by api_key_env \(now ACME_KEY\)") as caught:
+        secret("ACME_KEY", "api_key_env")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_every_option_says_what_it_is() -> None:
