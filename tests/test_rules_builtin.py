@@ -153,6 +153,29 @@ def test_patterns_see_folded_text() -> None:
     assert reason(tables, "lamp", "viagrand") is None
 
 
+@pytest.mark.parametrize(
+    ("pattern", "locale", "stopped", "passed"),
+    [
+        ("crème", "en", ("crème cake", "CRÈME", "cre\u0300me", "сrèmе"), ("cream", "creme")),
+        (r"groß\w*", "de", ("großhandel", "GROSSHANDEL", "GROẞ"), ("gros",)),
+        ("gross", "de", ("groß",), ()),
+        ("möbel", "de", ("möbelhaus★", "möbеl", "MÖBEL"), ("mobel",)),
+        ("stra(ß)?e", "de", ("straße", "strasse", "strae"), ("strase",)),
+        ("[à-ü]", "en", ("café",), ("cafe",)),
+        (r"\d\s*st(ü|ue)ck\b", "en", ("6 stück", "6 STUECK"), ("6 stuck",)),
+        (r"\p{Cyrillic}", "en", ("sоfa",), ("sofa",)),
+        ("диван", "ru", ("диван", "ДИВАН"), ("дива",)),
+        (r"\brm\b", "en", ("rm",), ("ärm",)),
+    ],
+)
+def test_patterns_may_hold_letters_beyond_ascii(pattern, locale, stopped, passed) -> None:
+    book = book_of({"banned": {"patterns": [pattern, "zzz"]}}, locale=locale)
+    for text in stopped:
+        assert "banned pattern" in str(checked(book, "lamp", text)), text
+    for text in passed:
+        assert checked(book, "lamp", text) is None, text
+
+
 # -- protected -----------------------------------------------------------------------------------------------------
 
 

@@ -44,6 +44,7 @@ class Folded:
 
     `text` keeps its punctuation; `readings` are the words a reader may take it for, each padded with spaces: punctuation
     parting words ("ban-ned": " ban ned "), and, where it differs, joining them ("ban-ned", "b a n n e d": " banned ").
+    `written` is the text with its marks and its look-alikes: without what is invisible, in NFKC and lower case.
     `runs` are single characters in a row, as one word each ("my 2 b-a n": "2ban"): where a word in them begins, nobody says.
     """
 
@@ -51,6 +52,7 @@ class Folded:
     readings: tuple[str, ...]
     strict: bool = False
     runs: tuple[str, ...] = ()
+    written: str = ""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -63,8 +65,8 @@ class Folder:
 
     def __init__(self, letters: str = "") -> None:
         self.letters = frozenset(unicodedata.normalize("NFC", letters.casefold()))
-        self._plain = _Table(self.letters)
-        self._stripped = _Table(frozenset())
+        self._plain = FoldTable(self.letters)
+        self._stripped = FoldTable(frozenset())
         self._fold = lru_cache(maxsize=MEMO)(self._folded)
 
     @classmethod
@@ -78,28 +80,25 @@ class Folder:
 
     def both(self, text: str) -> tuple[Folded, Folded]:
         """The text as it is compared with clean texts, and as it is compared with strict ones; for entries of lists."""
-        return self._read(self._translated(text, self._plain), False), self._read(
-            self._translated(text, self._stripped), True
-        )
+        composed = _composed(text)
+        return self._read(composed, self._plain, False), self._read(composed, self._stripped, True)
 
     def _folded(self, text: str) -> Folded:
         if text.isascii():
-            return self._read(text.translate(self._plain), False)
+            return self._read(text, self._plain, False)
         composed = _composed(text)
         strict = not all(ch.isascii() or ch.casefold() in self.letters or ch in "ßẞ" for ch in composed)
-        return self._read(self._translated(text, self._stripped if strict else self._plain), strict)
-
-    def _translated(self, text: str, table: Mapping[int, str]) -> str:
-        return _composed(text).translate(table)
+        return self._read(composed, self._stripped if strict else self._plain, strict)
 
     @staticmethod
-    def _read(folded: str, strict: bool) -> Folded:
-        text = " ".join(folded.split())
+    def _read(composed: str, table: Mapping[int, str], strict: bool) -> Folded:
+        text = " ".join(composed.translate(table).split())
+        written = text if composed.isascii() else " ".join(unicodedata.normalize("NFC", composed.lower()).split())
         parted = f" {' '.join(_WORD.findall(text))} "
         joined = " ".join(_CHUNK_NOISE.sub("", text).split())
         joined = f" {_SPACED_LETTERS.sub(lambda found: found[0].replace(' ', ''), joined)} "
         runs = tuple(run.replace(" ", "") for run in _SPACED_LETTERS.findall(parted))
-        return Folded(text, (parted,) if joined == parted else (parted, joined), strict, runs)
+        return Folded(text, (parted,) if joined == parted else (parted, joined), strict, runs, written)
 
 
 def _composed(text: str) -> str:
@@ -107,8 +106,8 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text).translate(_unstable_look_alikes()))
 
 
-class _Table(dict[int, str]):
-    """What each character is folded into; worked out when a character is first met."""
+class FoldTable(dict[int, str]):
+    """What each character is folded into, worked out when a character is first met; `letters` keep their marks."""
 
     def __init__(self, letters: frozenset[str]) -> None:
         self._letters = letters

@@ -47,7 +47,7 @@ class Banned(Rule):
         if not entries and not patterns:
             raise LeserError("[rules.banned] bans nothing. Give it words, files, patterns or pattern_files.")
         self._lexicon = Lexicon(entries, site, inside=options.inside, analysed=options.analysed)
-        self._patterns = Patterns(patterns, self.name)
+        self._patterns = Patterns(patterns, self.name, site.folder.letters)
 
     def sentence(self) -> str | None:
         """The list itself stays out of the prompt: naming words is a way to have them written."""

@@ -8,21 +8,29 @@ alone: RE2's set of patterns stops looking when it runs out of memory, a single 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import re2  # type: ignore[import-untyped]
 
 from leser.errors import LeserError
-from leser.rules.folding import Folded
+from leser.rules.folding import Folded, FoldTable
 
 MOST_CHARACTERS = 1000
+_MEANS_MARKS = re.compile(r"[^\x00-\x7f]|\\[pPx]")
+"""What only a pattern holds that asks for letters beyond ASCII."""
 
 
 class Patterns:
-    """Compiled patterns, looked for anywhere in a folded text: lower case, look-alikes resolved."""
+    """Compiled patterns, looked for anywhere in a folded text: lower case, look-alikes resolved.
 
-    def __init__(self, patterns: Sequence[str], rule: str) -> None:
+    A pattern that holds letters beyond ASCII is also looked for in the text as it is written, and with look-alikes resolved
+    but these letters and those of the locale (`letters`) kept. "ß" is "ss" on both sides.
+    """
+
+    def __init__(self, patterns: Sequence[str], rule: str, letters: Collection[str] = ()) -> None:
         options = re2.Options()
         options.case_sensitive = False
         options.log_errors = False
@@ -34,14 +42,16 @@ class Patterns:
                     f"at most {MOST_CHARACTERS} are read. Write several."
                 )
             try:
-                self._compiled.append((pattern, re2.compile(pattern, options)))
+                self._compiled.append((pattern, re2.compile(_folded(pattern), options)))
             except re2.error as error:
                 reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
                 raise LeserError(
                     f"Cannot read the pattern '{pattern}' of the rule '{rule}': {reason}. Patterns are RE2's: "
                     "no backreferences and no look-around."
                 ) from None
-
+        self._marked = frozenset(pattern for pattern in patterns if _MEANS_MARKS.search(pattern))
+        own = {ch.casefold() for pattern in self._marked for ch in _folded(pattern) if not ch.isascii()}
+        self._table = FoldTable(frozenset(own | set(letters)))
         self._any = self._joined(options)
 
     def _joined(self, options: Any) -> Any | None:
@@ -49,13 +59,29 @@ class Patterns:
         if not self._compiled or any(r"\Q" in pattern for pattern, _ in self._compiled):  # \Q would quote the next too
             return None
         try:
-            return re2.compile("|".join(f"(?:{pattern})" for pattern, _ in self._compiled), options)
+            return re2.compile("|".join(f"(?:{_folded(pattern)})" for pattern, _ in self._compiled), options)
         except re2.error:
             return None
 
     def find(self, folded: Folded) -> str | None:
         """The first pattern found in the text as it was written or in one of its readings."""
         texts = {folded.text, *(reading.strip() for reading in folded.readings)}
-        if self._any is not None and not any(self._any.search(text) for text in texts):
+        marked = {folded.written, folded.written.translate(self._table)} if self._marked else set()
+        if self._any is not None and not any(self._any.search(text) for text in texts | marked):
             return None
-        return next((pattern for pattern, compiled in self._compiled if any(map(compiled.search, texts))), None)
+        for pattern, compiled in self._compiled:
+            if any(map(compiled.search, texts | marked if pattern in self._marked else texts)):
+                return pattern
+        return None
+
+
+def _folded(pattern: str) -> str:
+    """The pattern composed, with "ss" for "ß", which every folded text has; not in a class, where it is one character."""
+    out: list[str] = []
+    in_class = False
+    sharp = "ss" if r"\Q" in pattern else "(?:ss)"
+    for part in re.findall(r"\\.|.", unicodedata.normalize("NFC", pattern), re.DOTALL):
+        if part == "[" or part == "]":
+            in_class = part == "["
+        out.append(sharp if part in "ßẞ" and not in_class else part)
+    return "".join(out)
