@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from elastic import made, opened
@@ -97,7 +98,66 @@ def test_appending_keeps_what_others_noted_in_the_mapping(elasticsearch_8: Serve
     cluster.indices.put_mapping(index=name, meta={"owner": "us"})
     opened(elasticsearch_8, name, existing="append").index(DOCUMENTS[1:2])
     meta = cluster.indices.get(index=name)[name]["mappings"]["_meta"]
-    assert meta == {"owner": "us", "leser": {"complete": True}}
+    assert meta == {"owner": "us"}
+
+
+def test_a_failed_append_leaves_the_index_as_usable_as_it_was(elasticsearch_8: Server, cluster: Elasticsearch) -> None:
+    """The index is hers: no mark that shuts it, and no advice that deletes what it held."""
+
+    def broken() -> Iterator[Document]:
+        yield DOCUMENTS[2]
+        raise RuntimeError("disk on fire")
+
+    theirs = f"theirs-{uuid4().hex}"
+    cluster.indices.create(index=theirs, mappings={"_meta": {"owner": "us"}})
+    cluster.index(index=theirs, id="own", document={"contents": "sofa"}, refresh=True)
+    ours = made(elasticsearch_8, DOCUMENTS[:1])
+    for name, meta in ((theirs, {"owner": "us"}), (ours, {"leser": {"complete": True}})):
+        appending = opened(elasticsearch_8, name, existing="append")
+        with pytest.raises(LeserError) as caught:
+            appending.index([DOCUMENTS[1], Document("meta", {"_id": "a reserved name"})])
+        said = str(caught.value)
+        assert f"refused 1 of 2 documents; the other 1 are in the index '{name}'" in said
+        assert "recreate" not in said
+        with pytest.raises(RuntimeError, match="disk on fire"):
+            appending.index(broken())
+        assert cluster.indices.get(index=name)[name]["mappings"]["_meta"] == meta
+        cluster.indices.refresh(index=name)
+        assert appending.check()["documents"] == 2
+        assert appending.index(DOCUMENTS[1:3]) == 2
+        assert cluster.indices.get(index=name)[name]["mappings"]["_meta"] == meta
+    cluster.indices.delete(index=theirs)
+
+
+def test_an_unfinished_index_is_not_added_to(elasticsearch_8: Server, cluster: Elasticsearch) -> None:
+    name = made(elasticsearch_8, DOCUMENTS[:1])
+    cluster.indices.put_mapping(index=name, meta={"leser": {"complete": False}})
+    with pytest.raises(LeserError, match=r"not filled to the end .* nothing is added to it") as caught:
+        opened(elasticsearch_8, name, existing="append").index(DOCUMENTS[1:3])
+    assert "recreate" not in str(caught.value)
+    cluster.indices.refresh(index=name)
+    assert cluster.count(index=name)["count"] == 1
+
+
+@pytest.mark.parametrize("existing", ["append", "recreate", "refuse"])
+def test_only_one_index_is_written_to(elasticsearch_8: Server, cluster: Elasticsearch, existing: str) -> None:
+    """A name that stands for several indices is refused before anything is written, in whatever mode."""
+    first, second = made(elasticsearch_8, DOCUMENTS[:1]), made(elasticsearch_8, DOCUMENTS[1:2])
+    alias = f"{first}-both"
+    for name in (first, second):
+        cluster.indices.put_alias(index=name, name=alias)
+    before = cluster.indices.get(index=alias).body
+    with pytest.raises(LeserError, match=f"'{alias}' at .* stands for 2 indices"):
+        opened(elasticsearch_8, alias, existing=existing).index(DOCUMENTS)
+    for pattern in ("_all", f"{first}*", f"{first},{second}", f"<{first}>", f"-{first}"):
+        with pytest.raises(LeserError, match=r"is the pattern .* needs the name of one index"):
+            opened(elasticsearch_8, pattern, existing=existing).index(DOCUMENTS)
+    assert cluster.indices.get(index=alias).body == before
+    cluster.indices.refresh(index=alias)
+    assert cluster.count(index=alias)["count"] == 2
+    cluster.indices.delete_alias(index=second, name=alias)
+    if existing == "append":
+        assert opened(elasticsearch_8, alias, existing=existing).index(DOCUMENTS[1:2]) == 1
 
 
 def test_an_alias_or_a_pattern_is_not_replaced(elasticsearch_8: Server, cluster: Elasticsearch) -> None:

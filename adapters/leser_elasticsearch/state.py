@@ -43,14 +43,23 @@ def _indices(client: Elasticsearch, options: ElasticsearchOptions) -> Mapping[st
         return None
     if not found:  # a pattern that nothing fits
         raise index_missing(options)
-    if any(
-        index.get("mappings", {}).get("_meta", {}).get("leser", {}).get("complete") is False for index in found.values()
-    ):
+    if unfinished(found):
         raise LeserError(
             f"The index '{options.index}' at {options.place} was not filled to the end. Build it again with: leser index "
             f"--backend elasticsearch --task DIR {options.as_flags()} -o existing=recreate"
         )
     return found
+
+
+def mark(*, complete: bool) -> dict[str, Any]:
+    """What `leser index` notes in the mapping (`_meta`) of an index that it makes."""
+    return {"leser": {"complete": complete}}
+
+
+def unfinished(indices: Mapping[str, Any]) -> bool:
+    """Whether one of the indices was made by `leser index` and not filled to the end."""
+    metas = [index.get("mappings", {}).get("_meta", {}) for index in indices.values()]
+    return any(meta.get("leser", {}).get("complete") is False for meta in metas)
 
 
 def _health(client: Elasticsearch, options: ElasticsearchOptions) -> tuple[str, tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """Makes an index and fills it, behind `leser index`; nothing else in the adapter writes.
 
-An index carries a mark in its mapping until the last document is in, so that one left unfinished (a crash, a refused document)
-is never taken for a whole one.
+An index that is made here carries a mark in its mapping until the last document is in, so that one left unfinished (a crash, a
+refused document) is never taken for a whole one. An index that was there before is the user's: it is added to, never marked.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from leser.errors import LeserError
 from leser.indexing import KEYWORD_LENGTH
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.query import clean
+from leser_elasticsearch.state import mark, unfinished
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -41,33 +42,48 @@ class Writer:
         Raises LeserError for an unwanted old index, and when any document was refused, with the first ids and reasons.
         """
         name = self._options.index
-        if "*" in name or "," in name:
+        if "*" in name or "," in name or name == "_all" or name[:1] in "<-":
             raise LeserError(f"Option index is the pattern '{name}': `leser index` needs the name of one index.")
         found = self._found(name)
-        present = bool(found)
-        if present and self._options.existing == "refuse":
-            raise LeserError(
-                f"There is an index '{name}' at {self._options.place} already. Add -o existing=recreate to replace it or "
-                "existing=append to add to it."
-            )
+        self._check_found(name, found)
         rows = iter(documents)
         first = list(islice(rows, PEEKED))
-        if present and self._options.existing == "recreate":
-            if name not in found:
-                raise LeserError(
-                    f"'{name}' is an alias of {', '.join(found)}: name the index itself to have it replaced."
-                )
+        if found and self._options.existing == "append":
+            count = self._fill(name, chain(first, rows), added=True)
+            self._client.indices.refresh(index=name)
+            return count
+        if found:
             self._client.indices.delete(index=name)
-            present = False
-        if not present:
-            self._create(name, first)
-        self._mark(name, complete=False)
-        count = self._fill(name, chain(first, rows))
+        self._create(name, first)
+        count = self._fill(name, chain(first, rows), added=False)
         self._client.indices.refresh(index=name)
-        if not present:  # one segment searches fastest, and keeps documents of one score in one order
-            self._client.indices.forcemerge(index=name, max_num_segments=1)
-        self._mark(name, complete=True)
+        # one segment searches fastest, and keeps documents of one score in one order
+        self._client.indices.forcemerge(index=name, max_num_segments=1)
+        self._mark_whole(name)
         return count
+
+    def _check_found(self, name: str, found: Mapping[str, Any]) -> None:
+        """Refuse, before anything is written, what may not or cannot be written to."""
+        if not found:
+            return
+        at = self._options.place
+        if len(found) > 1:
+            raise LeserError(
+                f"'{name}' at {at} stands for {len(found)} indices ({', '.join(sorted(found)[:LISTED])}): `leser index` needs "
+                "the name of one index."
+            )
+        if self._options.existing == "refuse":
+            raise LeserError(
+                f"There is an index '{name}' at {at} already. Add -o existing=recreate to replace it or "
+                "existing=append to add to it."
+            )
+        if self._options.existing == "recreate" and name not in found:
+            raise LeserError(f"'{name}' is an alias of {', '.join(found)}: name the index itself to have it replaced.")
+        if self._options.existing == "append" and unfinished(found):
+            raise LeserError(
+                f"The index '{name}' at {at} was not filled to the end by the `leser index` that made it, and what it lacks is "
+                "not known: nothing is added to it. Make a new one with -o index=NAME."
+            )
 
     def _found(self, name: str) -> Mapping[str, Any]:
         """The index with its mapping, or the indices behind an alias; nothing if there is none."""
@@ -115,6 +131,7 @@ class Writer:
         }
         own = {**text, "fields": twins}
         return {
+            "_meta": mark(complete=False),
             "subobjects": False,  # a document's field may be called a.b, beside one called a
             "date_detection": False,
             "dynamic_templates": [{"later_fields": {"match_mapping_type": "string", "mapping": own}}],
@@ -124,13 +141,14 @@ class Writer:
             },
         }
 
-    def _mark(self, name: str, *, complete: bool) -> None:
-        """Note in the mapping whether the index is whole, beside what others have noted there."""
+    def _mark_whole(self, name: str) -> None:
+        """Take back the mark that `_create` made, beside what others have noted in the mapping since."""
         for one, index in self._found(name).items():
             meta = index.get("mappings", {}).get("_meta", {})
-            self._client.indices.put_mapping(index=one, meta={**meta, "leser": {"complete": complete}})
+            self._client.indices.put_mapping(index=one, meta={**meta, **mark(complete=True)})
 
-    def _fill(self, name: str, documents: Iterable[Document]) -> int:
+    def _fill(self, name: str, documents: Iterable[Document], *, added: bool) -> int:
+        """Store the documents; `added` says whether the index was there before. Returns their number, raises LeserError."""
         from elasticsearch.helpers import streaming_bulk
 
         count = failed = 0
@@ -162,11 +180,11 @@ class Writer:
         failed += len(unsendable)
         reasons = [*unsendable, *reasons][:LISTED]
         if failed:
+            state, then = _consequence(name, count, added=added)
             raise LeserError(
-                f"Elasticsearch refused {failed} of {count + failed} documents; the index '{name}' is not whole and stays marked "
-                "as unfinished. The first:\n  "
+                f"Elasticsearch refused {failed} of {count + failed} documents; {state}. The first:\n  "
                 + "\n  ".join(reasons)
-                + "\nMend them and index again with -o existing=recreate."
+                + f"\n{then}"
             )
         return count
 
@@ -176,6 +194,19 @@ def action_of(document: Document, contents: Iterable[str], index: str) -> dict[s
     fields = {name: clean(text) for name, text in document.fields.items()}
     joined = fields.get("contents") or " ".join(fields[name] for name in contents if fields.get(name))
     return {"_op_type": "index", "_index": index, "_id": clean(document.id), "_source": {**fields, "contents": joined}}
+
+
+def _consequence(name: str, count: int, *, added: bool) -> tuple[str, str]:
+    """What refused documents mean for the index, and what to do about them."""
+    if added:
+        return (
+            f"the other {count} are in the index '{name}', beside what it held before",
+            "Mend them and add them with -o existing=append; a document that is there already is only written again.",
+        )
+    return (
+        f"the index '{name}' is not whole and stays marked as unfinished",
+        "Mend them and index again with -o existing=recreate.",
+    )
 
 
 def _told(answer: Mapping[str, Any]) -> str:
