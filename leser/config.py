@@ -25,7 +25,7 @@ from leser.errors import LeserError
 from leser.expansion import ExpansionOptions
 from leser.grpo.options import GrpoOptions
 from leser.options import Options, validate_options
-from leser.platform.profile import EXTENDS, lay, place
+from leser.platform.profile import EXTENDS, Written, lay, place
 from leser.platform.site import move, sited
 from leser.policy.options import PolicyOptions
 from leser.prompt import PromptOptions
@@ -154,8 +154,9 @@ def load_config(
 ) -> RunConfig:
     """Read a TOML file, lay `flags` (dotted path to value) and then `-o` assignments over it, and validate the whole.
 
-    `platform` is a profile that is laid under the file; `moved_to` one that a finished run's policy is taken to: its site
-    replaces the file's. Raises LeserError naming the file, the table and the option that is wrong.
+    The flag `plugins` adds to the files that are named already. `platform` is a profile that is laid under the file;
+    `moved_to` one that a finished run's policy is taken to: its site replaces the file's. Raises LeserError naming the
+    file, the table and the option that is wrong.
     """
     from leser.platform.check import sound_profile
 
@@ -166,9 +167,9 @@ def load_config(
         move(values, sound_profile(moved_to).values)
     for dotted, value in (flags or {}).items():
         table, dot, key = dotted.partition(".")
-        if dot and key == "name" and table in _PLUGIN_TABLES and values.get(table, {}).get("name") != value:
+        if dot and key == "name" and table in _PLUGIN_TABLES and _names_another(values.get(table, {}), table, value):
             values[table] = {}  # the file's options are another plugin's
-        _put(values, dotted.split("."), value)
+        _put(values, dotted.split("."), _with_files(values, value) if dotted == "plugins" else value)
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
@@ -177,6 +178,27 @@ def load_config(
             )
         _put(values, _target(key.strip()), _value(text))
     return config_of(values)
+
+
+def _names_another(table: Any, kind: str, name: Any) -> bool:
+    """Whether a table's plugin is another than `name`; one that names none means the default."""
+    return isinstance(table, Mapping) and table.get("name", default_name(kind)) != name
+
+
+def default_name(table: str) -> str:
+    """The plugin that a table means where it names none: [task] or [backend]."""
+    model = RunConfig.model_fields[table].annotation
+    assert isinstance(model, type)
+    assert issubclass(model, PluginTable)
+    return str(model.model_fields["name"].default)
+
+
+def _with_files(values: Mapping[str, Any], files: Iterable[Path]) -> list[Any]:
+    """The plugin files of the configuration and those of flags, each once: a flag adds to what is needed anyway."""
+    known = values.get("plugins", [])
+    known = list(known) if isinstance(known, list | tuple) else [known]
+    paths = {Path(file.path if isinstance(file, Written) else str(file)).resolve() for file in known}
+    return [*known, *(str(file) for file in dict.fromkeys(files) if Path(file).resolve() not in paths)]
 
 
 def config_of(values: Mapping[str, Any]) -> RunConfig:

@@ -86,7 +86,7 @@ def lay(values: dict[str, Any], above: Mapping[str, Any]) -> None:
         if not isinstance(value, Mapping):
             values[key] = value
             continue
-        if not isinstance(values.get(key), dict) or (key in NAMED and _renames(values[key], value)):
+        if not isinstance(values.get(key), dict) or (key in NAMED and _renames(key, values[key], value)):
             values[key] = {}
         lay(values[key], value)
 
@@ -148,7 +148,7 @@ def _lay(values: dict[str, Any], origins: dict[Key, Path], above: Mapping[str, A
             values[key] = _written(value, file.parent)
         else:
             known = values.get(key)
-            if not isinstance(known, dict) or (not at and key in NAMED and _renames(known, value)):
+            if not isinstance(known, dict) or (not at and key in NAMED and _renames(key, known, value)):
                 _forget(origins, here)
                 values[key] = {}
             _lay(values[key], origins, value, file, here)
@@ -167,8 +167,10 @@ def _forget(origins: dict[Key, Path], at: Key) -> None:
         del origins[key]
 
 
-def _renames(known: Any, table: Mapping[str, Any]) -> bool:
-    return "name" in table and table["name"] != known.get("name")
+def _renames(kind: str, known: Any, table: Mapping[str, Any]) -> bool:
+    from leser.config import default_name
+
+    return "name" in table and table["name"] != known.get("name", default_name(kind))
 
 
 def _written(value: Any, folder: Path) -> Any:
