@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from leser_solr import SolrBackend
 from servers import Server
 from servers.solr import create_core
-from solr_indexes import index_name, indexed, options_for
+from solr_indexes import index_name, indexed, options_for, template_file
 
-from leser.backend import Document, ExpandedQuery, Ranking
+from leser.backend import Document, ExpandedQuery, Ranking, Term
 from leser.errors import IndexMissing, LeserError
 from leser.testing import DOCUMENTS
 
@@ -193,3 +194,29 @@ def test_create_core_gives_an_index_to_append_to(solr: Server) -> None:
         assert found(backend) == ("d01",)
         backend.close()
         solr.get(f"/admin/cores?action=UNLOAD&core={name}&deleteInstanceDir=true&deleteDataDir=true")
+
+
+def test_a_handler_that_reads_queries_with_another_parser(solr: Server, tmp_path: Path) -> None:
+    """Solr reads `{!...}` in q only where defType is lucene, whatever the handler's own defaults say."""
+    with indexed(solr, DOCUMENTS) as open_:
+        handler = {
+            "name": "/shop",
+            "class": "solr.SearchHandler",
+            "defaults": {"defType": "edismax", "qf": "title", "q.op": "AND", "mm": "100%"},
+        }
+        solr.request("POST", f"/{open_().options.index}/config", {"add-requesthandler": handler})
+        backend = open_(handler="/shop")
+        assert backend.check()["documents"] == len(DOCUMENTS)
+        assert found(backend) == ("d01",)
+        assert set(backend.fetch(["d01", "d02"], ["title"])) == {"d01", "d02"}
+        assert backend.doc_freq(["lamp"]) == [2]
+        assert backend.fingerprint().rpartition("}")[2] == open_().fingerprint().rpartition("}")[2]
+        own = open_(
+            handler="/shop", template=template_file(tmp_path, defType="edismax", q="$query", qf="contents", mm=1)
+        )
+        assert found(own) == ("d01",)
+        (wide,) = own.search(
+            [ExpandedQuery("q", "sofa", (Term("lamp", match="phrase"), Term("clip", negate=True)))], 10
+        )
+        assert isinstance(wide, Ranking)
+        assert set(wide.ids) == {"d01", "d07"}
