@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from servers.server import Server
 
 from leser.backend import ExpandedQuery, Ranking, SearchError
 from leser.errors import IndexMissing, LeserError
+from leser.options import validate_options
 
 SOFA = [ExpandedQuery("q", "sofa")]
 SECRET = "hunter2-do-not-print"
@@ -107,10 +109,24 @@ def test_options_that_do_not_fit_together() -> None:
         opened("localhost:9200")
 
 
-def test_an_url_with_a_password_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://elastic:{SECRET}@search.example:9200",
+        f"leser:{SECRET}@search:9200",
+        f"http://leser:p[{SECRET}@search:9200",
+        f"http://leser:{SECRET}/2@search:9200",
+        f"http://leser:{SECRET}?2#@search:9200",
+        f"http://leser:a,{SECRET} b@search:9200",
+        f"http://localhost:9200,http://leser:{SECRET}@search:9200",
+        ["http://localhost:9200", f"leser:{SECRET}@search:9200"],
+        (f"http://{SECRET}@search:9200",),
+    ],
+)
+def test_an_url_with_a_password_is_refused_and_not_repeated(url: object) -> None:
     with pytest.raises(LeserError) as caught:
-        opened(f"https://elastic:{SECRET}@search.example:9200")
-    assert SECRET not in str(caught.value)
+        validate_options(ElasticsearchBackend.Options, {"url": url}, "backend 'elasticsearch'")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert "-o user=NAME and -o password_env=VARIABLE" in str(caught.value)
 
 
@@ -401,6 +417,8 @@ def test_an_unfinished_answer_is_no_answer(elasticsearch_8: Server, index: str) 
         {key: value for key, value in whole.items() if key != "_shards"},
         {key: value for key, value in whole.items() if key != "took"},
         {**whole, "hits": {"hits": [{"_id": "a"}]}},
+        {**whole, "_clusters": {"total": 2, "successful": 1, "skipped": 1}},
+        {**whole, "_clusters": {"total": 2, "successful": 1, "skipped": 0, "partial": 1, "failed": 0}},
         "?",
     ]
     with Proxy(elasticsearch_8) as proxy:
@@ -412,6 +430,40 @@ def test_an_unfinished_answer_is_no_answer(elasticsearch_8: Server, index: str) 
         for body in (b'{"responses": []}', b"[]", b'"text"'):
             proxy.status(200, body, times=1, path="_msearch")
             assert failure(backend).kind == "transient", body
+        backend.close()
+
+
+def test_parts_that_tell_of_a_cut_answer_are_asked_for(
+    elasticsearch_8: Server, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `filter_path` leaves out cannot be noticed: a real server's terminated_early has to arrive, and is an error."""
+    backend = opened(elasticsearch_8, index)
+    engine = backend._open()
+    whole = engine.builder.body
+    monkeypatch.setattr(engine.builder, "body", lambda *given: {**whole(*given), "terminate_after": 1})
+    (error,) = backend.search([ExpandedQuery("q", "couch lamp")], 5)
+    assert isinstance(error, SearchError)
+    assert error.kind == "engine"
+    assert "terminated_early" in error.message
+    from leser_elasticsearch.engine import ANSWERED
+
+    assert "responses._clusters" in ANSWERED.split(",")
+
+
+def test_a_cluster_that_was_skipped_is_named(elasticsearch_8: Server, index: str) -> None:
+    clusters = {
+        "total": 2,
+        "successful": 1,
+        "skipped": 1,
+        "details": {"(local)": {"status": "successful"}, "far": {"status": "skipped"}},
+    }
+    answer = {"took": 1, "timed_out": False, "_shards": {"failed": 0}, "_clusters": clusters, "hits": {}, "status": 200}
+    with Proxy(elasticsearch_8) as proxy:
+        backend = opened(proxy.url, index)
+        backend.check()
+        proxy.status(200, json.dumps({"responses": [answer]}).encode(), times=1, path="_msearch")
+        assert failure(backend).message == "Not all of 2 clusters answered in full: 1 skipped (far)"
+        assert isinstance(backend.search(SOFA, 1)[0], Ranking)
         backend.close()
 
 

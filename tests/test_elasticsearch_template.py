@@ -214,6 +214,7 @@ def test_what_doctors_warn_of(templated: Callable[..., ElasticsearchBackend]) ->
     [
         ("{", "is no JSON"),
         ({"match": {"title": "$query"}}, 'has no "query". Give a whole search body'),
+        ({"query": TITLE, "terminate_after": 1}, 'has "terminate_after", with which .* Take it out'),
         ({"query": {"match": {"title": "sofa"}}}, 'has no "$query" in its query. Write "$query"'),
         ({"query": {"match": {"title": "{{q}}"}}}, "are of search templates"),
         (

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 ANSWERED = ",".join(
     f"responses.{part}"
-    for part in ("status", "error", "took", "timed_out", "_shards", "hits.total", "hits.hits._id", "hits.hits._score")
+    for part in (
+        *("status", "error", "took", "timed_out", "terminated_early", "_shards", "_clusters"),
+        *("hits.total", "hits.hits._id", "hits.hits._score"),
+    )
 )
 """Parts of an answer that are read; the server leaves out the rest (an index's name with each hit)."""
 FETCHED = 1000  # documents asked for at once; an index allows 10,000
@@ -120,6 +123,10 @@ class Engine:
             why = next((str(one.get("reason", {}).get("reason", "")) for one in shards.get("failures", ())), "")
             said = f"{shards['failed']} of {shards.get('total', '?')} shards did not answer: {why or 'no reason given'}"
             return SearchError(said, "transient")
+        if missing := _clusters_missing(response.get("_clusters") or {}):
+            return SearchError(missing, "transient")
+        if response.get("terminated_early"):  # by something between us and the shards: the next answer is cut as well
+            return SearchError("Elasticsearch stopped searching before it had seen all matches (terminated_early)")
         found = response.get("hits", {})
         rows = found.get("hits", ())
         if self._by_score:
@@ -145,8 +152,10 @@ class Engine:
                 source=None if fields else False,
                 preference=self._options.preference or None,
                 allow_partial_search_results=False,
-                filter_path="hits.hits._id,hits.hits._source",
+                filter_path="hits.hits._id,hits.hits._source,_clusters",
             )
+            if missing := _clusters_missing(answer.body.get("_clusters") or {}):
+                raise ConnectionError(missing)  # no LeserError: it may pass, so the caller asks again
             for row in answer.body.get("hits", {}).get("hits", ()):
                 source = row.get("_source", {})
                 texts = {name: text for name in fields if (text := text_of(source, name)) is not None}
@@ -171,6 +180,20 @@ class Engine:
 
 
 _UNASKED = SearchError("not asked yet", "transient")
+
+
+def _clusters_missing(clusters: Mapping[str, Any]) -> str | None:
+    """Which remote clusters a search across clusters went without, in words; None if all of them answered in full."""
+    absent = {state: clusters[state] for state in ("skipped", "partial", "failed", "running") if clusters.get(state)}
+    if not absent:
+        return None
+    which = [
+        name for name, one in (clusters.get("details") or {}).items() if one.get("status", "successful") != "successful"
+    ]
+    counts = ", ".join(f"{count} {state}" for state, count in absent.items())
+    return f"Not all of {clusters.get('total', '?')} clusters answered in full: {counts}" + (
+        f" ({', '.join(which)})" if which else ""
+    )
 
 
 def text_of(source: Mapping[str, Any], name: str) -> str | None:

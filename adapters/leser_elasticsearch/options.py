@@ -17,27 +17,29 @@ FieldsType = Literal["most_fields", "best_fields", "cross_fields", "combined_fie
 
 
 def _split(value: Any) -> Any:
+    """Addresses out of one string, once it is known that none holds a password: from here on errors may repeat them."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(one, str) and "@" in one:  # whatever stands around it: a password may hold any sign, / and [ too
+            # not a ValueError: pydantic's report would repeat the address, and the password with it
+            raise LeserError(
+                "Option url of backend 'elasticsearch' has an @ in it, as addresses with credentials have, which would end up "
+                "in config.toml and logs. Give http://host:port alone, with -o user=NAME and -o password_env=VARIABLE."
+            )
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
-def _without_credentials(urls: tuple[str, ...]) -> tuple[str, ...]:
+def _are_addresses(urls: tuple[str, ...]) -> tuple[str, ...]:
     for url in urls:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("expected http://host:port or https://host:port, several with a comma between")
-        if parts.username or parts.password:
-            # not a ValueError: pydantic's report would repeat the address, and the password with it
-            raise LeserError(
-                f"Option url of backend 'elasticsearch' holds credentials for {parts.hostname}, which would end up in "
-                "config.toml and logs. Use -o user=NAME and -o password_env=VARIABLE."
-            )
     return urls
 
 
 class ElasticsearchOptions(BackendOptions):
     """Options of the backend 'elasticsearch'."""
 
-    url: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_without_credentials)] = Field(
+    url: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_are_addresses)] = Field(
         DEFAULT_URL, min_length=1, description="address of the server, or several with a comma between"
     )
     index: str = Field("leser-demo", min_length=1, description="index, alias or pattern to search")

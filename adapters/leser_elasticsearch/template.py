@@ -111,6 +111,11 @@ def _walk(node: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 def _complaint(body: Mapping[str, Any]) -> str | None:
     """What makes a template unusable, or None."""
+    if "terminate_after" in body:
+        return (
+            'has "terminate_after", with which a shard stops at the first documents that match, not the best: what it finds '
+            "is no ranking. Take it out; -o timeout=SECONDS bounds how long a search may take."
+        )
     places = 0
     for keys, value in _walk(body):
         at = ".".join(keys)
