@@ -162,6 +162,8 @@ def test_fields_and_type_come_from_the_template(templated: Callable[..., Elastic
     facts = templated({"query": {"bool": {"must": [ASKED], "filter": [TITLE, OURS]}}}).check()
     assert facts["searched"] == "title^2 text^1 (most_fields)"
     assert "warnings" not in facts
+    for one, searched in (("title", "title^1"), ("title^3", "title^3")):
+        assert templated({"query": {"multi_match": {"query": "$query", "fields": one}}}).check()["searched"] == searched
     best = {"multi_match": {"query": "$query", "fields": ["title", "text^0.5"]}}
     assert templated({"query": best}).check()["searched"] == "title^1 text^0.5 (best_fields)"
     assert (
@@ -196,7 +198,18 @@ def test_a_sort_of_ones_own_keeps_its_order(templated: Callable[..., Elasticsear
     assert ids(backend, "lamp", Term("couch", 50)) == ["d08", "d07", "d01", "d02"]
     (warning,) = backend.check()["warnings"]
     assert "sorts by something other than the score" in warning
-    for fine in (["_score"], "_score", [{"_score": "desc"}, {"price.number": "asc"}], [{"_score": {"order": "desc"}}]):
+    (warning,) = templated({"query": ASKED, "sort": {"price.number": "asc", "_score": "desc"}}).check()["warnings"]
+    assert "sorts by something other than the score" in warning
+    several = templated({"query": ASKED, "sort": {"_score": "desc", "price.number": "asc"}})
+    assert "warnings" not in several.check()
+    assert set(ids(several, "lamp")) == {"d07", "d08"}
+    for fine in (
+        [],
+        ["_score"],
+        "_score",
+        [{"_score": "desc"}, {"price.number": "asc"}],
+        [{"_score": {"order": "desc"}}],
+    ):
         assert "warnings" not in templated({"query": ASKED, "sort": fine}).check()
 
 
@@ -221,6 +234,7 @@ def test_what_doctors_warn_of(templated: Callable[..., ElasticsearchBackend]) ->
             {"query": {"query_string": {"query": "title:($query)"}}},
             "slot inside a longer string, at query.query_string.query",
         ),
+        ({"query": {"multi_match": {"query": "$query", "fields": [1]}}}, "a field in multi_match that is no string: 1"),
         ({"query": {"match": {"$query": "sofa"}}}, "has a slot in a key"),
         ({"query": {"bool": {"must": [TITLE, "$expansions"]}}}, r'has "\$expansions" at query.bool.must'),
         ({"query": {"bool": {"should": [TITLE, "$expansions", "$expansions"]}}}, r'"\$expansions" 2 times'),

@@ -151,14 +151,12 @@ def _warnings(body: Mapping[str, Any], *, rerank: bool) -> Iterator[str]:
 
 def _by_score(sort: Any) -> bool:
     """Whether hits come in the order of their scores."""
-    if sort is None:
+    keys = [key for one in as_list(sort) for key in (one.items() if isinstance(one, Mapping) else [(one, "desc")])]
+    if not keys:
         return True
-    first = as_list(sort)[0] if as_list(sort) else "_score"
-    if isinstance(first, Mapping):
-        ((name, how),) = first.items()
-        order = how.get("order", "desc") if isinstance(how, Mapping) else how
-        return bool(name == "_score" and order == "desc")
-    return first in ("_score", "_score:desc")
+    name, how = keys[0]  # of an object's keys, too, the first one decides
+    order = how.get("order", "desc") if isinstance(how, Mapping) else how
+    return bool((name == "_score" and order == "desc") or name == "_score:desc")
 
 
 def _searched(query: Mapping[str, Any]) -> tuple[dict[str, float], FieldsType | None]:
@@ -171,7 +169,9 @@ def _searched(query: Mapping[str, Any]) -> tuple[dict[str, float], FieldsType | 
         for name in ("multi_match", "combined_fields", *SYNTAX):
             inner = value.get(name)
             if isinstance(inner, Mapping) and inner.get("query") == QUERY and "phrase" not in str(inner.get("type")):
-                for one in inner.get("fields", ()):
+                for one in as_list(inner.get("fields")):
+                    if not isinstance(one, str):
+                        raise ValueError(f"has a field in {name} that is no string: {one!r}.")
                     field_name, mark, weight = one.partition("^")
                     fields[field_name] = fields.get(field_name, 0.0) + (float(weight) if mark else 1.0)
                 if name == "combined_fields":
