@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from leser.errors import LeserError
+from leser.run.resumed import Known, differences
 
 
 class RunFolder:
@@ -31,14 +32,22 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.config_path = path / "config.toml"
 
-    def create(self, config_text: str, *, resume: bool) -> None:
-        """Make the folder or take up an earlier run's; raises LeserError when that would mix two runs."""
+    def create(self, config_text: str, *, resume: bool, known: Known | None = None) -> None:
+        """Make the folder or take up an earlier run's; raises LeserError when that would mix two runs.
+
+        `known` gives values of a configuration the defaults of this version: an earlier one's file may lack some.
+        """
         if self.config_path.exists():
             if not resume:
                 raise LeserError(
                     f"{self.path} already holds a run. Continue it with --resume, or choose another folder with --out."
                 )
-            changed = changed_keys(self.config_path.read_text(encoding="utf-8"), config_text)
+            changed, gone = differences(self.config_path.read_text(encoding="utf-8"), config_text, known)
+            if gone:
+                raise LeserError(
+                    f"The run in {self.path} was begun by another version of LESER: this one has no {', '.join(gone)} of "
+                    f"{self.config_path}. Go on with that version, or start a new run with another --out."
+                )
             if changed:
                 raise LeserError(
                     f"--resume with a changed configuration: {', '.join(changed)} differ from {self.config_path}. "
@@ -102,21 +111,6 @@ class RunFolder:
         partial = path.with_name(path.name + ".part")
         pq.write_table(pa.Table.from_pylist([dict(r) for r in rows]), partial, compression="zstd")
         partial.replace(path)
-
-
-def changed_keys(before: str, now: str) -> list[str]:
-    """Dotted keys whose values differ between two TOML texts; where a run writes and how it was resumed don't count."""
-    import tomllib
-
-    def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for key, value in table.items():
-            name = f"{prefix}{key}"
-            out |= flat(value, name + ".") if isinstance(value, dict) else {name: value}
-        return out
-
-    old, new = flat(tomllib.loads(before)), flat(tomllib.loads(now))
-    return sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in {"out", "resume"})
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from leser.run.folder import RunFolder, write_folder
 from leser.run.monitor import Monitor, second_engine
 from leser.run.preparation import Prepared, describe, example_search, prepare
 from leser.run.progress import Reporter
+from leser.run.resumed import known_to
 from leser.task import Task
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _in_folder(
 ) -> None:
     """Make or take up the run folder, and everything from there on."""
     fresh = not folder.config_path.exists()
-    folder.create(config.resolved(), resume=config.resume)
+    folder.create(config.resolved(), resume=config.resume, known=known_to(registry))
     registry.hook.leser_run_started(run=folder)
     if (folder.path / "evaluation.json").exists():
         reporter.say(f"{folder.path} holds a finished run: see {folder.path / 'report.html'}.")
