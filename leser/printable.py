@@ -18,3 +18,8 @@ def printable(text: str, limit: int | None = None) -> str:
     """
     shown = _UNSEEN.sub("", " ".join(text.split()))
     return shown if limit is None or len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
+
+
+def printable_lines(text: str) -> str:
+    """`text` with its lines and spaces as they are, but without what `printable` takes out; a tab becomes a space."""
+    return "\n".join(_UNSEEN.sub("", line.replace("\t", " ")) for line in text.split("\n"))

@@ -9,6 +9,7 @@ import click
 
 from leser import __version__
 from leser.errors import LeserError
+from leser.printable import printable_lines
 
 COMMANDS = {
     "run": "leser.cli.run",
@@ -60,7 +61,7 @@ def _exit_with(command: click.Command, name: str) -> None:
     try:
         code = command.main(prog_name=name, standalone_mode=False)
     except LeserError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {printable_lines(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

@@ -11,6 +11,7 @@ from leser.config import backend_of
 from leser.constraints.asking import Asker
 from leser.errors import IndexMissing, LeserError
 from leser.evaluation.measures import Measurer
+from leser.printable import printable
 from leser.rules import build_book
 from leser.scoring import RewardSet
 from leser.search import SearchClient
@@ -72,7 +73,7 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
     ask.check(backend)
     table = config.rewards
     rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
-    rules = build_book(config.rules.options, registry, backend, config.expansion, config.rules.locale)
+    rules = build_book(config.rules.options, registry, backend, config.expansion, config.rules.locale, client.ask)
     teacher = Teacher(client, rewards, config.expansion, task.title_field, rules, config.platform.name, ask)
     if len(rules.codes) > 1:
         facts["rules"] = ", ".join(rules.codes)
@@ -113,7 +114,7 @@ def example_search(prepared: Prepared) -> str:
     answer = prepared.client.search([prepared.teacher.ask(query)], 3)[0]
     if isinstance(answer, SearchError):
         raise LeserError(f"A first search failed: {answer.message}")
-    return f"'{query.text}' finds {len(answer.hits)} of 3 asked"
+    return f"'{printable(query.text, 100)}' finds {len(answer.hits)} of 3 asked"
 
 
 def describe(prepared: Prepared) -> Sequence[str]:

@@ -18,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from leser.printable import printable_lines
+
 _SHOWN = (
     ("reward", "reward {:.3f}"),
     ("loss", "loss {:.3f}"),
@@ -72,12 +74,12 @@ class Reporter:
             self._progress.stop()
 
     def say(self, text: str) -> None:
-        """A sentence that stays on the screen."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        """A sentence that stays on the screen; it may hold text from outside, which must not drive the terminal."""
+        self.console.print(printable_lines(text), markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A sentence that must not be overlooked."""
-        self.console.print(f"WARNING: {text}", style="bold yellow", markup=False, soft_wrap=True)
+        self.console.print(f"WARNING: {printable_lines(text)}", style="bold yellow", markup=False, soft_wrap=True)
 
     def phase(self, name: str, total: int | None, done: int = 0) -> None:
         """Begin a phase of `total` steps (None: open-ended), `done` of them behind us."""
