@@ -150,6 +150,14 @@ def test_a_missing_index_is_told_with_its_command(tmp_path: Path) -> None:
     assert "leser index --backend pyserini --task demo" in output
 
 
+def test_the_engine_of_a_platform_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text(json.dumps({"_id": "d1", "title": "grey couch", "text": ""}) + "\n")
+    site = '[platform]\nname = "here"\n[backend]\nname = "memory"\ndocuments = "."\n'
+    (tmp_path / "site.toml").write_text(site)
+    _, output = told("--platform", tmp_path / "site.toml", "--query", "couch")
+    assert "finds 1 of 10" in output
+
+
 def test_an_engine_that_is_down_is_75(corner: Path) -> None:
     code, output = told("--backend", "down", "--plugin", SICK, "--task", corner)
     assert code == 75

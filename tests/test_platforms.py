@@ -329,6 +329,17 @@ ok
     )
 
 
+def test_one_bad_profile_does_not_keep_the_others_from_being_checked(write: Write) -> None:
+    write(good='[platform]\nname = "good"\n[backend]\nname = "memory"\n', bad='[platform]\nname = "\\u001b[31mbad"\n')
+    done = leser("platforms", "check", "bad.toml", "good.toml")
+    assert isinstance(done.exception, LeserError)
+    assert str(done.exception) == "1 of 2 profiles cannot be used; what to mend stands above."
+    assert "The platform profile bad.toml cannot be used" in done.stderr
+    assert "\x1b" not in done.output
+    assert done.stdout.endswith("ok\n")
+    assert isinstance(leser("platforms", "check", "bad.toml").exception, LeserError)
+
+
 def test_a_check_contacts_and_loads_no_engine() -> None:
     assert not modules_after("platforms", "check", str(SHIPPED / "us.toml")) & {*HEAVY, "leser_memory.store"}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leser.cli.options import assignments, backend_name, config_file, plugin_files, task_source
+from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +21,7 @@ LONGEST = 2000
 
 
 @click.command("doctor", context_settings={"help_option_names": ["-h", "--help"]})
+@platform_file
 @config_file
 @task_source
 @backend_name
@@ -28,6 +29,7 @@ LONGEST = 2000
 @click.option("--query", metavar="TEXT", help="A query to try; default: the task's, else common words.")
 @plugin_files
 def command(
+    platform: Path | None,
     config: Path | None,
     task: str | None,
     backend: str | None,
@@ -46,7 +48,8 @@ def command(
     from leser.plugins import load_plugins
 
     given = {"task.name": task, "backend.name": backend, "plugins": plugins or None}
-    loaded = load_config(config, {key: value for key, value in given.items() if value is not None}, assignments)
+    flags = {key: value for key, value in given.items() if value is not None}
+    loaded = load_config(config, flags, assignments, platform)
     registry = load_plugins(loaded.plugins)
     resolved = complete(loaded, registry)
     in_process = registry.get("backend", resolved.backend.name).takes_documents

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from leser.cli.options import plugin_files
+from leser.errors import LeserError
+from leser.printable import printable_lines
 
 
 @click.group("platforms", context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,11 +23,21 @@ def check(files: tuple[Path, ...], plugins: tuple[Path, ...]) -> None:
     """Resolve profiles, check everything in them, and say what they reward and forbid.
 
     No engine is contacted: whether the index is there, `leser run --platform FILE --dry-run` tells. A mistake is named with
-    its file and key.
+    its file and key, and the other files are checked all the same.
     """
     from leser.platform.check import check_profile
     from leser.platform.words import told
 
+    failed: list[LeserError] = []
     for number, file in enumerate(files):
-        checked = check_profile(file, plugins)
-        click.echo(("\n" if number else "") + "\n".join([*told(checked), "", "ok"]))
+        try:
+            checked = check_profile(file, plugins)
+        except LeserError as error:
+            if len(files) == 1:
+                raise
+            failed.append(error)
+            click.echo(("\n" if number else "") + f"Error: {printable_lines(str(error))}", err=True)
+        else:
+            click.echo(("\n" if number else "") + "\n".join([*told(checked), "", "ok"]))
+    if failed:
+        raise LeserError(f"{len(failed)} of {len(files)} profiles cannot be used; what to mend stands above.")
