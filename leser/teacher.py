@@ -16,7 +16,7 @@ from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseErro
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.prompt import Observation, PromptOptions, titles_of
 from leser.reward import Outcome
-from leser.rules import RuleBook, default_book
+from leser.rules import RuleBook, Unanswered, default_book
 from leser.scoring import RewardSet, Scores
 from leser.search import SearchClient
 from leser.task import Query, Split
@@ -58,17 +58,21 @@ class Teacher:
         self.depth = max(rewards.depth, 10)
         self._originals: dict[str, Ranking] = {}
         self.rules = rules or default_book(client.backend, expansion)
+        self.rules.site.words.ask = client.ask
         self._sentences = self.rules.sentences()
         """How many completions broke each rule so far, by the rule's code."""
 
     def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
-        """Each query's own ranking, searched once; raises EngineDown when one fails, since nothing can be learned from it."""
+        """Each query's own ranking, searched once, with all the patience of the deadline: nothing is learned without it.
+
+        Raises EngineDown when one fails for good, and LeserError when the engine refuses it.
+        """
         queries = list(queries)
         missing = [q for q in queries if q.id not in self._originals]
         depth = max(self.depth, ORIGINAL_DEPTH)
         for first in range(0, len(missing), SEARCHES_AT_ONCE):  # the client's deadline is for a batch
             part = missing[first : first + SEARCHES_AT_ONCE]
-            answers = self.client.search([self.ask(q) for q in part], depth, total=self._counts)
+            answers = self.client.search([self.ask(q) for q in part], depth, total=self._counts, patient=True)
             for query, answer in zip(part, answers, strict=True):
                 self._originals[query.id] = self._original(query, answer)
         return {q.id: self._originals[q.id] for q in queries}
@@ -124,7 +128,10 @@ class Teacher:
         return words
 
     def _words_of(self, texts: Sequence[str]) -> list[list[str]] | SearchError:
-        return self.client.ask(lambda: self.rules.site.words.analyze(texts), queries=len(texts))
+        try:
+            return self.rules.site.words.analyze(texts)
+        except Unanswered as error:
+            return error.failure
 
     def say(self, expansions: Sequence[Expansion] = ()) -> str:
         """The completion that this teacher reads as these expansions; without any, as "no expansion"."""
@@ -152,17 +159,24 @@ class Teacher:
         texts: dict[str, None] = {}
         for attempt, found in zip(attempts, parsed, strict=True):
             if isinstance(found, Parsed) and found.expansions:
-                phrases = [expansion.text for expansion in found.expansions]
-                texts |= dict.fromkeys((attempt.query.text, *phrases, " ".join(phrases)))
+                together = " ".join(expansion.text for expansion in found.expansions)
+                texts |= dict.fromkeys((*self.rules.texts(attempt.query.text, found.expansions), together))
         words = self._words_of(list(texts)) if texts else []
-        if not isinstance(words, SearchError):
-            return [self.read(attempt) for attempt in attempts]
-        return [
-            (found.expansions, Code.ENGINE_ERROR, words.message)
-            if isinstance(found, Parsed) and found.expansions
-            else self.read(attempt)
-            for attempt, found in zip(attempts, parsed, strict=True)
-        ]
+        failure = words if isinstance(words, SearchError) else None
+        return [self._read_or_failed(attempt, found, failure) for attempt, found in zip(attempts, parsed, strict=True)]
+
+    def _read_or_failed(
+        self, attempt: Attempt, found: Parsed | ParseError, failure: SearchError | None
+    ) -> tuple[tuple[Expansion, ...], Code, str]:
+        """`read`, unless the engine has failed or fails now, when a rule asks it (say, how many documents hold a word)."""
+        if not isinstance(found, Parsed) or not found.expansions:
+            return self.read(attempt)
+        if failure is None:
+            try:
+                return self.read(attempt)
+            except Unanswered as error:
+                failure = error.failure
+        return found.expansions, Code.ENGINE_ERROR, failure.message
 
     def judge(self, attempts: Sequence[Attempt], split: Split, depth: int | None = None) -> list[Outcome]:
         """Search with every readable completion, `depth` hits deep (none: as the rewards read), and say what came of each."""

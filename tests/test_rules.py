@@ -11,7 +11,7 @@ from leser_relevance import NDCG
 from rule_cases import SHELF, book_of, checked, every_rule
 
 from leser.config import complete, load_config, task_of
-from leser.errors import LeserError
+from leser.errors import EngineDown, LeserError
 from leser.expansion import Code, Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.prompt import PromptOptions, chat_prompt
@@ -19,7 +19,7 @@ from leser.reward import parse_spec
 from leser.rules import build_book, repetition
 from leser.run.preparation import prepare
 from leser.scoring import RewardSet
-from leser.search import SearchClient
+from leser.search import SearchClient, SearchOptions
 from leser.task import Query, Split
 from leser.teacher import Attempt, Teacher
 
@@ -109,6 +109,63 @@ def test_the_prompt_says_what_the_rules_ask():
         0
     ].content
     assert system.startswith(plain)
+
+
+class Shaky(MemoryBackend):
+    """The memory engine, which fails so many times whenever it is asked something new about its terms."""
+
+    failures = 0
+
+    def _fail(self):
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("no route to engine")
+
+    def doc_freq(self, terms, field=None):
+        self._fail()
+        return super().doc_freq(terms, field)
+
+    def analyze(self, texts, field=None):
+        if any("washable" in text or "gun" in text for text in texts):
+            self._fail()
+        return super().analyze(texts, field)
+
+
+def shaky(tables, failures, retries=1):
+    backend = Shaky.of(SHELF)
+    client = SearchClient(backend, SearchOptions(retries=retries, backoff=0.001, breaker_window=20))
+    book = build_book(tables, load_plugins(), backend, ExpansionOptions(), ask=client.ask)
+    teacher = Teacher(client, RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ExpansionOptions(), rules=book)
+    backend.failures = failures
+    return teacher, backend
+
+
+@pytest.mark.parametrize(
+    ("tables", "text"), [({"vocabulary": {}}, "velvet"), ({"banned": {"words": ["fur"]}}, "washable")]
+)
+def test_an_engine_that_fails_a_rule_is_asked_again_and_then_is_the_completions_engine_error(tables, text):
+    teacher, _ = shaky(tables, failures=1)
+    assert [o.code for o in teacher.judge([Attempt(LAMP, 0, text)], SPLIT)] == [Code.OK]
+    teacher, _ = shaky(tables, failures=2)
+    outcome = teacher.judge([Attempt(LAMP, 0, text)], SPLIT)[0]
+    assert outcome.code is Code.ENGINE_ERROR
+    assert "no route to engine" in outcome.reason
+    teacher, _ = shaky(tables, failures=1000, retries=0)
+    attempts = [Attempt(LAMP, 0, f"{text} {number}") for number in range(100)]
+    with pytest.raises(EngineDown, match="no route to engine") as stopped:
+        [teacher.judge([attempt], SPLIT) for attempt in attempts]
+    assert stopped.value.exit_code == 75
+
+
+def test_a_list_that_the_engine_does_not_analyse_is_no_rules_fault():
+    backend = Shaky.of(SHELF)
+    client = SearchClient(backend, SearchOptions(retries=1, backoff=0.001))
+    given = ({"banned": {"words": ["gun"]}}, load_plugins(), backend, ExpansionOptions())
+    backend.failures = 1
+    assert build_book(*given, ask=client.ask).codes == ("banned", "repetition")
+    backend.failures = 2
+    with pytest.raises(EngineDown, match="no route to engine"):
+        build_book(*given, ask=client.ask)
 
 
 # -- plugins ---------------------------------------------------------------------------------------------------------

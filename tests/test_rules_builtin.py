@@ -296,6 +296,18 @@ def test_only_words_the_index_holds() -> None:
     assert "stands in 1 documents" in reason({"vocabulary": {"least": 2}}, "lamp", "velvet")
 
 
+def test_a_word_that_any_searched_field_holds_is_known() -> None:
+    backend = MemoryBackend.of(SHELF, fields={"title": 1.0, "text": 1.0})
+    assert reason_on(backend, {"vocabulary": {}}, "washable") is None
+    assert "'velvet'" in (reason_on(backend, {"vocabulary": {"field": "text"}}, "velvet") or "")
+    assert "'zeppelin'" in (reason_on(backend, {"vocabulary": {}}, "zeppelin") or "")
+
+
+def reason_on(backend: MemoryBackend, tables, text: str) -> str | None:
+    broken = checked(book_of(tables, backend), "lamp", text)
+    return str(broken) if broken else None
+
+
 def test_only_words_of_a_vocabulary_file(tmp_path) -> None:
     (tmp_path / "words.txt").write_text("velvet sofa\nOak\n", encoding="utf-8")
     tables = {"vocabulary": {"file": str(tmp_path / "words.txt")}}

@@ -10,7 +10,7 @@ from leser.expansion import Expansion, ExpansionOptions
 from leser.options import validate_options
 from leser.rules.folding import Folder
 from leser.rules.repetition import Repetition
-from leser.rules.rule import EngineWords, Proposal, Rule, Site, Violation
+from leser.rules.rule import Ask, EngineWords, Proposal, Rule, Site, Violation
 
 if TYPE_CHECKING:
     from leser.backend import Backend
@@ -39,10 +39,16 @@ class RuleBook:
         ]
         return tuple(text.strip() for text in said if isinstance(text, str) and text.strip())
 
+    def texts(self, query: str, expansions: Sequence[Expansion]) -> tuple[str, ...]:
+        """What these rules have the engine analyse for a completion, so that a batch's can be asked in one request."""
+        proposal = Proposal(query, tuple(expansions), self.site)
+        read = proposal.other_readings if any(rule.compares_readings for rule in self.rules) else []
+        return (query, *(e.text for e in expansions), *(reading for row in read for reading in row))
+
     def check(self, query: str, expansions: Sequence[Expansion]) -> Violation | None:
         """The first violation in the rules' order, or None; no expansion breaks no rule.
 
-        Raises LeserError naming the rule, where a rule fails to answer.
+        Raises LeserError naming the rule, where a rule fails to answer, and Unanswered where the engine does.
         """
         if not expansions:
             return None
@@ -80,13 +86,15 @@ def build_book(
     backend: Backend,
     expansion: ExpansionOptions,
     locale: str | None = None,
+    ask: Ask | None = None,
 ) -> RuleBook:
     """Compile the rules that `tables` name (name to options), and repetition; raises LeserError for a rule or an option.
 
-    The engine is asked here for its index terms of listed words, where it can analyse.
+    The engine is asked here for its index terms of listed words, where it can analyse: through `ask`, a SearchClient's,
+    whose failure raises Unanswered.
     """
     language = locale or LOCALE
-    site = Site(EngineWords(backend), expansion, Folder.of_locale(language), language)
+    site = Site(EngineWords(backend, ask), expansion, Folder.of_locale(language), language)
     rules: list[Rule] = []
     for name, given in tables.items():
         cls = registry.get("rule", name)

@@ -29,6 +29,7 @@ class Banned(Rule):
     """No expansion holds a banned word, phrase or pattern."""
 
     name = "banned"
+    compares_readings = True
 
     class Options(ListOptions):
         """Which words and patterns."""
@@ -70,6 +71,7 @@ class Competitor(Rule):
     """No expansion names a competitor's brand, unless the query names that brand."""
 
     name = "competitor"
+    compares_readings = True
 
     class Options(ListOptions):
         """Which brands."""
@@ -103,6 +105,7 @@ class Restricted(Rule):
     """No expansion names a restricted category, unless the query is about that category."""
 
     name = "restricted"
+    compares_readings = True
 
     class Options(ListOptions):
         """Which categories, and the words that name each."""

@@ -63,6 +63,7 @@ class Protected(Rule):
     """No expansion contradicts or outweighs the brand, model, size, quantity or negation in the query."""
 
     name = "protected"
+    compares_readings = True
 
     class Options(RuleOptions):
         """What is protected."""
@@ -151,7 +152,8 @@ class Protected(Rule):
         for at, folded in enumerate(proposal.folded):
             words = {w for reading in folded.readings for w in reading.split() if not w.endswith(_WITHOUT)}
             named = [n for n in ordered if any(n == w or (len(n) >= 4 and n in w) for w in words)]
-            if named or terms & set(proposal.terms[at + 1]):
+            said = {*proposal.terms[at + 1], *(term for read in proposal.terms_as_read[at + 1] for term in read)}
+            if named or terms & said:
                 what = named[0] if named else ordered[0]
                 text = proposal.expansions[at].text
                 return Violation(self.name, f"'{text}' names '{what}', which the query rules out", at)

@@ -25,13 +25,15 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import Field
 
+from leser.backend import SearchError
+from leser.errors import EngineDown
 from leser.expansion import Expansion, ExpansionOptions
 from leser.options import Options
 from leser.rules.folding import Folded, Folder
@@ -43,6 +45,7 @@ _WORDS = re.compile(r"\w+")
 MEMO = 200_000
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +64,33 @@ class Violation:
         return f"{self.code}: {self.reason}"
 
 
+class Ask(Protocol):
+    """How the engine is asked: SearchClient.ask, with its retries and its breaker."""
+
+    def __call__(self, question: Callable[[], Told], *, queries: int = 1) -> Told | SearchError:
+        """The answer, or the failure that counts as that of so many queries."""
+
+
+class Unanswered(EngineDown):
+    """The engine did not say what a rule must know, retries included; `failure` is why. No rule is to blame for it."""
+
+    def __init__(self, failure: SearchError) -> None:
+        self.failure = failure
+        super().__init__(f"The engine did not analyse a text: {failure.message}. Check it and run again with --resume.")
+
+
 class EngineWords:
     """What the engine makes of words: its analysis and its document frequencies, each asked once and kept.
 
-    Several threads may ask at once.
+    Asked through `ask` where one is given (a SearchClient's): what fails there raises Unanswered. Several threads may ask at
+    once.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, ask: Ask | None = None) -> None:
         self.backend = backend
+        self.ask = ask
+        fields = getattr(backend.options, "fields", None)
+        self._fields: tuple[str | None, ...] = tuple(fields) if isinstance(fields, Mapping) and fields else (None,)
         self._analysed: dict[str, list[str]] = {}
         self._frequencies: dict[tuple[str, str | None], int] = {}
 
@@ -82,22 +104,37 @@ class EngineWords:
         known = {t: w for t in texts if (w := self._analysed.get(t)) is not None}
         missing = [t for t in dict.fromkeys(texts) if t not in known]
         if missing:
-            can = "analyze" in self.capabilities
-            words = self.backend.analyze(missing) if can else [_WORDS.findall(t.casefold()) for t in missing]
+            if "analyze" in self.capabilities:
+                words = self._answer(lambda: self.backend.analyze(missing), len(missing))
+            else:
+                words = [_WORDS.findall(t.casefold()) for t in missing]
             new = dict(zip(missing, words, strict=True))
             self._keep(self._analysed, new)
             known |= new
         return [known[t] for t in texts]
 
     def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
-        """Documents that hold each analysed term. Capability "doc_freq"."""
+        """Documents that hold each analysed term in this field; without one, the most in any searched field.
+
+        0 says that no searched field holds it. Capability "doc_freq".
+        """
         known = {t: n for t in terms if (n := self._frequencies.get((t, field))) is not None}
         missing = [t for t in dict.fromkeys(terms) if t not in known]
         if missing:
-            new = dict(zip(missing, self.backend.doc_freq(missing, field), strict=True))
+            fields = (field,) if field is not None else self._fields
+            columns = self._answer(lambda: [self.backend.doc_freq(missing, f) for f in fields], 1)
+            new = dict(zip(missing, map(max, zip(*columns, strict=True)), strict=True))
             self._keep(self._frequencies, {(t, field): n for t, n in new.items()})
             known |= new
         return [known[t] for t in terms]
+
+    def _answer(self, question: Callable[[], Told], queries: int) -> Told:
+        if self.ask is None:
+            return question()
+        answer = self.ask(question, queries=queries)
+        if isinstance(answer, SearchError):
+            raise Unanswered(answer)
+        return answer
 
     @staticmethod
     def _keep(memo: dict[Key, Kept], new: dict[Key, Kept]) -> None:
@@ -171,17 +208,19 @@ class Proposal:
 
         The engine does not see a plural in "g.u.n.s", its reader does.
         """
-        texts = [self.query, *(e.text for e in self.expansions)]
-        readings = [other_readings(text, read) for text, read in zip(texts, (self.asked, *self.folded), strict=True)]
-        if not any(readings):
-            return [[] for _ in readings]
-        analysed = iter(self.site.words.analyze([reading for row in readings for reading in row]))
-        return [[next(analysed) for _ in row] for row in readings]
+        if not any(self.other_readings):
+            return [[] for _ in self.other_readings]
+        analysed = iter(self.site.words.analyze([reading for row in self.other_readings for reading in row]))
+        return [[next(analysed) for _ in row] for row in self.other_readings]
 
-
-def other_readings(text: str, folded: Folded) -> list[str]:
-    """A text's folded readings that differ from it."""
-    return [said for reading in folded.readings if (said := reading.strip()) and said != text]
+    @cached_property
+    def other_readings(self) -> list[list[str]]:
+        """The folded readings that differ from what was written: of the query first, then of each expansion."""
+        texts = (self.query, *(e.text for e in self.expansions))
+        return [
+            [said for reading in folded.readings if (said := reading.strip()) and said != text]
+            for text, folded in zip(texts, (self.asked, *self.folded), strict=True)
+        ]
 
 
 class RuleOptions(Options):
@@ -200,6 +239,8 @@ class Rule(ABC):
 
     name: ClassVar[str]
     api: ClassVar[int] = 1
+    compares_readings: ClassVar[bool] = False
+    """True where a rule asks for `Proposal.terms_as_read`: a batch's are then asked of the engine in one request."""
 
     class Options(RuleOptions):
         """Options of this rule."""
