@@ -58,7 +58,7 @@ def find_sample(
         return None, findings or [_nothing_found(candidates, task, query)]
     text, ranking = max(found, key=lambda pair: len(pair[1].hits))
     fields = (task.title_field if task else "title", *(_named_fields(facts) or COMMON_FIELDS))
-    documents = client.fetch(ranking.ids, tuple(dict.fromkeys(fields)))
+    documents = client.fetch(ranking.ids, tuple(dict.fromkeys(fields)), resumable=False)
     sample = Sample(text, ranking, documents, ())
     texts = tuple(islice(dict.fromkeys(_load_texts(sample, task)), LOAD_QUERIES))
     return Sample(text, ranking, documents, texts), [*findings, _timed(client, sample)]

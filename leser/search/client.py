@@ -6,35 +6,23 @@ threads -> retry what failed for the moment -> note errors and latencies -> hand
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from threading import Lock
 from types import TracebackType
 from typing import Self, TypeVar
 
 from cachetools import LRUCache
-from tenacity import (
-    Retrying,
-    retry_if_not_exception_type,
-    retry_if_result,
-    stop_after_attempt,
-    stop_before_delay,
-    wait_exponential,
-    wait_random,
-)
 
 from leser.backend import Backend, Document, ExpandedQuery, Ranking, SearchError, Term
-from leser.errors import EngineDown, LeserError
+from leser.errors import EngineDown, IndexMissing, LeserError
 from leser.expansion import Expansion, ExpansionOptions
 from leser.search.fusion import reciprocal_rank_fusion
-from leser.search.guards import CircuitBreaker, Counts, RateLimit, SearchStats
+from leser.search.guards import CircuitBreaker, Counts, SearchStats
 from leser.search.options import SearchOptions
+from leser.search.sending import Answer, Sender
+from leser.search.texts import cleaned
 
-log = logging.getLogger(__name__)
-Answer = Ranking | SearchError
 Told = TypeVar("Told")
 
 
@@ -53,13 +41,11 @@ class SearchClient:
         self.backend = backend
         self.options = options or SearchOptions()
         self._counts = Counts()
-        self._limit = RateLimit(self.options.max_per_second)
+        self._sender = Sender(backend, self.options, self._counts)
         self._breaker = CircuitBreaker(backend.name, self.options.breaker_window)
         self._rankings: LRUCache[Hashable, Ranking] = LRUCache(self.options.cache_size)
         self._documents: LRUCache[Hashable, Document | None] = LRUCache(self.options.cache_size)
-        self._pause = wait_exponential(self.options.backoff, max=30) + wait_random(0, self.options.backoff)
         self._lock = Lock()
-        self._threads = ThreadPoolExecutor(self.options.concurrency, thread_name_prefix="leser-search")
 
     def __enter__(self) -> Self:
         return self
@@ -71,20 +57,27 @@ class SearchClient:
 
     def close(self) -> None:
         """Stop the threads and close the backend; calling it twice is fine."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._sender.close()
         self.backend.close()
 
     def stats(self) -> SearchStats:
         """Counts and latencies so far."""
         return self._counts.stats()
 
-    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Answer]:
+    def search(
+        self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False, patient: bool = False
+    ) -> list[Answer]:
         """Search a batch; the answers keep its order. A failed query is a SearchError in its place.
 
-        Raises EngineDown once too many queries have failed, and whatever LeserError the backend raises.
+        `patient` asks again until the deadline, not only `retries` times. Raises EngineDown once too many queries have
+        failed, and whatever LeserError the backend raises.
         """
         self._breaker.check()
-        fingerprint = self.backend.fingerprint()
+        fingerprint = self._fingerprint(patient)
+        if isinstance(fingerprint, SearchError):
+            self._counts.add(asked=len(queries))
+            return self._noted([fingerprint] * len(queries))
+        queries = [cleaned(query) for query in queries]
         keys = [(fingerprint, query.text, query.terms, query.filters, k, total) for query in queries]
         answers: dict[Hashable, Answer] = {}
         pending: dict[Hashable, ExpandedQuery] = {}
@@ -106,7 +99,8 @@ class SearchClient:
         repeated = len(keys) - len(answers) - len(pending)
         self._counts.add(asked=len(keys), refused=refused, cache_hits=cached, deduplicated=repeated)
         if pending:
-            answers.update(zip(pending, self._send(list(pending.values()), k, total), strict=True))
+            sent = self._noted(self._sender.send(list(pending.values()), k, total, patient))
+            answers.update(zip(pending, sent, strict=True))
             self._keep(answers, pending)
         return [answers[key] for key in keys]
 
@@ -161,16 +155,35 @@ class SearchClient:
                 "one search per expansion, merged by reciprocal rank fusion."
             )
 
-    def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
-        """Fields of documents, each fetched once; unknown ids are absent. Raises EngineDown when retries don't help."""
+    def fetch(self, ids: Sequence[str], fields: Sequence[str], *, resumable: bool = True) -> dict[str, Document]:
+        """Fields of documents, each fetched once; unknown ids are absent. Asks again until the deadline.
+
+        Raises EngineDown for all that the backend raises, as a run needs it, which goes on with --resume; where nothing
+        is to be resumed (`resumable` False), the backend's own LeserError.
+        """
         self._breaker.check()
-        fingerprint = self.backend.fingerprint()
+        try:
+            return self._fetch(ids, fields)
+        except EngineDown:
+            raise
+        except Exception as error:
+            if isinstance(error, LeserError) and not resumable:
+                raise
+            # a run's index is not to be built anew in the middle of it
+            said = error.what if isinstance(error, IndexMissing) else str(error)
+            raise EngineDown(
+                f"The engine '{self.backend.name}' did not give its documents: {said.rstrip('.')}. "
+                "Check the engine and resume the run."
+            ) from error
+
+    def _fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
+        fingerprint = self._sender.insist(self.backend.fingerprint)
         wanted = {id: (fingerprint, id, tuple(fields)) for id in ids}
         with self._lock:
             found = {id: self._documents[key] for id, key in wanted.items() if key in self._documents}
         missing = [id for id in wanted if id not in found]
         if missing:
-            fetched = self._fetch(missing, fields)
+            fetched = self._sender.insist(lambda: self.backend.fetch(missing, fields))
             self._counts.add(fetched=len(missing))
             found.update((id, fetched.get(id)) for id in missing)
             with self._lock:
@@ -185,16 +198,31 @@ class SearchClient:
         """
         self._breaker.check()
         try:
-            return self._retrying()(question)
+            return self._sender.ask(question)
         except EngineDown:
             raise
         except LeserError as error:
             failure = SearchError(str(error), "engine")
         except Exception as error:
             failure = SearchError(f"{type(error).__name__}: {error}", "transient")
-        self._counts.add(errors=queries)
-        self._breaker.record([failure] * queries)
+        self._noted([failure] * queries)
         return failure
+
+    def _fingerprint(self, patient: bool) -> str | SearchError:
+        """The backend's, or why it has none for now: reading it may be what opens the connection."""
+        try:
+            return (self._sender.insist if patient else self._sender.ask)(self.backend.fingerprint)
+        except LeserError:
+            raise
+        except Exception as error:
+            return SearchError(f"{type(error).__name__}: {error}", "transient")
+
+    def _noted(self, answers: list[Answer]) -> list[Answer]:
+        """The answers, once counts and breaker know of the failures among them."""
+        errors = [answer if isinstance(answer, SearchError) else None for answer in answers]
+        self._counts.add(errors=len(errors) - errors.count(None))
+        self._breaker.record(errors)
+        return answers
 
     def _refusal(self, query: ExpandedQuery) -> SearchError | None:
         """Why a query is not to be sent, or None: it is too big, or holds what the engine would leave out in silence."""
@@ -216,89 +244,6 @@ class SearchClient:
                     if isinstance(answer := answers[key], Ranking):
                         self._rankings[key] = answer
 
-    def _send(self, queries: list[ExpandedQuery], k: int, total: bool) -> list[Answer]:
-        """Search distinct queries in chunks; what has no answer at the deadline is a transient error.
-
-        The deadline is that of one call and its retries: chunks that wait for a thread have as much again for each turn.
-        """
-        size = min(self.options.batch_size, -(-len(queries) // self.options.concurrency))
-        chunks = [queries[start : start + size] for start in range(0, len(queries), size)]
-        allowed = self.options.deadline * -(-len(chunks) // self.options.concurrency)
-        ends_at = time.monotonic() + allowed
-        futures: list[Future[list[Answer]]] = [
-            self._threads.submit(self._search_chunk, chunk, k, total, ends_at) for chunk in chunks
-        ]
-        wait(futures, timeout=allowed)
-        answers: list[Answer] = []
-        for future, chunk in zip(futures, chunks, strict=True):
-            if future.done():
-                answers += future.result()
-            else:
-                future.cancel()
-                late = SearchError(f"No answer within {allowed:g} s (search.deadline)", "transient")
-                answers += [late] * len(chunk)
-        errors = [answer if isinstance(answer, SearchError) else None for answer in answers]
-        self._counts.add(errors=len(errors) - errors.count(None))
-        self._breaker.record(errors)
-        return answers
-
-    def _search_chunk(self, queries: list[ExpandedQuery], k: int, total: bool, ends_at: float) -> list[Answer]:
-        """Search one chunk, and again those of its queries that failed for the moment, until the deadline."""
-        answers: list[Answer] = [_UNASKED] * len(queries)
-
-        def ask() -> bool:
-            places = [place for place, answer in enumerate(answers) if _transient(answer)]
-            self._counts.add(retries=sum(answers[place] is not _UNASKED for place in places))
-            for place, answer in zip(places, self._call([queries[place] for place in places], k, total), strict=True):
-                answers[place] = answer
-            return any(map(_transient, answers))
-
-        Retrying(
-            retry=retry_if_result(bool),
-            stop=stop_after_attempt(self.options.retries + 1) | stop_before_delay(ends_at - time.monotonic()),
-            wait=self._pause,
-            retry_error_callback=lambda _: True,  # the errors themselves are the answer
-        )(ask)
-        return answers
-
-    def _call(self, queries: list[ExpandedQuery], k: int, total: bool) -> list[Answer]:
-        """One call of the backend. What it raises, LeserError apart, fails this chunk and nothing else."""
-        self._limit.wait(len(queries))
-        self._counts.add(searches=len(queries))
-        started = time.perf_counter()
-        try:
-            answers = self.backend.search(queries, k, total=total)
-        except LeserError:
-            raise
-        except Exception as error:
-            log.exception("Backend '%s' raised out of search()", self.backend.name)
-            return _all_failed(f"{type(error).__name__}: {error}", queries)
-        seconds = time.perf_counter() - started
-        if len(answers) != len(queries):
-            return _all_failed(f"{len(answers)} answers came back to {len(queries)} queries", queries)
-        share = 1000 * seconds / len(queries)
-        took = (answer.took_ms for answer in answers if isinstance(answer, Ranking))
-        self._counts.add_latencies(seconds, [share if ms is None else ms for ms in took])
-        return answers
-
-    def _fetch(self, ids: list[str], fields: Sequence[str]) -> dict[str, Document]:
-        try:
-            return self._retrying()(self.backend.fetch, ids, fields)
-        except LeserError:
-            raise
-        except Exception as error:
-            raise EngineDown(
-                f"The engine '{self.backend.name}' did not give its documents: {error}. Resume the run."
-            ) from error
-
-    def _retrying(self) -> Retrying:
-        return Retrying(
-            retry=retry_if_not_exception_type(LeserError),
-            stop=stop_after_attempt(self.options.retries + 1) | stop_before_delay(self.options.deadline),
-            wait=self._pause,
-            reraise=True,
-        )
-
     def _fuse(self, original: Answer, alone: Sequence[Answer], weights: Sequence[float], k: int) -> Answer:
         """The original's and the expansions' rankings merged; the first failure among them is the answer instead."""
         rankings = []
@@ -318,14 +263,3 @@ def _boosted(original: ExpandedQuery, expansions: Sequence[Expansion], weight: f
 def _alone(query: ExpandedQuery) -> ExpandedQuery:
     """The query without its clauses, but with what it excludes: that holds for every search."""
     return replace(query, terms=tuple(term for term in query.terms if term.negate))
-
-
-def _all_failed(message: str, queries: Sequence[ExpandedQuery]) -> list[Answer]:
-    return [SearchError(message, "engine") for _ in queries]
-
-
-_UNASKED = SearchError("not asked yet", "transient")
-
-
-def _transient(answer: Answer) -> bool:
-    return isinstance(answer, SearchError) and answer.kind == "transient"

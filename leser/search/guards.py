@@ -1,7 +1,8 @@
-"""What stands between a training run and its engine: a rate limit, a circuit breaker, and counts of all that happened."""
+"""What stands between a training run and its engine: a rate limit, a deadline, a circuit breaker, and counts of it all."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -13,6 +14,26 @@ from leser.backend import SearchError
 from leser.errors import EngineDown
 
 
+class Deadline:
+    """So many seconds from now; it moves back for as long as the rate limit makes one of a batch's calls wait."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends_at = time.monotonic() + seconds
+        self._waits_until = 0.0
+        self._lock = Lock()
+
+    def left(self) -> float:
+        """Seconds until it; 0 or less when it is over."""
+        with self._lock:
+            return self._ends_at - time.monotonic()
+
+    def put_off(self, until: float) -> None:
+        """Don't count the time from now to `until` (on the monotonic clock); what is not counted already is counted once."""
+        with self._lock:
+            self._ends_at += max(0.0, until - max(self._waits_until, time.monotonic()))
+            self._waits_until = max(self._waits_until, until)
+
+
 class RateLimit:
     """At most so many queries a second, evenly spaced; None is no limit."""
 
@@ -21,14 +42,20 @@ class RateLimit:
         self._free_at = 0.0
         self._lock = Lock()
 
-    def wait(self, queries: int) -> None:
-        """Sleep until this many queries may be sent."""
+    @property
+    def most_at_once(self) -> int:
+        """Most queries that one call may send: a second's worth, or a call would be above the limit by itself."""
+        return sys.maxsize if self._per_second is None else max(1, int(self._per_second))
+
+    def wait(self, queries: int, deadline: Deadline) -> None:
+        """Sleep until this many queries may be sent, and put the deadline off for as long."""
         if self._per_second is None:
             return
         with self._lock:
             now = time.monotonic()
             start = max(now, self._free_at)
             self._free_at = start + queries / self._per_second
+        deadline.put_off(start)
         time.sleep(start - now)
 
 
