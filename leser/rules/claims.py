@@ -50,7 +50,30 @@ _COUNT = re.compile(
 _SIZE = re.compile(r"(?<!\w)(size|sz|gr(?:ö|o|oe)sse|gr|eu|uk|us)[\s.:]{0,2}(\d+(?:[.,]5)?|[sml])(?!\w)")
 _LETTER_SIZE = re.compile(r"(?<!\w)([2-6]x|x{1,4})(s|l)(?!\w)")
 _MODEL = re.compile(r"(?<![\w])[a-z0-9]+(?:[-/][a-z0-9]+)*(?!\w)")
-_NUMBERED = re.compile(r"(?<!\w)([^\W\d_]{2,})[\s-](\d{1,4})(?![\w.,]*\d)(?!\w)")
+_PIECES = re.compile(r"(?<!\w)[a-z0-9]+(?:[\s/-][a-z0-9]+)*(?!\w)")
+_MOST_PIECES = 4
+_NUMBERED = re.compile(r"(?<!\w)([^\W\d_]{2,})[\s-]?(\d{1,4})(?![\w.,]*\d)(?!\w)")
+_WORD = re.compile(r"[^\W_]+")
+_VARIANTS = frozenset(
+    {
+        "air",
+        "edition",
+        "fe",
+        "gen",
+        "generation",
+        "lite",
+        "max",
+        "mini",
+        "neo",
+        "plus",
+        "pro",
+        "se",
+        "series",
+        "slim",
+        "ultra",
+    }
+)
+"""What stands behind a model's number: "13 pro" names another phone than "iphone 14" does."""
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d{1,4}")
 _COMMA_DECIMALS = frozenset({"da", "de", "es", "fi", "fr", "it", "nb", "nl", "no", "pl", "pt", "ru", "sv", "tr"})
@@ -74,20 +97,47 @@ def claims(text: str, locale: str = "en") -> Claims:
     text = _MEASURE.sub(" ; ", text)
     for pattern, read in ((_COUNT, _counts), (_SIZE, _sizes), (_LETTER_SIZE, _letter_sizes)):
         text = _take(text, pattern, read, found)
-    for match in _MODEL.finditer(text):
-        model = match[0].replace("-", "").replace("/", "")
-        if len(model) >= 2 and re.search("[a-z]", model) and re.search("[0-9]", model):
-            found.setdefault(f"model {re.sub('[0-9]+', '#', model)}", set()).add(model)
+    for model in _models(text):
+        found.setdefault(f"model {re.sub('[0-9]+', '#', model)}", set()).add(model)
     for match in _NUMBERED.finditer(text):
         found.setdefault(f"number {match[1]}", set()).add(match[2])
     return found
 
 
-def contradiction(asked: Claims, said: Claims, text: str = "") -> str | None:
+def _models(text: str) -> Iterator[str]:
+    """Words of letters and digits, also those whose parts stand apart: "wh-1000xm4", "wh 1000xm4", "a 55"."""
+    for match in _MODEL.finditer(text):
+        model = match[0].replace("-", "").replace("/", "")
+        if len(model) >= 2 and _mixed(model):
+            yield model
+    for match in _PIECES.finditer(text):
+        pieces = re.split(r"[\s/-]", match[0])
+        for start, joined in enumerate(pieces):
+            for piece in pieces[start + 1 : start + _MOST_PIECES]:
+                if not _belong(joined, piece):
+                    break
+                joined += piece
+                if not re.fullmatch("[a-z]{2,}[0-9]+", joined):  # that is a name with a number
+                    yield joined
+
+
+def _belong(before: str, piece: str) -> bool:
+    """Whether two pieces may be one model number: letters meet digits, and a long word is no part behind digits."""
+    if before[-1].isdigit() == piece[0].isdigit():
+        return False
+    return piece[0].isdigit() or len(piece) <= 3 or _mixed(piece)
+
+
+def _mixed(text: str) -> bool:
+    return bool(re.search("[a-z]", text) and re.search("[0-9]", text))
+
+
+def contradiction(asked: Claims, said: Claims, text: str = "", query: str = "") -> str | None:
     """What `said` states otherwise than `asked`, in words; None when nothing.
 
     A value that the query does not hold contradicts the query's values of that kind; of lengths one in common is enough,
-    for "120 x 60 cm" completes "120 cm". `text` is what was said: a bare number stands against every numbered name.
+    for "120 x 60 cm" completes "120 cm". `text` is what was said, `query` what was asked: a number beside nothing but words
+    of the query and such as "pro" stands against every numbered name.
     """
     for kind, values in said.items():
         wanted = asked.get(kind)
@@ -96,11 +146,19 @@ def contradiction(asked: Claims, said: Claims, text: str = "") -> str | None:
         strangers = [v for v in values if not _among(v, wanted)]
         if strangers and (kind != "length" or len(strangers) == len(values)):
             return f"{_label(kind)} {_shown(strangers[0])} where the query says {_shown(min(wanted, key=str))}"
-    if _NUMBER.fullmatch(text.strip()):
-        numbers = {v for kind, values in asked.items() if kind.startswith("number ") for v in values}
-        if numbers and text.strip() not in numbers:
-            return f"number {text.strip()} where the query says {_shown(min(numbers, key=str))}"
+    numbers = {v for kind, values in asked.items() if kind.startswith("number ") for v in values}
+    bare = _bare_number(text, query) if numbers else None
+    if bare is not None and bare not in numbers:
+        return f"number {bare} where the query says {_shown(min(numbers, key=str))}"
     return None
+
+
+def _bare_number(text: str, query: str) -> str | None:
+    """The one number of a text that holds, beside it, only words of the query and variants of a model."""
+    words = _WORD.findall(text)
+    numbers = [word for word in words if _NUMBER.fullmatch(word)]
+    known = _VARIANTS.union(_WORD.findall(query), numbers)
+    return numbers[0] if len(numbers) == 1 and known.issuperset(words) else None
 
 
 def _take(text: str, pattern: re.Pattern[str], read: object, found: Claims) -> str:

@@ -115,7 +115,7 @@ class Protected(Rule):
         if not asked:
             return None
         for at, folded in enumerate(proposal.folded):
-            wrong = contradiction(asked, self._claims(folded), folded.text)
+            wrong = contradiction(asked, self._claims(folded), folded.text, proposal.asked.text)
             if wrong:
                 return Violation(self.name, f"'{proposal.expansions[at].text}' names {wrong}", at)
         return None
