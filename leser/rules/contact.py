@@ -15,8 +15,24 @@ _AT = r"\s*(?:@|[(\[{]\s*(?:at|@)\s*[)\]}]|\sat\s)\s*"
 _DOT = r"\s*(?:[.。]|[(\[{]\s*(?:dot|punkt|\.)\s*[)\]}]|\s(?:dot|punkt)\s)\s*"
 _MAIL = rf"[a-z0-9._%+-]{_AT}[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}[a-z]{{2,}}"
 _HANDLE = r"(?:^|\s)@[a-z0-9_]{2,}"
-_ADDRESS = (
-    rf"(?:https?|ftp):/|\bwww{_DOT}|[a-z0-9-]{{2,}}\.(?:com|net|org|info|shop|store|io|de|co\.uk|eu|ru|cn|biz|xyz|me)\b"
+_COUNTRIES = (
+    "a[cdefgilmoqrstuwxz]|b[abdefghijmnorstwyz]|c[acdfghiklmnoruvwxyz]|d[ejkmoz]|e[cegrstu]|f[ijkmor]|"
+    "g[adefghilmnpqrstuwy]|h[kmnrtu]|i[delmnoqrst]|j[emop]|k[eghimnprwyz]|l[abcikrstuvy]|"
+    "m[acdeghklmnopqrstuvwxyz]|n[acefgilopruz]|o[m]|p[aefghklmnrstwy]|q[a]|r[eosuw]|s[abcdeghijklmnorstuvxyz]|"
+    "t[cdfghjklmnortvwz]|u[agksyz]|v[aceginu]|w[fs]|y[et]|z[amw]"
+)
+_SURE = "com|net|org|info|biz|xyz"
+_ENDS = f"{_SURE}|shop|store|online|site|app|dev|club|link|live|click|deals|sale|example|{_COUNTRIES}"
+_SPOKEN = f"{_SURE}|io|de|fr|eu|uk|ch|nl|pl|ru|cn"
+"""Behind a bare "dot" only what is no word of its own there: "polka dot shop" and "polka dot it" are no addresses."""
+_NAME = r"[a-z0-9-]*[a-z][a-z0-9-]*"
+_BRACKETED = r"\s*[(\[{]\s*(?:dot|punkt|\.)\s*[)\]}]\s*"
+_ADDRESSES = (
+    rf"(?:https?|ftp):/|\bwww{_DOT}",
+    rf"\b[a-z0-9-]+(?:[.。]|{_BRACKETED})(?:{_ENDS})/",  # with a path even the shortest name is an address
+    rf"\b(?:{_NAME}[a-z0-9-]|[a-z0-9-]{_NAME})(?:[.。]|{_BRACKETED})(?:{_ENDS})\b",
+    rf"[a-z0-9]\s*[.。]\s*(?:{_SURE})\b",
+    rf"[a-z0-9]\s+(?:dot|punkt)\s+(?:{_SPOKEN})\b",
 )
 _NUMBER = re.compile(r"\d(?:[\s().\-/]{0,3}\d)*")
 _YEARS = re.compile(r"(?:19|20)\d\d\s?[-/ ]\s?(?:19|20)\d\d")
@@ -37,7 +53,7 @@ class Contact(Rule):
 
     def __init__(self, options: Any, site: Site) -> None:
         super().__init__(options, site)
-        patterns = [*((_MAIL, _HANDLE) if options.mail else ()), *((_ADDRESS,) if options.web else ())]
+        patterns = [*((_MAIL, _HANDLE) if options.mail else ()), *(_ADDRESSES if options.web else ())]
         self._patterns = Patterns(patterns, self.name)
 
     def sentence(self) -> str | None:
