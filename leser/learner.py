@@ -27,10 +27,11 @@ Examples = Sequence[tuple[Observation, tuple[Expansion, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """A policy's greedy completions for a split's queries, judged: what it would serve.
+    """A policy's greedy completions for a split's queries, judged whole: one that breaks a rule counts as no expansion.
 
-    `outcomes` keep the code of what was written; `served` have every completion that must not be served (unparsable, rule
-    broken) replaced by the original query, as in production. `value` is the mean reward of what was served,
+    `outcomes` keep the code of what was written; `served` have every completion that is unparsable or breaks a rule replaced
+    by the original query. A `ServingFilter` is milder: it takes out the expansions at fault and serves the rest. `value` is
+    the mean reward of what was served,
     `parts` the mean of each reward in it, `tokens` each completion's length.
     """
 
@@ -117,7 +118,7 @@ class Learner:
     def served(
         self, split: Split, asked: Sequence[Query], samples: Sequence[Sample], depth: int | None = None
     ) -> Answers:
-        """Judge one completion a query as it would be served: what must not be served leaves the original query."""
+        """Judge one completion a query, whole: one that is unparsable or breaks a rule leaves the original query."""
         texts = [self.policy.decode(s.tokens) for s in samples]
         attempts = [Attempt(q, i, t, s.finished) for i, (q, t, s) in enumerate(zip(asked, texts, samples, strict=True))]
         outcomes = self.teacher.judge(attempts, split, depth)

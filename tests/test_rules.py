@@ -16,7 +16,8 @@ from leser.expansion import Code, Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.prompt import PromptOptions, chat_prompt
 from leser.reward import parse_spec
-from leser.rules import build_book, repetition
+from leser.rules import EngineWords, Proposal, Site, build_book
+from leser.rules.repetition import Repetition
 from leser.run.preparation import prepare
 from leser.scoring import RewardSet
 from leser.search import SearchClient, SearchOptions
@@ -24,12 +25,17 @@ from leser.task import Query, Split
 from leser.teacher import Attempt, Teacher
 
 
-def stems(texts):
-    return [[w.rstrip("s") for w in t.lower().split()] for t in texts]
+class Stemming(MemoryBackend):
+    """An engine whose analysis takes a plural's s off, and nothing else."""
+
+    def analyze(self, texts, field=None):
+        return [[w.rstrip("s") for w in t.lower().split()] for t in texts]
 
 
 def broken(query, *texts, mode="boost"):
-    return repetition(query, [Expansion(t) for t in texts], mode, stems)
+    site = Site(EngineWords(Stemming.of(())), ExpansionOptions(mode=mode))
+    found = Repetition(Repetition.Options(), site).check(Proposal(query, tuple(map(Expansion, texts)), site))
+    return found.reason if found else None
 
 
 def test_a_word_may_stand_once_among_boosted_expansions():

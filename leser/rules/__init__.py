@@ -9,13 +9,12 @@ from __future__ import annotations
 from leser.hooks import hookimpl
 from leser.rules.book import RuleBook, build_book, default_book
 from leser.rules.folding import Folded, Folder
-from leser.rules.repetition import repetition
 from leser.rules.rule import EngineWords, Proposal, Rule, RuleOptions, Site, Unanswered, Violation
 from leser.rules.serving import Filtered, Refused, ServingFilter
 
 __all__ = [
     "EngineWords", "Filtered", "Folded", "Folder", "Proposal", "Refused", "Rule", "RuleBook", "RuleOptions",
-    "ServingFilter", "Site", "Unanswered", "Violation", "build_book", "default_book", "repetition",
+    "ServingFilter", "Site", "Unanswered", "Violation", "build_book", "default_book",
 ]  # fmt: skip
 
 

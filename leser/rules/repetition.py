@@ -7,13 +7,11 @@ the engine stems.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from leser.expansion import Expansion
 from leser.rules.rule import Proposal, Rule, Violation
 
-Analyze = Callable[[Sequence[str]], list[list[str]]]
 NAME = "repetition"
 
 
@@ -23,23 +21,13 @@ class Repetition(Rule):
     name = NAME
 
     def check(self, proposal: Proposal) -> Violation | None:
-        """See `repetition`."""
+        """The first repetition.
+
+        `boost`: all expansions go into one search, so no analysed word may stand twice among them and each expansion brings
+        a word that the query lacks. `fuse`: each is a search of its own, so they may share words, but no two may be equal,
+        nor equal to the query.
+        """
         return repeated(proposal.expansions, proposal.terms, one_search=proposal.one_search)
-
-
-def repetition(
-    query: str, expansions: Sequence[Expansion], mode: Literal["boost", "fuse"], analyze: Analyze
-) -> str | None:
-    """Why these expansions repeat each other or the query, or None when they don't.
-
-    `boost`: all expansions go into one search, so no analysed word may stand twice among them and each expansion brings a
-    word that the query lacks. `fuse`: each is a search of its own, so they may share words, but no two may be equal, nor
-    equal to the query.
-    """
-    if not expansions:
-        return None
-    found = repeated(expansions, analyze([query, *(e.text for e in expansions)]), one_search=mode == "boost")
-    return found.reason if found else None
 
 
 def repeated(expansions: Sequence[Expansion], terms: Sequence[Sequence[str]], *, one_search: bool) -> Violation | None:

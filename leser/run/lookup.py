@@ -25,7 +25,8 @@ class Looked:
 
     `shown` is what the prompt says of the hits: titles, or the feedback terms that a small policy reads; `dropped` of them
     did not fit into the model's context. `expansions` and `code` are what the teacher made of the completion, `reason` why
-    it was not served (else empty); `weight` is what an expansion of weight 1 weighs in the search.
+    it was not searched with (else empty): a completion that breaks a rule is dropped whole, as evaluation drops it;
+    `weight` is what an expansion of weight 1 weighs in the search.
     `constraints` say what was typed that every search is held to.
     """
 
