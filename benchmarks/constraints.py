@@ -144,15 +144,15 @@ class Generator:
 
 
 def options_of(language: str, vocabulary: Vocabulary, products: Sequence[Product]) -> ConstraintOptions:
-    """The catalogue's mapping: what a shop would write."""
+    """The catalogue's mapping: what a shop would write. A product has one size, so that measures need no word for it."""
     locale, currency = LOCALES[language]
     word = {"en": "size {}", "de": "Größe {}"}[language]
     kinds = {
         "price": {"field": "price", "unit": currency},
         "size": {"field": "size", "formats": [word, "{}"]},
-        "length": {"field": "size", "unit": "m", "formats": ["{} m"]},
+        "length": {"field": "size", "unit": "m", "formats": ["{} m"], "bare": True},
         "weight": {"field": "size", "unit": "kg", "formats": ["{} kg"]},
-        "memory": {"field": "size", "unit": "GB", "formats": ["{} GB"]},
+        "memory": {"field": "size", "unit": "GB", "formats": ["{} GB"], "bare": True},
         "colour": {"field": "colour", "values": dict(vocabulary.slots["colour"].values)},
         "brand": {"field": "brand", "values": sorted({p.brand for p in products}), "bare": True},
     }

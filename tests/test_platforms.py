@@ -300,9 +300,11 @@ Platform shop, locale de-DE
 Queries: demo, seed 3
 Engine: memory, k1 1.2, analysis german
 Policy: tiny, made from the task's own text; it reads no instructions, so none of the prompt's words
-Typed in a query and respected: price, colour
 Expansions: at most 5, one search, weighted clauses (mode boost)
 Prompt: begins "Write for a German shop."
+Typed in a query and respected by every search (read as de-DE)
+  price: limits in EUR; field price
+  colour: 1 value, wanted or not wanted; field colour
 
 Rewarded
   0.5 x nDCG@10: Discounted gain of the top k relative to the best order the judgments allow (nDCG@k).

@@ -16,7 +16,8 @@ from leser.constraints.language import NUMBER, Language
 Op = Literal["eq", "in", "lt", "lte", "gt", "gte", "range"]
 WINDOW = 60
 """Characters before an amount in which the words of its limit are looked for: none of them is longer."""
-_NETWORK = re.compile(r"[2-6]g$", re.IGNORECASE)
+_SIZE = re.compile(r"\.?\s*\d")
+_NETWORK = re.compile(r"[2-6]\s?g$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,16 @@ class AmountFinder:
         self._range = re.compile(rf"{start}{one}\s?(?P<join>{'|'.join(joins)})\s?{two}{end}", re.IGNORECASE)
         self._single = re.compile(rf"{start}{one}{end}", re.IGNORECASE)
         self._before = [(op, _at_end(either(said))) for op, said in language.data["before"].items()]
-        self._after = [
+        self._after: list[tuple[Op, re.Pattern[str]]] = [
             (op, re.compile(rf"\s*{either(said)}(?!\s*:?\s*(?:{money})?\s?\d)", re.IGNORECASE))
             for op, said in language.data["after"].items()
         ]
+        plus = language.words("plus")  # "500 g plus mug" asks for a mug as well
+        self._after.append(
+            ("gte", re.compile(rf"\+(?!\w)|\s*{either([*plus, '+'])}(?=\s*(?:$|[^\w\s]))", re.IGNORECASE))
+        )
+        self._sized = frozenset(word.rstrip(".") for word in words("size"))
+        self._sent = re.compile(rf"{either(words('sending'))}\s+(?:\w+\s+){{0,2}}$", re.IGNORECASE)
         self._lead = _at_end(either(language.data["range"]["leads"]))
         self._label = _at_end(either(words("price")))
         self._never = re.compile(rf"{either(words('never'))}\s+(?:\w+\s+){{0,3}}$", re.IGNORECASE)
@@ -84,10 +91,14 @@ class AmountFinder:
             return None
         values = tuple(n for n in numbers if n is not None)
         amount = Amount(match.start(), match.end(), values, next(iter(units), ""), "eq")
+        if amount.unit in self._sized and _SIZE.match(text, amount.end):
+            return None  # "air max 90 gr 42"
         limited = self._ranged(text, amount, match["join"].lower()) if count == 2 else self._limited(text, amount)
         if limited is None:
             return None
         before = _window(text, limited.start)
+        if limited.op in ("gt", "gte") and self._sent.search(before):
+            return None  # "free delivery over $50"
         if self._refused.search(before) or self._spoilt.match(text, match.end()):
             return None
         label = self._label.search(before)
@@ -115,10 +126,15 @@ class AmountFinder:
             if op == "gt" and self._never.search(before[:place]):
                 return None  # "must never come to more than $50" says the opposite
             return replace(amount, op=op, start=amount.start - len(before) + place)
+        after = self.behind(text, amount.end)
+        return replace(amount, op=after[0], end=after[1]) if after else amount
+
+    def behind(self, text: str, end: int) -> tuple[Op, int] | None:
+        """The limit whose words stand at this place, behind an amount, and where they end."""
         for op, pattern in self._after:
-            if after := pattern.match(text, amount.end):
-                return replace(amount, op=op, end=after.end())
-        return amount
+            if after := pattern.match(text, end):
+                return op, after.end()
+        return None
 
 
 @lru_cache(maxsize=256)

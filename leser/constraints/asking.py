@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from leser.backend import Backend, ExpandedQuery, Filter, SearchError, Term
+from leser.backend import Backend, Capability, ExpandedQuery, Filter, SearchError, Term
 from leser.constraints.found import Constraints
-from leser.constraints.options import ConstraintOptions
+from leser.constraints.options import ConstraintOptions, KindOptions
 from leser.errors import LeserError
 from leser.task import Query
 
@@ -45,21 +45,26 @@ class Asker:
             known = self._known[text] = self._reader.read(text)
         return known
 
-    def check(self, backend: Backend) -> None:
-        """Raise LeserError where this engine can't hold searches to the mapped constraints; searches once for each kind."""
-        from leser.constraints.wording import BUILT_IN
+    def told(self) -> list[str]:
+        """What is read for each mapped kind, and the field that is held to it: a line each, in words."""
+        return self._reader.told() if self._reader else []
 
+    def check_able(self, backend: Backend | type[Backend]) -> None:
+        """Raise LeserError where this engine lacks a capability that the mapped constraints need; contacts nothing."""
         for kind, mapped in self.options.kinds.items() if self.options.enabled else ():
-            words = bool(mapped.values) or kind in BUILT_IN
-            needed = {"term_weights": "excluded words", "fields": "words excluded in one field"} if words else {}
-            if not words or mapped.values:
-                needed["filters"] = "conditions on fields"
-            for capability, what in needed.items():
+            for capability, what in _needed(kind, mapped).items():
                 if capability not in backend.capabilities:
                     raise LeserError(
                         f"[constraints.kinds.{kind}] needs {what}, but backend '{backend.name}' lacks the capability "
                         f"'{capability}'. Map kinds that need none, use another backend, or set constraints.enabled = false."
                     )
+
+    def check(self, backend: Backend) -> None:
+        """Raise LeserError where this engine can't hold searches to the mapped constraints; searches once for each kind."""
+        self.check_able(backend)
+        for kind, mapped in self.options.kinds.items() if self.options.enabled else ():
+            needed = _needed(kind, mapped)
+            words = "term_weights" in needed
             number = not words and not mapped.formats and kind != "size"
             condition = Filter(mapped.field, "lte", 0.0) if number else Filter(mapped.field, "eq", "leser")
             excluded = (Term("leser", field=mapped.field, match="phrase", negate=True),) if words else ()
@@ -69,3 +74,16 @@ class Asker:
                 raise LeserError(
                     f"[constraints.kinds.{kind}] field '{mapped.field}': a first search held to it fails: {answer.message}"
                 )
+
+
+def _needed(kind: str, mapped: KindOptions) -> dict[Capability, str]:
+    """The capabilities a kind needs, and what for: words are excluded, all but words without values are filtered by."""
+    from leser.constraints.wording import BUILT_IN
+
+    needed: dict[Capability, str] = {}
+    words = bool(mapped.values) or kind in BUILT_IN
+    if words:
+        needed |= {"term_weights": "excluded words", "fields": "words excluded in one field"}
+    if not words or mapped.values:
+        needed["filters"] = "conditions on fields"
+    return needed

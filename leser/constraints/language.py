@@ -56,13 +56,13 @@ class Language:
             return float(f"{short[1]}.{short[2]}") if short else None
 
     def either(self, words: Iterable[str]) -> str:
-        """A pattern for any of the words, the longest first; "*" stands for an adjective's endings, or none."""
+        """A pattern for any of the words, the longest first; "breit*" takes an adjective's endings, "*kabel" ends a compound."""
         listed = sorted(set(words), key=len, reverse=True)
         return "(?:" + "|".join(map(self._pattern, listed)) + ")" if listed else r"(?!)"
 
     def _pattern(self, word: str) -> str:
         endings = f"(?:{'|'.join(self.data['words']['endings'])})?" if self.data["words"]["endings"] else ""
-        body = r"\s+".join(map(re.escape, word.removesuffix("*").split()))
+        body = r"\s+".join(map(re.escape, word.strip("*").split()))
         inflected = body + (endings if word.endswith("*") else "")
         first, last = word[0], word.removesuffix("*")[-1]
         return (r"(?<!\w)" if first.isalnum() else "") + inflected + (r"(?!\w)" if last.isalnum() else "")

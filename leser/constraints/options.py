@@ -38,7 +38,8 @@ class KindOptions(Options):
     )
     bare: bool = Field(
         False,
-        description='a value is a condition wherever it stands ("acme kettle"), not only marked ("kettle by acme")',
+        description='a value is a condition wherever it stands ("acme kettle"), not only marked ("kettle by acme"); a measure '
+        'also without a word that says of what ("laptop 16 GB")',
     )
 
 

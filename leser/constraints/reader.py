@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from math import log10
 
 from leser.backend import Filter
-from leser.constraints.amounts import WINDOW, Amount, AmountFinder
+from leser.constraints.amounts import Amount, AmountFinder
 from leser.constraints.found import Constraint, Constraints
 from leser.constraints.language import language_of
 from leser.constraints.measures import check_unit, factor
+from leser.constraints.naming import Named, Naming
 from leser.constraints.options import ConstraintOptions, KindOptions
 from leser.constraints.sizes import Sizes
 from leser.constraints.wording import BUILT_IN, Wording
 from leser.errors import LeserError
 
-PRICE, SIZE = "price", "size"
+PRICE, SIZE, WEIGHT = "price", "size", "weight"
 MOST_CHARACTERS = 400
 """What is longer was not typed; a limit, so that a pasted page costs no seconds."""
-LABELLED = frozenset({"width", "height", "depth", "diameter"})
-"""Kinds that a bare measure never means: a "2 m cable" is 2 m long, and nobody says how wide."""
+SHARED = ("meter", "byte")
+"""What several kinds are measured in: nobody says of what a bare "40 cm" is the length, or whether "128 gb" are RAM."""
 CONVERTED = 0.01
 """How far a stored number may be from one converted between systems: 27 inches are stored as 68.6 cm, or 68.5, or 69."""
 
@@ -50,12 +50,7 @@ class ConstraintReader:
             else:
                 check_unit(kind, mapped.unit)
                 self._measures[kind] = mapped
-        labels = language.data["labels"]
-        self._labels = [
-            (kind, re.compile(rf"{p}\s*:?\s*$", re.IGNORECASE), re.compile(rf"\s*{p}", re.IGNORECASE))
-            for kind in dict.fromkeys((*labels, *self._measures))
-            for p in (language.either((*labels.get(kind, ()), kind)),)
-        ]
+        self._naming = Naming(language, self._measures)
 
     def _checked_price(self, mapped: KindOptions) -> KindOptions:
         if mapped.unit is not None and mapped.unit not in self._language.money.values():
@@ -74,11 +69,37 @@ class ConstraintReader:
         rest = text
         for size in (c for c in found if c.kind == SIZE):  # "size 42 up to 50 €" holds no range from 42 to 50
             rest = rest[: size.start] + "\0" * (size.end - size.start) + rest[size.end :]
+        last: Named | None = None
         for amount in self._amounts(rest):
-            if constraint := self._priced(text, amount) or self._measured(text, amount):
+            constraint = self._priced(text, amount) or self._measured(text, amount, last)
+            if constraint is not None:
                 found.append(constraint)
+                last = Named(constraint.kind, constraint.start, constraint.end)
         found = _firm(found)
         return Constraints(query, tuple(sorted(found, key=lambda c: (c.start, c.end))))
+
+    def told(self) -> list[str]:
+        """What is read for each mapped kind, and what is asked of its field: a line each."""
+        lines = []
+        for kind, mapped in self.options.kinds.items():
+            if kind == PRICE and self._price:
+                what = f"limits in {self._price.unit}"
+            elif kind == SIZE:
+                what = f"sizes ({mapped.unit})" if mapped.unit else "sizes that name no system"
+            elif kind not in self._measures:
+                many = "1 value" if len(mapped.values) == 1 else f"{len(mapped.values)} values"
+                what = f"{many}, wanted or not wanted" if mapped.values else "known words, not wanted"
+            else:
+                what = f"{'exact amounts' if mapped.formats else 'amounts and limits'} in {mapped.unit}"
+                what += "" if self._bare(kind) else ", with a word that says what they are"
+            lines.append(f"{kind}: {what}; field {mapped.field}")
+        return lines
+
+    def _bare(self, kind: str) -> bool:
+        """Whether a measure is this kind's where no word says so: not where other kinds are measured in the same units."""
+        mapped = self._measures[kind]
+        assert mapped.unit is not None
+        return mapped.bare or not any(factor(mapped.unit, unit) for unit in SHARED)
 
     def _priced(self, text: str, amount: Amount) -> Constraint | None:
         """A limit of the price: with the field's currency, or behind the word "price". A bare sum may be anything."""
@@ -88,16 +109,27 @@ class ConstraintReader:
             return None
         return _limit(PRICE, text, amount.start, amount.end, self._price.field, amount.op, amount.numbers)
 
-    def _measured(self, text: str, amount: Amount) -> Constraint | None:
+    def _unnamed(self, kind: str, text: str, amount: Amount) -> bool:
+        """Whether an amount without a word is this kind's: not one that a thing carries, nor a range of weight, a body's."""
+        if self._measures[kind].bare:
+            return True
+        return self._bare(kind) and not self._naming.carried(kind, text) and (kind != WEIGHT or amount.op != "range")
+
+    def _measured(self, text: str, amount: Amount, last: Named | None) -> Constraint | None:
         unit = self._language.units.get(amount.unit) or self._language.glued.get(amount.unit)
         if unit is None:
             return None
-        label, start, end = self._label(text, amount)
         fitting = {k: m for k, m in self._measures.items() if m.unit and factor(unit, m.unit) is not None}
-        if label is None:
-            fitting = {kind: mapped for kind, mapped in fitting.items() if kind not in LABELLED}
-        elif label in fitting or label in self._language.data["labels"]:
-            fitting = {kind: mapped for kind, mapped in fitting.items() if kind == label}
+        named = self._naming(text, amount, fitting, last)
+        if named is None:
+            return None
+        if named.kind is None:
+            fitting = {kind: mapped for kind, mapped in fitting.items() if self._unnamed(kind, text, amount)}
+        elif named.kind in fitting or named.kind in self._naming.known:
+            fitting = {kind: mapped for kind, mapped in fitting.items() if kind == named.kind}
+        start, end, op = named.start, named.end, amount.op
+        if op == "eq" and end > amount.end and (limit := self._amounts.behind(text, end)):
+            op, end = limit  # "16 gb ram or more"
         if len(fitting) != 1:
             return None  # no field for it, or several it could mean
         ((kind, mapped),) = fitting.items()
@@ -106,22 +138,11 @@ class ConstraintReader:
         assert times is not None
         values = tuple(float(f"{number * times:.10g}") for number in amount.numbers)
         if mapped.formats:
-            return _written(kind, text, start, end, mapped, amount.op, values)
-        if amount.op == "eq" and not log10(times).is_integer():
+            return _written(kind, text, start, end, mapped, op, values)
+        if op == "eq" and not log10(times).is_integer():
             low, high = values[0] * (1 - CONVERTED), values[0] * (1 + CONVERTED)
             return _limit(kind, text, start, end, mapped.field, "range", (low, high))
-        return _limit(kind, text, start, end, mapped.field, amount.op, values)
-
-    def _label(self, text: str, amount: Amount) -> tuple[str | None, int, int]:
-        """The kind that a word beside the amount names, and the span with that word."""
-        before = text[max(0, amount.start - WINDOW) : amount.start]
-        for kind, _, behind in self._labels:
-            if match := behind.match(text, amount.end):
-                return kind, amount.start, match.end()
-        for kind, ahead, _ in self._labels:
-            if match := ahead.search(before):
-                return kind, amount.start - len(before) + match.start(), amount.end
-        return None, amount.start, amount.end
+        return _limit(kind, text, start, end, mapped.field, op, values)
 
 
 def _limit(kind: str, text: str, start: int, end: int, field: str, op: str, numbers: tuple[float, ...]) -> Constraint:

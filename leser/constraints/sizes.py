@@ -15,6 +15,7 @@ SYSTEMS = ("EU", "UK", "US")
 MOST_STEPS = 12
 _LETTER = "XXS|XS|S|M|L|XL|XXL|XXXL|[2-5]XL"
 _VALUE = rf"(?:{_LETTER}|\d{{1,3}}(?:[.,]5)?)"
+_NUMBER_BEFORE = re.compile(r"\d\s*$")
 _END = r"(?![\w%]|[.,]\d|-\w)"
 
 
@@ -41,6 +42,8 @@ class Sizes:
         )
         self._first = re.compile(rf"(?P<first>{_VALUE}){_END}", re.IGNORECASE)
         self._letters = re.compile(r"(?<!\w)in\s(?P<first>[2-5]XL|X{1,3}L|X{1,2}S)(?![\w-])", re.IGNORECASE)
+        times, counts = language.either(language.words("times")), language.either(language.words("counts"))
+        self._another = re.compile(rf"\s*(?:{times}|[x×])\s*\d|[\s-]*{counts}", re.IGNORECASE)
         no = language.either([*language.words("not_size"), *language.words("not"), *language.words("without")])
         self._refused = re.compile(rf"{no}\s*$", re.IGNORECASE)
 
@@ -57,6 +60,10 @@ class Sizes:
         before = text[max(0, match.start() - WINDOW) : match.start()]
         if (system is not None and system != self._options.unit) or self._refused.search(before):
             return None
+        if (match["word"] or "").rstrip(".").lower() in self._language.units and _NUMBER_BEFORE.search(before):
+            return None  # "500 gr 2 stück"
+        if self._another.match(text, match.end()):
+            return None  # "frame size 8 x 10", "plus size 3 pack"
         if match["second"] is None or self._amounts.unit.match(text, match.end("second")):
             end = match.end() if match["second"] is None else match.end("first")
             if self._amounts.unit.match(text, match.end("first")):
@@ -65,6 +72,8 @@ class Sizes:
         if match["join"].strip().lower() in self._language.data["range"]["needs_lead"]:  # "38 and 40" may be two things
             return None
         either = match["join"].strip().lower() in self._language.data["range"]["either"]
+        if match["join"].strip() == "/" and len(self._steps(match["first"], match["second"])) != 2:
+            return None  # "jeans size 34/32" are a width and a length; "38/39" is either
         values = [match["first"], match["second"]] if either else self._steps(match["first"], match["second"])
         return self._made(text, match.start(), match.end(), values) if values else None
 

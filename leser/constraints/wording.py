@@ -84,6 +84,8 @@ class Wording:
         self._imitation = _at_end(either(language.words("imitations")))
         never = either([*language.words("never"), *language.words("without")])
         self._never = re.compile(rf"{never}\s+(?:\w+\s+){{0,2}}$", re.IGNORECASE)
+        spoilt = language.data["spoilt"].get(_MARKS.get(self.kind, self.kind), ())
+        self._another = re.compile(rf"[\s-]+{either(spoilt)}", re.IGNORECASE)
         self._like = _at_end(either(language.words("like")))
         ends = either(language.words("clause_ends"))
         self._clause_ends = re.compile(rf"\s*(?:$|[^\w\s]|{ends})", re.IGNORECASE)
@@ -116,7 +118,7 @@ class Wording:
         before = text[max(0, start - WINDOW) : start]
         if match["free"]:
             return _Word(start, end, values, "unwanted")
-        if self._imitation.search(before):
+        if self._imitation.search(before) or self._another.match(text, end):  # "faux leather", "in olive oil"
             return _Word(start, end, values, "doubtful")
         listed = last is not None and self._join.fullmatch(text, last.end, start)
         if listed and last is not None and last.stance in ("unwanted", "wanted"):

@@ -80,7 +80,13 @@ def check_profile(path: Path, plugins: Iterable[Path] = ()) -> Checked:
     registry = load_plugins((*config.plugins, *plugins))
     _refuse(profile, [*_engine_and_task(config, registry), *_named(config, registry)])
     config = complete(config, registry)
-    _refuse(profile, [*_fitting(config, registry), *_rules(config, registry), *_policy(config)])
+    problems = [
+        *_fitting(config, registry),
+        *_constraints(config, registry),
+        *_rules(config, registry),
+        *_policy(config),
+    ]
+    _refuse(profile, problems)
     from leser.rules import build_book
     from leser.scoring import RewardSet
 
@@ -225,6 +231,26 @@ def _rules(config: RunConfig, registry: Registry) -> Iterator[Problem]:
             build_book({name: given}, registry, engine, config.expansion, config.rules.locale).sentences()
         except LeserError as error:
             yield Problem(("rules", name), str(error))
+
+
+def _constraints(config: RunConfig, registry: Registry) -> Iterator[Problem]:
+    """Whether typed constraints can be read as they are mapped, and held by this kind of engine; each kind by itself."""
+    from leser.constraints import Asker
+
+    options = config.constraints.at(config.platform.locale)
+    if not options.enabled:
+        return
+    backend, problems = registry.get("backend", config.backend.name), dict[Key, str]()
+    for kinds in [{kind: mapped} for kind, mapped in options.kinds.items()] or [{}]:
+        try:
+            Asker(options.model_copy(update={"kinds": kinds})).check_able(backend)
+        except LeserError as error:
+            named = next((kind for kind in kinds if str(error).startswith(f"[constraints.kinds.{kind}]")), None)
+            key: Key = ("constraints", "kinds", named) if named else ("constraints",)
+            if "] locale " in str(error):
+                key = ("constraints", "locale") if config.constraints.locale else ("platform", "locale")
+            problems[key] = str(error).partition("] ")[2]
+    yield from (Problem(key, text) for key, text in problems.items())
 
 
 def _policy(config: RunConfig) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from leser.config import CREDENTIALS
+from leser.constraints import Asker
 from leser.platform.check import Checked
 from leser.printable import printable
 from leser.rules import Rule
@@ -35,11 +36,13 @@ def _with(checked: Checked) -> Iterator[str]:
     yield f"Engine: {config.backend.name}{_options(values.get('backend', {}), config.backend.options)}"
     yield f"Policy: {_policy(config.policy.name)}"
     how = "one search, weighted clauses" if config.expansion.mode == "boost" else "a search each, merged"
-    if config.constraints.enabled:
-        yield f"Typed in a query and respected: {', '.join(config.constraints.kinds) or 'nothing'}"
     yield f"Expansions: at most {config.expansion.max_expansions}, {how} (mode {config.expansion.mode})"
     words = " ".join(config.prompt.platform.split())
     yield f'Prompt: begins "{words}"' if words else "Prompt: no words of this platform"
+    ask = Asker(config.constraints.at(config.platform.locale))
+    if typed := ask.told():
+        yield f"Typed in a query and respected by every search (read as {ask.options.locale})"
+        yield from (f"  {line}" for line in typed)
 
 
 def _policy(name: str) -> str:
