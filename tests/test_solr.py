@@ -10,10 +10,11 @@ import pytest
 from leser_memory import MemoryBackend
 from leser_solr import SolrBackend
 from servers import Server
-from solr_indexes import indexed, options_for, template_file
+from solr_indexes import indexed, template_file
 
 from leser.backend import Backend, Document, ExpandedQuery, Filter, Ranking, SearchError, Term
 from leser.errors import LeserError
+from leser.options import validate_options
 from leser.testing import DOCUMENTS, BackendContract
 from leser.testing.documents import HOSTILE
 
@@ -38,6 +39,15 @@ def own_query(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fq=["-title:nothing"],
         **{"q.alt": "*:*"},
     )
+
+
+@pytest.fixture(scope="module")
+def brands(solr: Server) -> Iterator[Open]:
+    names = ("H&M", "A/S-(1)", "Nordhem")
+    with indexed(
+        solr, tuple(Document(f"b{n}", {"title": "thing", "brand": name}) for n, name in enumerate(names, 1))
+    ) as open_:
+        yield open_
 
 
 class TestSolr(BackendContract):
@@ -212,12 +222,83 @@ def test_expansions_go_where_the_template_says(shop: Open, tmp_path: Path) -> No
         ({"defType": "edismax", "qf": {"title": 3}}, "must be a string"),
         ({"defType": "e{!x}", "q": "$query"}, "is no parser's name"),
         ({"query": "$query", "params": {}}, "one JSON object of request parameters"),
+        ({"defType": "edismax", "qf": "title^"}, r"qf holds 'title\^', and '' is no weight"),
+        ({"defType": "edismax", "qf": "title^2 text^x"}, r"qf holds 'text\^x'"),
+        ({"defType": "edismax", "qf": "title^nan"}, r"qf holds 'title\^nan'"),
+        (
+            {"q": "{!bool must=$own filter=$f}", "own": "{!edismax qf=title v=$query}", "f": "id:d01"},
+            "Say where they go",
+        ),
+        ({"defType": "lucene", "q": "+{!edismax qf=title v=$query} +id:d01"}, "Say where they go"),
+        ({"q": "{!boost b=1 v=$query}"}, "Say where they go"),
+        ({"q": "{!edismax qf=title v=$own}", "own": "{!edismax v=$query}"}, "Say where they go"),
     ],
 )
 def test_a_template_that_cannot_be_used(shop: Open, tmp_path: Path, params: dict[str, Any], message: str) -> None:
     with pytest.raises(LeserError, match=message) as caught:
         shop(template=template_file(tmp_path, **params)).check()
     assert "template" in str(caught.value)
+
+
+def test_what_a_templates_query_leaves_out_stays_out(shop: Open, tmp_path: Path) -> None:
+    """Expansions beside a filter inside q would go round it: they have a place within, or bring no documents in."""
+    parts = {"own": "{!edismax qf=contents v=$query}", "f": "brand__keyword:Nordhem"}
+    told = template_file(
+        tmp_path, q="{!bool must=$all filter=$f}", all="{!bool should=$own should=$expansions}", **parts
+    )
+    assert set(search(shop(template=told), "sofa", Term("lamp"), Term("chair"))) == {"d01", "d06"}
+    left = template_file(tmp_path, q="{!bool must=$own filter=$f}", **parts)
+    assert search(shop(template=left, match="rerank"), "sofa", Term("lamp"), Term("chair")) == ("d01",)
+    quoted = template_file(tmp_path, q="{!type=edismax qf='contents^2 title' bq='{!term f=id v=d07}' v=$query}")
+    assert set(search(shop(template=quoted), "sofa", Term("lamp"))) == {"d01", "d07", "d08"}
+
+
+def test_a_templates_own_order(shop: Open, tmp_path: Path) -> None:
+    """Places stand for scores, which would not fall; the user hears of it."""
+    dear = template_file(tmp_path, defType="edismax", qf="contents", sort="price__number desc")
+    backend = shop(template=dear)
+    (answer,) = backend.search([ExpandedQuery("q", "lamp table", (Term("sofa"),))], 10)
+    assert ids(answer) == ("d01", "d09", "d07", "d08")
+    assert isinstance(answer, Ranking)
+    assert [hit.score for hit in answer.hits] == [0.0, -1.0, -2.0, -3.0]
+    assert backend.check()["warnings"] == [
+        "the template sorts by something other than the score: expansions add documents and do not move them"
+    ]
+    own = shop(
+        template=template_file(tmp_path, defType="edismax", qf="contents", sort="score desc, price__number desc")
+    )
+    assert "warnings" not in own.check()
+    (answer,) = own.search([ExpandedQuery("q", "lamp")], 10)
+    assert isinstance(answer, Ranking)
+    assert all(hit.score > 0 for hit in answer.hits)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"q": "{!term f=brand__keyword v=$query}"},
+        {"q": "{!field f=brand__keyword v=$query}"},
+        {"q": "{!prefix f=brand__keyword v=$query}"},
+        {"q": "{!terms f=brand__keyword separator='|' v=$query}"},
+        {"q": "{!simple qf=brand__keyword q.operators='' v=$query}"},
+        {"q": "{!simple qf=brand__keyword v=$query}"},
+        {"q": "{!simple qf=brand__keyword q.operators=$none v=$query}", "none": ""},
+        {"q": "{!type=term f=brand__keyword v=$words}", "words": "$query"},
+        {"q": "$query", "defType": "simple", "qf": "brand__keyword", "q.operators": ""},
+        {"q": "$query", "defType": "edismax", "qf": "brand__keyword"},
+        {
+            "q": "{!bool should=$name should=$own should=$expansions}",
+            "name": "{!term f=brand__keyword v=$query}",
+            "own": "{!edismax qf=contents v=$query}",
+        },
+    ],
+)
+@pytest.mark.parametrize("text", ["H&M", "A/S-(1)"])
+def test_texts_are_escaped_for_parsers_that_know_escapes(brands: Open, tmp_path: Path, params: Any, text: str) -> None:
+    backend = brands(template=template_file(tmp_path, **params))
+    assert search(backend, text) == ({"H&M": "b1", "A/S-(1)": "b2"}[text],)
+    assert search(backend, "*:*") == ()
+    assert search(backend, "{!func}1") == ()
 
 
 def test_a_template_that_is_not_there(shop: Open, tmp_path: Path) -> None:
@@ -287,7 +368,17 @@ def test_unknown_fields_are_named_with_those_there_are(shop: Open) -> None:
         shop(fields="titel").check()
 
 
-def test_options_for_a_server_hold_no_secret(solr: Server) -> None:
-    with pytest.raises(LeserError, match="Option url holds a user or password") as caught:
-        options_for(solr, url="http://me:hunter2@localhost:8983/solr")
-    assert "hunter2" not in str(caught.value)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:hunter2@localhost:8983/solr",
+        "leser:hunter2@search:8983",
+        "http://leser:hunter/2@search:8983/solr",
+        "ftp://leser:hunter2@search",
+        " https://hunter2@search",
+    ],
+)
+def test_options_for_a_server_hold_no_secret(url: str) -> None:
+    with pytest.raises(LeserError, match="Option url of backend 'solr' holds a user or password") as caught:
+        validate_options(SolrBackend.Options, {"url": url}, "backend 'solr'")
+    assert "hunter" not in str(caught.value)

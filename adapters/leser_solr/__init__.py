@@ -105,15 +105,23 @@ class SolrBackend(Backend):
             "the core or collection itself stays",
         )
 
+        @field_validator("url", mode="before")
+        @classmethod
+        def _without_secrets(cls, url: object) -> object:
+            # before anything reads it as an address: a password may hold a slash, or the scheme be missing
+            if "@" in str(url).partition("?")[0]:
+                # no ValueError: its message would show the address, and with it the password
+                raise LeserError(
+                    "Option url of backend 'solr' holds a user or password. Give them as options user and password_env."
+                )
+            return url
+
         @field_validator("url")
         @classmethod
-        def _without_secrets(cls, url: str) -> str:
+        def _address(cls, url: str) -> str:
             scheme, mark, rest = url.partition("://")
             if scheme not in ("http", "https") or not mark or not rest:
                 raise ValueError("give an address like http://localhost:8983/solr")
-            if "@" in rest.partition("/")[0]:
-                # no ValueError: its message would show the address, and with it the password
-                raise LeserError("Option url holds a user or password. Give them as options user and password_env.")
             return url.rstrip("/")
 
     options: Options
@@ -145,7 +153,12 @@ class SolrBackend(Backend):
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
         """Stored fields; several values of one field are joined with a space."""
-        return self._open().fetch(ids, fields) if ids else {}
+        from leser_solr.failures import Interrupted, NotReady
+
+        try:
+            return self._open().fetch(ids, fields) if ids else {}
+        except NotReady as error:  # no LeserError, which would end the run: a server that is loading is asked again
+            raise Interrupted(str(error)) from error
 
     def close(self) -> None:
         """Close all connections."""

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import isfinite, nan
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,12 @@ class Engine:
 
     def __init__(self, options: SolrBackend.Options) -> None:
         self._options = options
-        template = read_template(options.template) if options.template else None
+        template = read_template(options.template, rerank=options.match == "rerank") if options.template else None
         self._pool = Pool(options)
         self.schema = open_schema(options, self._pool)
         self._fields = _searched(options, template, self.schema)
         self._template = template
+        self._by_score = template is None or template.by_score
         self._writer = QueryWriter(self.schema, self._fields, template, options)
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="leser-solr")
         self._lock = Lock()
@@ -69,7 +71,10 @@ class Engine:
         if found is None:
             return SearchError(f"The answer of {self._options.handler} holds no response with documents", "engine")
         key = self.schema.unique
-        hits = tuple(Hit(str(row[key]), row["score"]) for row in found["docs"])
+        if self._by_score:
+            hits = tuple(Hit(str(row[key]), row["score"]) for row in found["docs"])
+        else:  # hits in an order of the template's own have no scores that fall: their places stand for them
+            hits = tuple(Hit(str(row[key]), -float(place)) for place, row in enumerate(found["docs"]))
         return Ranking(
             hits,
             total=found["numFound"] if total else None,
@@ -148,7 +153,8 @@ class Engine:
         """What `check` tells."""
         documents = self._asked(self._options.handler, {"q": "{!lucene v='*:*'}", "rows": "0"})["response"]["numFound"]
         version, cloud = server(self._options)
-        return {
+        warnings = self._template.warnings if self._template else ()
+        facts = {
             "documents": documents,
             "index": self._options.index,
             "version": version,
@@ -157,6 +163,7 @@ class Engine:
             "filters": self.schema.filterable(),
             "analysis": self.schema.described(self._fields),
         }
+        return {**facts, "warnings": list(warnings)} if warnings else facts
 
     def state(self) -> str:
         """A string that changes with the template, the schema and the documents; asked for again after half a minute."""
@@ -174,7 +181,8 @@ class Engine:
     def _current_state(self) -> str:
         params = {"q": "{!lucene v='*:*'}", "rows": "0"}
         if "_version_" in self.schema.fields:
-            params["json.facet"] = json.dumps({"newest": "max(_version_)"})
+            # as `json`, since with expandMacros=false a handler without defaults leaves json.facet unread
+            params["json"] = json.dumps({"facet": {"newest": "max(_version_)"}})
         answer = self._asked(self._options.handler, params)
         newest = answer.get("facets", {}).get("newest")
         template = self._template.digest if self._template else "-"
@@ -230,7 +238,7 @@ def _searched(options: SolrBackend.Options, template: Template | None, schema: S
     """Fields that expansions, and without a template the query, are searched in; raises LeserError for unknown ones."""
     fields, named_by = options.fields, "option fields"
     if template is not None and template.fields and "fields" not in options.model_fields_set:
-        fields, named_by = _read_qf(template.fields), "the template's qf"
+        fields, named_by = _read_qf(template.fields, options), "the template's qf"
     for name in fields:
         if not schema.can_search(name):
             available = schema.searchable() or schema.patterns
@@ -238,9 +246,20 @@ def _searched(options: SolrBackend.Options, template: Template | None, schema: S
     return dict(fields)
 
 
-def _read_qf(qf: str) -> dict[str, float]:
-    pairs = (part.partition("^") for part in qf.replace(",", " ").split())
-    return {name: float(weight) if mark else 1.0 for name, mark, weight in pairs}
+def _read_qf(qf: str, options: SolrBackend.Options) -> dict[str, float]:
+    fields = {}
+    for part in qf.replace(",", " ").split():
+        name, mark, weight = part.partition("^")
+        try:
+            fields[name] = float(weight) if mark else 1.0
+        except ValueError:
+            fields[name] = nan
+        if not isfinite(fields[name]) or fields[name] < 0:
+            raise LeserError(
+                f"Option template of backend 'solr' ({options.template}): qf holds '{part}', and '{weight}' is no weight. "
+                "Write a number of 0 or more after ^, e.g. title^3, or leave ^ out."
+            )
+    return fields
 
 
 def _text(value: Any) -> str:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from leser.backend import ExpandedQuery, Filter, Term
 from leser_solr.schema import NAME, Schema
-from leser_solr.template import EXPANSIONS, QUERY, Template, plain_words
+from leser_solr.template import EXPANSIONS, QUERY, RAW, Template, plain_words
 
 if TYPE_CHECKING:
     from leser_solr import SolrBackend
@@ -97,13 +97,13 @@ class QueryWriter:
         if self._template is None:
             params["leser.q"] = text
             return None if blank else self._simple(self._fields, 1.0, "any", "leser.q")
-        if self._escape:
-            text = plain_words(text)
+        escaped = plain_words(text) if self._escape else text
         params["uf"] = "-*"  # no field may be named in it, unless the template says otherwise
-        params[QUERY] = text
+        params[QUERY], params[RAW] = escaped, text
         params.setdefault("sort", self._order)
         for name, values in self._template.params.items():
-            params[name] = [text if value == "$query" else value for value in values]
+            own = text if name in self._template.raw else escaped
+            params[name] = [own if value == "$query" else value for value in values]
         return None if blank else self._template.clause
 
     def _term(self, term: Term, name: str, params: Params) -> str:

@@ -8,6 +8,9 @@ pf) and mm stay the original's own.
 Where another place is wanted, the template says `$expansions` in it; both are found by Solr's own references:
 
     {"q": "{!bool must=$shop should=$own should=$expansions}", "own": "{!edismax qf=title v=$query}", "shop": "shop:7"}
+
+It must say so where q is more than one parser that reads the text: clauses beside such a q would bring back what it leaves out.
+The text goes escaped to parsers that read syntax, and as it is to those that take it literally (term, field, ...).
 """
 
 from __future__ import annotations
@@ -15,19 +18,33 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from leser.errors import LeserError
 
-QUERY, EXPANSIONS = "leser.query", "leser.expansions"
-"""Parameters that carry both; a parameter called `query` would switch searching on or off."""
+QUERY, RAW, EXPANSIONS = "leser.query", "leser.raw", "leser.expansions"
+"""Parameters that carry the text, escaped and as it is, and the expansions; one called `query` would switch searching off."""
 OURS = frozenset({"rows", "start", "fl", "wt", "echoParams", "expandMacros", "omitHeader"})
 """Parameters that LESER sets itself."""
 _SLOT = re.compile(r"\$(query|expansions)\b")
 _REFERENCE = re.compile(r"\bv\s*=\s*\$query\b|=\s*\$expansions\b")
+_PARSER = re.compile(r"\{!\s*(?:type\s*=\s*)?(\w+)([^{}]*)\}")
+_READ = re.compile(r"(?<![\w.])v\s*=\s*\$([\w.]+)")
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_SINGLE = re.compile(rf"\{{!\s*(?:type\s*=\s*)?(\w+)((?:\s+[\w.]+\s*=\s*(?:{_QUOTED}|[^\s{{}}'\"]+))*)\s*\}}")
+_SIMPLES_OPERATORS = re.compile(rf"q\.operators\s*=\s*({_QUOTED}|[^\s}}]+)")
+# parsers that know no escapes (`simple` besides, where its operators leave ESCAPE out); one that is not known may read syntax
+_LITERAL = frozenset({"term", "terms", "field", "prefix", "raw", "mlt", "mlt_content"})
+# parsers whose matches are not those of the words they are given: of other clauses, of related documents, of numbers
+_WRAPPERS = frozenset(
+    {"bool", "boost", "child", "collapse", "filters", "frange", "func", "graph", "join", "parent", "query"}
+) | {
+    "rerank",
+    "switch",
+}
 # what Solr's query parsers read as syntax, and words that are operators where they stand alone
 _SYNTAX = re.compile(r"""([+\-!(){}\[\]^"~*?:\\/&|=<>;,@'`$#%])""")
 _OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)", re.IGNORECASE)
@@ -37,7 +54,8 @@ _OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)", re.IGNORECASE)
 class Template:
     """Parameters to send as they are, the clause that stands for the user's own query, and where expansions go.
 
-    `takes_maximum`: of several fields a word scores as its best one does (edismax, dismax), not as their sum.
+    `takes_maximum`: of several fields a word scores as its best one does (edismax, dismax), not as their sum. `raw` names
+    the parameters that are the text as it is, `by_score` whether the score decides the order.
     """
 
     params: dict[str, list[str]]
@@ -46,9 +64,18 @@ class Template:
     takes_maximum: bool
     fields: str | None
     digest: str
+    raw: frozenset[str]
+    by_score: bool
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What can be used, and may surprise."""
+        if self.by_score:
+            return ()
+        return ("the template sorts by something other than the score: expansions add documents and do not move them",)
 
 
-def read_template(path: Path) -> Template:
+def read_template(path: Path, *, rerank: bool = False) -> Template:
     """Read and check a template; raises LeserError saying what is wrong with it."""
     where = f"Option template of backend 'solr' ({path})"
     try:
@@ -70,10 +97,22 @@ def read_template(path: Path) -> Template:
         "$query"
     ]
     clause = _clause(params, where)
-    params = {
-        name: [value if value == "$query" else _refer(value) for value in values] for name, values in params.items()
+    if not has_place and not rerank and not _is_plain(clause, params):
+        raise LeserError(
+            f"{where}: q is more than one parser that reads $query, and expansions beside it would bring back what it leaves "
+            'out. Say where they go with $expansions, next to what reads $query: "q": "{!bool must=$either filter=$f}", '
+            '"either": "{!bool should=$own should=$expansions}", "own": "{!edismax qf=title v=$query}". Or let q be the '
+            "user's query alone and move conditions to fq."
+        )
+    raw = frozenset(name for name, values in params.items() if "$query" in values and _read_raw(name, clause, params))
+    clause = _refer(clause, params)
+    sent = {
+        name: [value if value == "$query" else _refer(value, params) for value in values]
+        for name, values in params.items()
     }
-    return Template(params, clause, has_place, takes_maximum, fields, hashlib.sha256(text.encode()).hexdigest()[:16])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    by_score = bool(re.match(r"score\s+desc\b", params.get("sort", ["score desc"])[0].strip(), re.IGNORECASE))
+    return Template(sent, clause, has_place, takes_maximum, fields, digest, raw, by_score)
 
 
 def _strings(name: str, value: Any, where: str) -> Iterator[str]:
@@ -106,22 +145,54 @@ def _check(params: dict[str, list[str]], where: str) -> None:
 
 def _clause(params: dict[str, list[str]], where: str) -> str:
     """The clause of the user's own query; `q` and `defType` move out of the parameters into it."""
-    query = params.pop("q", ["$query"])[0]
+    query = params.pop("q", ["$query"])[0].strip()
     parser = params.pop("defType", [None])[0]
     if query.startswith("{!"):
-        return _refer(query)
+        return query
     if parser is None:
         raise LeserError(f'{where}: which parser reads q? Add defType, e.g. "defType": "edismax".')
     if not re.fullmatch(r"\w+", parser):
         raise LeserError(f"{where}: defType '{parser}' is no parser's name.")
     if query == "$query":
-        return f"{{!{parser} v=${QUERY}}}"
+        return f"{{!{parser} v=$query}}"
     params["leser.template"] = [query]
     return f"{{!{parser} v=$leser.template}}"
 
 
-def _refer(value: str) -> str:
-    return _SLOT.sub(r"$leser.\1", value)
+def _is_plain(clause: str, params: Mapping[str, list[str]]) -> bool:
+    """Whether the clause is one parser that reads the user's text, and nothing else decides what matches."""
+    single = _SINGLE.fullmatch(clause)
+    if single is None or single[1] in _WRAPPERS:
+        return False
+    read = _READ.findall(re.sub(_QUOTED, "''", single[2]))
+    return len(read) == 1 and (read[0] == "query" or params.get(read[0]) == ["$query"])
+
+
+def _is_literal(parser: str, local: str, params: Mapping[str, list[str]]) -> bool:
+    """Whether this parser takes a text as it is, backslashes included."""
+    if parser != "simple":
+        return parser in _LITERAL
+    told = _SIMPLES_OPERATORS.search(local)
+    operators = told[1] if told else params.get("q.operators", ["ESCAPE"])[0]
+    if operators.startswith("$"):
+        operators = params.get(operators[1:], [""])[0]
+    return "ESCAPE" not in operators
+
+
+def _read_raw(name: str, clause: str, params: Mapping[str, list[str]]) -> bool:
+    """Whether all parsers that read the parameter `name` take it literally, and there is one."""
+    values = [clause, *(value for several in params.values() for value in several)]
+    readers = [found for value in values for found in _PARSER.finditer(value) if name in _READ.findall(found[2])]
+    return bool(readers) and all(_is_literal(found[1], found[2], params) for found in readers)
+
+
+def _refer(value: str, params: Mapping[str, list[str]]) -> str:
+    """The value with references to the parameters that LESER sends; literal parsers get the text as it is."""
+
+    def reader(found: re.Match[str]) -> str:
+        return re.sub(r"\$query\b", f"${RAW}", found[0]) if _is_literal(found[1], found[2], params) else found[0]
+
+    return _SLOT.sub(r"$leser.\1", _PARSER.sub(reader, value))
 
 
 def plain_words(text: str) -> str:
