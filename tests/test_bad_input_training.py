@@ -18,8 +18,23 @@ from typing import Any
 import pytest
 import tomli_w
 from bad_input import TRAININGS, holds, run_cli, shop, tables, write
+from leser_memory import MemoryBackend
+from leser_relevance import NDCG
 from test_resume import digests, facts
 from toy_policies import SHAPE, toy_model
+
+from leser.backend import Document
+from leser.expansion import ExpansionOptions
+from leser.learner import Learner
+from leser.policy.load import load_policy
+from leser.policy.options import PolicyOptions, TinyOptions
+from leser.prompt import PromptOptions
+from leser.reward import parse_spec
+from leser.run.final import prompt_facts
+from leser.scoring import RewardSet
+from leser.search import SearchClient
+from leser.task import Query
+from leser.teacher import Teacher
 
 RUN = [sys.executable, "-c", "from leser.cli.main import run_main; run_main()"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -172,7 +187,7 @@ def test_prompts_longer_than_the_context_lose_hits_and_are_counted(tmp_path: Pat
     message, answer = TRAININGS["prompts longer than the model's context"]
     assert code == answer, said
     assert holds(said, message), said
-    assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["prompts_shortened"] > 0
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["hits_dropped"] > 0
 
 
 def saved_model(folder: Path, kind: str) -> Path:
@@ -267,3 +282,33 @@ def test_a_reward_that_fails_in_training_keeps_what_was_trained(tmp_path: Path) 
     assert re.search(r"The reward 'late' \(leser_plugin_late\.Late\) raised ZeroDivisionError.*query 'q\d'", said), said
     assert "Stopped. Go on with: leser-run --config" in said
     assert "Traceback" not in said
+
+
+def test_a_task_without_a_relevant_test_document_is_refused_at_the_start(tmp_path: Path) -> None:
+    """Without a test file the split is made of the others: a training never ends with nothing to evaluate."""
+    config, out = configuration(tmp_path), tmp_path / "run"
+    test = tmp_path / "shop" / "qrels" / "test.tsv"
+    test.write_text("query-id\tcorpus-id\tscore\nq6\td5\t0\nq7\td5\t0\n")
+    arguments = ["--config", str(config), "--out", str(out), "--dry-run"]
+    code, _, said = run_cli(arguments)
+    assert (code, "no test query has a relevant document" in said) == (2, True)
+    assert not out.exists()
+    test.unlink()
+    code, _, said = run_cli(arguments)
+    assert (code, "Split made here" in said) == (0, True), said
+
+
+def test_what_is_said_of_prompts_is_of_the_test_queries_alone() -> None:
+    """Whatever else a process has asked about: one that resumes has not made the prompts of train."""
+    backend = MemoryBackend.of([Document("d1", {"title": "grey couch"})])
+    rewards = RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0])
+    teacher = Teacher(SearchClient(backend), rewards, ExpansionOptions())
+    policy = load_policy(
+        PolicyOptions(tiny=TinyOptions(d_model=32, layers=1, heads=2, kv_heads=1, ffn=32, pretrain_steps=1)),
+        task_texts=["grey couch"],
+    )
+    fresh, busy = (Learner(policy, teacher, PromptOptions(), 8) for _ in range(2))
+    busy.prompts([Query("train", "a very long query of many many words about a grey couch")])
+    asked = [Query("test", "couch")]
+    assert prompt_facts(busy, asked) == prompt_facts(fresh, asked)
+    assert prompt_facts(busy, asked) == {"mean_prompt_tokens": len(fresh.prompts(asked)[0]), "hits_dropped": 0}

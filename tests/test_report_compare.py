@@ -58,6 +58,17 @@ def test_other_queries_are_not_compared_one_by_one_and_the_page_warns(runs: list
     assert "different queries" in render_comparison([runs[0], other])
 
 
+def test_runs_are_alike_when_the_same_queries_were_answered(runs: list[Compared]) -> None:
+    """A version that writes one more option of the task asked nothing else; the same options may mean other queries."""
+    task = {**CONFIG["task"], "language": "en"}
+    assert unlike([runs[0], replace(runs[1], config={**CONFIG, "task": task})]) == ""
+    bare = [replace(run, answers=[]) for run in runs]
+    assert unlike([bare[0], replace(bare[1], config={**CONFIG, "task": task})]) == ""
+    assert "different queries" in unlike([bare[0], replace(bare[1], config={"task": {**task, "name": "other"}})])
+    other = [replace(answer, id=f"x{answer.id}") for answer in runs[1].answers]
+    assert "different queries" in unlike([runs[0], replace(runs[1], answers=other)])
+
+
 def test_the_sentence_counts_what_is_sure(runs: list[Compared]) -> None:
     assert "in all the 95 % interval lies above 0" in said(runs, "nDCG@10")
     unsure = replace(

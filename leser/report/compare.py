@@ -95,14 +95,24 @@ def said(runs: Sequence[Compared], measure: str) -> str:
 
 def unlike(runs: Sequence[Compared]) -> str:
     """A warning where the runs were not asked the same queries, so that their columns don't compare."""
-    tasks = {str(sorted(flattened(run.config.get("task", {})))) for run in runs}
-    sizes = {run.evaluation.get("queries") for run in runs}
-    if len(tasks) == 1 and len(sizes) == 1:
+    if _asked_alike(runs):
         return ""
     return (
         "These runs were evaluated on different queries: compare what each gains over its own baselines, not one column’s "
         "values with another’s."
     )
+
+
+def _asked_alike(runs: Sequence[Compared]) -> bool:
+    """By the queries that were answered; where a run did not keep them, by their number and the task as both name it."""
+    if len({run.evaluation.get("queries") for run in runs}) > 1:
+        return False
+    asked = [{(answer.id, answer.query) for answer in run.answers} for run in runs]
+    if all(asked):
+        return all(queries == asked[0] for queries in asked)
+    tables = [dict(flattened(run.config.get("task", {}))) for run in runs]
+    named = set.intersection(*(set(table) for table in tables))  # a version may write options that another did not have
+    return all(table[key] == tables[0][key] for table in tables for key in named)
 
 
 def value_rows(runs: Sequence[Compared], measure: str) -> list[tuple[str, list[float | None]]]:

@@ -50,11 +50,6 @@ def final_evaluation(
 ) -> dict[str, Any]:
     """Evaluate on test, write evaluation.json, trec/ and report.html; returns evaluation.json's content."""
     test = prepared.task.test
-    if not test.queries:
-        reporter.warn(
-            "The task has no test query with a relevant document: nothing is evaluated, and no gain can be claimed."
-        )
-        return {}
     reporter.say("Evaluating on test ...")
     runs = baseline_runs(config, registry, prepared, test)
     runs += _policy_runs(config, prepared, training, learner)
@@ -67,32 +62,45 @@ def final_evaluation(
         seed=config.seed,
         platform=config.platform.name,
     )
-    content = result.to_json() | ({"platform": config.platform.name} if config.platform.name else {})
-    content |= _facts(training, learner)
+    content = _content(result, config, training, learner, asked_of(test))
     write_runs(folder.path / "trec", runs, test)
     answers = answers_of(test, runs, result.per_query, config.evaluation.measures[0], titles_from(prepared))
     write_answers(folder.path / FILE, answers)
     write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), answers)
     # last, for its presence says that the run is finished
     write_atomically(folder.path / "evaluation.json", json.dumps(content, indent=1, ensure_ascii=False))
-    reporter.say(f"Test, {result.queries} queries, mean prompt length {learner.mean_prompt_length():.0f} tokens.")
+    reporter.say(f"Test, {result.queries} queries, mean prompt length {content['mean_prompt_tokens']:.0f} tokens.")
     for text in table(result):
         reporter.say(text)
     reporter.say(f"Report: {folder.path / 'report.html'}")
     return content
 
 
-def _facts(training: Training, learner: Learner) -> dict[str, Any]:
-    """What evaluation.json says of the run beside its figures."""
+def _content(
+    result: Evaluation, config: RunConfig, training: Training, learner: Learner, asked: Sequence[Query]
+) -> dict[str, Any]:
+    """What evaluation.json holds: the figures, and what else there is to say of the run."""
+    platform = {"platform": config.platform.name} if config.platform.name else {}
     return {
-        "mean_prompt_tokens": learner.mean_prompt_length(),
-        "prompts_shortened": learner.hits_dropped,
+        **result.to_json(),
+        **platform,
+        **prompt_facts(learner, asked),
         "dev_best": training.state.best,
         "grpo_seconds": training.state.grpo_seconds,
         # of the process that finished it
         "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "made": provenance(),
     }
+
+
+def prompt_facts(learner: Learner, queries: Sequence[Query]) -> dict[str, Any]:
+    """How long these queries' prompts are, and how many hits were left out of them because a prompt was too long.
+
+    Of these queries alone, whatever else this process asked about: a resumed run says the same.
+    """
+    alone = Learner(learner.policy, learner.teacher, learner.prompt, learner.max_new_tokens, learner.examples)
+    lengths = [len(prompt) for prompt in alone.prompts(queries)]
+    return {"mean_prompt_tokens": fmean(lengths), "hits_dropped": alone.hits_dropped}
 
 
 def baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared, split: Split) -> list[SystemRun]:
