@@ -25,9 +25,10 @@ from leser_elasticsearch import ElasticsearchBackend
 from servers.proxy import Proxy
 from servers.server import Server
 
-from leser.backend import ExpandedQuery, Ranking, SearchError
+from leser.backend import Document, ExpandedQuery, Ranking, SearchError
 from leser.errors import IndexMissing, LeserError
 from leser.options import validate_options
+from leser.search import SearchClient, SearchOptions
 
 SOFA = [ExpandedQuery("q", "sofa")]
 SECRET = "hunter2-do-not-print"
@@ -149,13 +150,35 @@ def test_a_missing_index_names_the_command_that_makes_it(elasticsearch_8: Server
     with pytest.raises(IndexMissing) as caught:
         backend.check()
     said = caught.value.told("demo")
-    assert said.startswith(
-        f"Elasticsearch at {elasticsearch_8.url} has no index 'no-such-index'. Build it with: leser index "
-    )
+    assert said.startswith(f"Elasticsearch at {elasticsearch_8.url} has no index 'no-such-index'.")
+    assert ". Build it with: leser index --backend" in said
     assert said.endswith(
         f"--backend elasticsearch --task demo -o url={elasticsearch_8.url} -o user=me -o password_env=PATH -o index=no-such-index"
     )
     assert "has no index 'no-such-*'" in complaint(opened(elasticsearch_8, "no-such-*"))
+
+
+def test_a_missing_index_tells_which_ones_are_near(elasticsearch_8: Server, cluster: Elasticsearch) -> None:
+    name = made(elasticsearch_8)
+    cluster.indices.put_alias(index=name, name=f"{name}-alias")
+    for there, asked in ((name, f"{name[:-1]}"), (f"{name}-alias", f"{name}-alia")):
+        said = complaint(opened(elasticsearch_8, asked))
+        assert f"has no index '{asked}'. Did you mean '{there}'? There are: {there}, " in said
+        assert "There are: ." not in said
+    cluster.indices.delete(index=name)
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_of_another_kind_is_asked_about(status: int) -> None:
+    """Solr answers what it does not know with a page of HTML, proxies with words of their own."""
+    for body in ("<html><h2>HTTP ERROR 404 Can not find: /solr/leser-demo</h2></html>", {"error": "Incorrect method"}):
+        with answering(status, body) as (url, _):
+            said = complaint(opened(f"{url}/solr"))
+            assert f"What answers at {url}/solr ({status}, without a reason)" in said
+            assert "Is it an Elasticsearch?" in said
+            assert "NotFoundError" not in said
+            with pytest.raises(LeserError, match=r"Is it an Elasticsearch\?"):
+                opened(f"{url}/solr").index([Document("a", {"title": "sofa"})])
 
 
 def test_a_closed_index(elasticsearch_8: Server, cluster: Elasticsearch) -> None:
@@ -376,6 +399,27 @@ def test_trouble_at_the_first_search_is_transient_too(elasticsearch_8: Server, i
         assert failure(backend).kind == "transient"
         assert isinstance(backend.search(SOFA, 1)[0], Ranking)
         backend.close()
+
+
+def test_a_server_that_is_down_is_an_answer_from_the_first_call_on(elasticsearch_8: Server, index: str) -> None:
+    down = opened("http://127.0.0.1:9")
+    assert down.fingerprint().endswith(" not ready")
+    with SearchClient(down, SearchOptions(retries=0)) as client:
+        (error,) = client.search(SOFA, 1)
+    assert isinstance(error, SearchError)
+    assert error.kind == "transient"
+    with Proxy(elasticsearch_8) as proxy:
+        backend = opened(proxy.url, index)
+        with SearchClient(backend, SearchOptions(retries=0)) as client:
+            proxy.status(503)
+            (error,) = client.search(SOFA, 1)
+            assert isinstance(error, SearchError)
+            assert error.kind == "transient"
+            proxy.clear()
+            assert isinstance(client.search(SOFA, 1)[0], Ranking)
+            assert "not ready" not in backend.fingerprint()
+    with pytest.raises(IndexMissing):
+        opened(elasticsearch_8, "no-such-index").fingerprint()
 
 
 def test_a_batch_that_is_too_large_goes_in_halves(elasticsearch_8: Server, index: str) -> None:

@@ -84,14 +84,22 @@ class ElasticsearchBackend(Backend):
         try:
             return facts_of(self._open(), self.options, self._template)
         except _client_errors() as error:
-            raise told(error, self.options) from error
+            raise told(error, self.options, self._client) from error
 
     def fingerprint(self) -> str:
         """Options, template, and the index's identity, settings and number of documents when it was opened.
 
         An index that is written to while it is open keeps its fingerprint: a run asks one engine, not a moving one.
+        Where the server does not answer for the moment, it says so: the search that follows has the error.
         """
-        return f"{super().fingerprint()} {self._open().fingerprint}"
+        from leser_elasticsearch.connection import is_transient
+
+        try:
+            return f"{super().fingerprint()} {self._open().fingerprint}"
+        except _client_errors() as error:
+            if not is_transient(error):
+                raise
+            return f"{super().fingerprint()} not ready"
 
     def index(self, documents: Iterable[Document]) -> int:
         """Create the index and fill it. Of one id the last document stays; one refused document is an error."""
@@ -108,7 +116,7 @@ class ElasticsearchBackend(Backend):
             client.close()
 
     def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:
-        """Index terms of each text in `field`, or in the first searched field."""
+        """Index terms that each text is searched as, in `field` or in the first searched field."""
         engine = self._open()
         assert self._analysis is not None
         with self._telling():
@@ -127,6 +135,7 @@ class ElasticsearchBackend(Backend):
                 from leser_elasticsearch.analysis import Analysis
                 from leser_elasticsearch.connection import connect
                 from leser_elasticsearch.engine import Engine
+                from leser_elasticsearch.mapping import search_analyzers
                 from leser_elasticsearch.state import read_state
                 from leser_elasticsearch.template import read_template
 
@@ -136,7 +145,8 @@ class ElasticsearchBackend(Backend):
                 with self._telling():
                     state = read_state(self._client, self.options)
                 # _analyze takes no name that stands for several indices: the first of them speaks for all
-                self._analysis = Analysis(self._client, min(state.indices or [self.options.index]))
+                first = min(state.indices or [self.options.index])
+                self._analysis = Analysis(self._client, first, search_analyzers((state.indices or {}).get(first, {})))
                 self._engine = Engine(self._client, self.options, state, self._template)
             return self._engine
 
@@ -150,7 +160,7 @@ class ElasticsearchBackend(Backend):
         except _client_errors() as error:
             if is_transient(error):
                 raise
-            raise told(error, self.options) from error
+            raise told(error, self.options, self._client) from error
 
 
 def _client_errors() -> tuple[type[Exception], ...]:

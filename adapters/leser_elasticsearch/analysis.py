@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,16 @@ SHORT = 200  # characters of a text worth remembering: queries and expansions, w
 class Analysis:
     """Index terms of texts in one index, remembered for short ones; safe to share between threads."""
 
-    def __init__(self, client: Elasticsearch, index: str) -> None:
+    def __init__(self, client: Elasticsearch, index: str, analyzers: Mapping[str, str]) -> None:
+        """`analyzers`: of the fields whose queries are read otherwise than their documents (mapping.search_analyzers)."""
         self._client = client
         self._index = index
+        self._analyzers = analyzers
         self._known: LRUCache[tuple[str, str], list[str]] = LRUCache(REMEMBERED)
         self._lock = Lock()
 
     def terms(self, texts: Sequence[str], field: str) -> list[list[str]]:
-        """Terms of each text, as the field indexes it."""
+        """Terms of each text, as a search in the field reads it."""
         with self._lock:
             found = {text: self._known[field, text] for text in texts if (field, text) in self._known}
         missing = [text for text in dict.fromkeys(texts) if text not in found]
@@ -43,8 +45,13 @@ class Analysis:
 
     def _ask(self, pieces: list[str], field: str) -> list[list[str]]:
         """Terms of each piece. Elasticsearch answers one list: a value starts one character after the end of the last."""
+        named = self._analyzers.get(field)  # with `field` alone, _analyze reads the texts as documents
         answer = self._client.indices.analyze(
-            index=self._index, field=field, text=pieces, filter_path="tokens.token,tokens.start_offset"
+            index=self._index,
+            field=None if named else field,
+            analyzer=named,
+            text=pieces,
+            filter_path="tokens.token,tokens.start_offset",
         )
         terms: list[list[str]] = [[] for _ in pieces]
         place, end = 0, _length(pieces[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 from leser.backend import SearchError
@@ -30,6 +31,7 @@ TRANSIENT_TYPES = frozenset(
 """What a node says that is going down or coming up, under whatever status."""
 QUERY_STATUS = frozenset({400, 413, 422})
 GONE_TYPES = frozenset({"index_not_found_exception", "index_closed_exception"})
+LISTED = 10  # names of indices in a message
 LONGEST_REASON = 400  # characters; a reason may repeat the whole query, or be a page of HTML
 OPENSEARCH = "OpenSearch needs a backend plugin of its own (docs/writing-a-backend.md); this one speaks to Elasticsearch 8 and 9."
 
@@ -127,8 +129,8 @@ def search_error(status: int, error: Mapping[str, Any]) -> SearchError:
     return SearchError(f"Elasticsearch answered {status} ({type}): {reason}", kind)
 
 
-def told(error: Exception, options: ElasticsearchOptions) -> LeserError:
-    """What an error of the client means and what to do, for start-up and indexing."""
+def told(error: Exception, options: ElasticsearchOptions, client: Elasticsearch | None = None) -> LeserError:
+    """What an error of the client means and what to do, for start-up and indexing; a client lets it name what is there."""
     from elastic_transport import TlsError
     from elasticsearch import ApiError, ConnectionError, ConnectionTimeout, UnsupportedProductError
 
@@ -164,7 +166,15 @@ def told(error: Exception, options: ElasticsearchOptions) -> LeserError:
     if error.status_code == 406:
         return LeserError(f"The server at {where} does not speak Elasticsearch's media types ({reason}). {OPENSEARCH}")
     if type == "index_not_found_exception":
-        return index_missing(options)
+        return index_missing(options, client)
+    if not type and error.status_code in (
+        404,
+        405,
+    ):  # Elasticsearch says what is missing: these are somebody else's words
+        return LeserError(
+            f"What answers at {where} ({error.status_code}, without a reason) knows nothing of indices. Is it an Elasticsearch? "
+            "Name the server's own address with -o url=URL, e.g. http://localhost:9200, with the path if a proxy has one."
+        )
     if type == "index_closed_exception":
         return index_closed(options)
     return LeserError(f"Elasticsearch at {where} answered {error.status_code} ({type}): {reason}")
@@ -191,10 +201,28 @@ def _who(options: ElasticsearchOptions) -> str:
     return "it wants a login. Set -o api_key_env=VARIABLE, or -o user=NAME and -o password_env=VARIABLE"
 
 
-def index_missing(options: ElasticsearchOptions) -> IndexMissing:
-    """The server answers, the index is not there."""
-    what = f"Elasticsearch at {options.place} has no index '{options.index}'."
+def index_missing(options: ElasticsearchOptions, client: Elasticsearch | None = None) -> IndexMissing:
+    """The server answers, the index is not there; with a client, the names nearest to it are told."""
+    names = _names(client) if client is not None else []
+    close = get_close_matches(options.index, names, n=1, cutoff=0.4)
+    there = f" Did you mean '{close[0]}'?" if close else ""
+    if names:
+        near = get_close_matches(options.index, names, n=LISTED, cutoff=0.0)
+        there += f" There are: {', '.join(near)}{' and more' if len(names) > LISTED else ''}."
+    what = f"Elasticsearch at {options.place} has no index '{options.index}'.{there}"
     return IndexMissing(what, f"--backend elasticsearch --task TASK {options.as_flags()}")
+
+
+def _names(client: Elasticsearch) -> list[str]:
+    """Indices and aliases that this login may list, without the hidden ones."""
+    from elasticsearch import ApiError, SerializationError, TransportError
+
+    try:
+        found = client.indices.get_alias().body
+    except (ApiError, TransportError, SerializationError):  # the index is missing all the same
+        return []
+    names = {name for index, spec in found.items() for name in (index, *spec.get("aliases", {}))}
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def index_closed(options: ElasticsearchOptions) -> LeserError:

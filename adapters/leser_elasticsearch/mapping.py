@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +41,7 @@ class Fields:
         types: dict[str, str] = {}
         parents: dict[str, str] = {}
         for mapping in mappings:
-            _collect(mapping.get("properties", {}), "", types, parents)
+            _collect(mapping.get("properties", {}), types, parents)
             types.update({name: str(spec.get("type")) for name, spec in mapping.get("runtime", {}).items()})
         return cls(types, parents)
 
@@ -67,16 +67,44 @@ class Fields:
         return next((sub for sub, parent in self.parents.items() if parent == name and self.types[sub] in kinds), None)
 
 
-def _collect(properties: Mapping[str, Any], prefix: str, types: dict[str, str], parents: dict[str, str]) -> None:
+def _collect(properties: Mapping[str, Any], types: dict[str, str], parents: dict[str, str]) -> None:
+    for path, spec, parent in _specs(properties):
+        if parent is not None:
+            types[path] = spec.get("type", "object")
+            parents[path] = parent
+        elif "type" in spec and spec["type"] not in ("object", "nested"):
+            types[path] = spec["type"]
+
+
+def _specs(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any], str | None]]:
+    """Each field's full name and what the mapping says of it; for a sub-field also the field it belongs to."""
     for name, spec in properties.items():
         path = prefix + name
-        if "type" in spec and spec["type"] not in ("object", "nested"):
-            types[path] = spec["type"]
+        yield path, spec, None
         for sub, inner in spec.get("fields", {}).items():
-            types[f"{path}.{sub}"] = inner.get("type", "object")
-            parents[f"{path}.{sub}"] = path
+            yield f"{path}.{sub}", inner, path
         if spec.get("type") != "nested":  # those need a nested query around them
-            _collect(spec.get("properties", {}), f"{path}.", types, parents)
+            yield from _specs(spec.get("properties", {}), f"{path}.")
+
+
+def search_analyzers(index: Mapping[str, Any]) -> dict[str, str]:
+    """Analyzers that an index reads queries with where they are not those it reads documents with, by field.
+
+    Elasticsearch takes the field's search_analyzer, then its analyzer, then the index's analyzer called default_search.
+    """
+    analysis = index.get("settings", {}).get("index", {}).get("analysis", {})
+    default = "default_search" if "default_search" in analysis.get("analyzer", {}) else None
+    found: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    for path, spec, _ in _specs(index.get("mappings", {}).get("properties", {})):
+        if spec.get("type") == "alias":
+            aliases[path] = spec["path"]
+        elif spec.get("type") in TEXT and (
+            name := spec.get("search_analyzer") or (default if "analyzer" not in spec else None)
+        ):
+            found[path] = name
+    found.update({alias: found[path] for alias, path in aliases.items() if path in found})
+    return found
 
 
 def filter_clause(condition: Filter, fields: Fields) -> dict[str, Any]:

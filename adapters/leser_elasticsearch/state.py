@@ -42,7 +42,7 @@ def _indices(client: Elasticsearch, options: ElasticsearchOptions) -> Mapping[st
     except AuthorizationException:
         return None
     if not found:  # a pattern that nothing fits
-        raise index_missing(options)
+        raise index_missing(options, client)
     if unfinished(found):
         raise LeserError(
             f"The index '{options.index}' at {options.place} was not filled to the end. Build it again with: leser index "

@@ -89,9 +89,13 @@ class Writer:
         """The index with its mapping, or the indices behind an alias; nothing if there is none."""
         from elasticsearch import NotFoundError
 
+        from leser_elasticsearch.connection import error_of
+
         try:
             found: Mapping[str, Any] = self._client.indices.get(index=name).body
-        except NotFoundError:
+        except NotFoundError as error:
+            if not error_of(error)[0]:  # no Elasticsearch said this
+                raise
             return {}
         return found
 
