@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import ExpandedQuery, SearchError
@@ -34,8 +34,19 @@ def facts_of(engine: Engine, options: ElasticsearchOptions, template: Template |
         "filters": engine.fields.filterable,
         "searched": f"{searched} ({engine.builder.type})" if len(engine.builder.weights) > 1 else searched,
     }
-    warnings = [*engine.state.warnings, *(template.warnings if template else ())]
+    warnings = [*engine.state.warnings, *(template.warnings if template else ()), *_repeated_ids(engine, options)]
     return {**facts, "warnings": warnings} if warnings else facts
+
+
+def _repeated_ids(engine: Engine, options: ElasticsearchOptions) -> Iterator[str]:
+    """A warning where indices behind one name hold documents of one id: to LESER an id is a document."""
+    looked_up, repeated = engine.repeated()
+    if repeated:
+        yield (
+            f"{len(repeated)} of {looked_up} ids looked at (e.g. {repeated[0]!r}) stand for several documents behind "
+            f"'{options.index}': a ranking keeps the best place of an id and so has fewer hits, and one document's text "
+            "speaks for all"
+        )
 
 
 def _version(client: Elasticsearch) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ ANSWERED = ",".join(
     )
 )
 """Parts of an answer that are read; the server leaves out the rest (an index's name with each hit)."""
-FETCHED = 1000  # documents asked for at once; an index allows 10,000
+FETCHED = 1000  # ids asked for at once
+WINDOW = 10_000  # hits that an index gives in one answer
+COPIES = 10  # documents of one id that are made room for where the indices behind a name are not known
 COUNTED = 500  # terms counted in one request
 Vectors = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
@@ -133,6 +136,11 @@ class Engine:
             hits = tuple([Hit(row["_id"], float(row["_score"])) for row in rows])
         else:  # hits in an order of the template's own have no scores that fall: their places stand for them
             hits = tuple(Hit(row["_id"], -float(place)) for place, row in enumerate(rows))
+        if len({hit.id for hit in hits}) < len(hits):  # several indices may hold an id: its best place counts
+            best: dict[str, Hit] = {}
+            for hit in hits:
+                best.setdefault(hit.id, hit)
+            hits = tuple(best.values())
         count = found.get("total", {})
         exact = count.get("relation", "eq") == "eq"
         return Ranking(hits, count.get("value"), exact, took_ms=float(response["took"]))
@@ -140,27 +148,49 @@ class Engine:
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
         """Stored text of documents. A search for ids, not mget, which knows neither patterns nor an alias's filter."""
         documents: dict[str, Document] = {}
+        for row in self._rows(ids, source_includes=list(fields) or None, source=None if fields else False):
+            source = row.get("_source", {})
+            texts = {name: text for name in fields if (text := text_of(source, name)) is not None}
+            documents.setdefault(row["_id"], Document(row["_id"], texts))
+        return documents
+
+    def repeated(self, sample: int = 500) -> tuple[int, list[str]]:
+        """How many ids of a sample were looked up, and those of them that several documents behind the name have."""
+        if len(self.state.indices or {}) < 2:
+            return 0, []
+        index, preference = self._options.index, self._options.preference or None
+        answer = self.client.search(
+            index=index,
+            size=sample,
+            sort=["_doc"],
+            source=False,
+            preference=preference,
+            filter_path="hits.hits._id",
+        )
+        ids = list(dict.fromkeys(row["_id"] for row in answer.body.get("hits", {}).get("hits", ())))
+        counts = Counter(row["_id"] for row in self._rows(ids, source=False))
+        return len(ids), sorted(id for id, count in counts.items() if count > 1)
+
+    def _rows(self, ids: Sequence[str], **wanted: Any) -> Iterator[Mapping[str, Any]]:
+        """Every document with one of the ids, of each part of the ids by the name of its index."""
         unique = [id for id in dict.fromkeys(ids) if id]  # an empty id is an error to Elasticsearch
-        for start in range(0, len(unique), FETCHED):
-            part = unique[start : start + FETCHED]
+        copies = len(self.state.indices) if self.state.indices else COPIES
+        step = max(1, min(FETCHED, WINDOW // copies))
+        for start in range(0, len(unique), step):
+            part = unique[start : start + step]
             answer = self.client.search(
                 index=self._options.index,
                 query={"ids": {"values": [clean(id) for id in part]}},
-                size=len(part),
+                size=min(WINDOW, len(part) * copies),
                 sort=["_doc"],
-                source_includes=list(fields) or None,
-                source=None if fields else False,
                 preference=self._options.preference or None,
                 allow_partial_search_results=False,
-                filter_path="hits.hits._id,hits.hits._source,_clusters",
+                filter_path="hits.hits._index,hits.hits._id,hits.hits._source,_clusters",
+                **wanted,
             )
             if missing := _clusters_missing(answer.body.get("_clusters") or {}):
                 raise ConnectionError(missing)  # no LeserError: it may pass, so the caller asks again
-            for row in answer.body.get("hits", {}).get("hits", ()):
-                source = row.get("_source", {})
-                texts = {name: text for name in fields if (text := text_of(source, name)) is not None}
-                documents[row["_id"]] = Document(row["_id"], texts)
-        return documents
+            yield from sorted(answer.body.get("hits", {}).get("hits", ()), key=lambda row: str(row.get("_index")))
 
     def doc_freq(self, terms: Sequence[str], field: str | None) -> list[int]:
         """Documents that hold each index term in `field`, or in the first searched field."""
