@@ -110,7 +110,33 @@ class Busy(MemoryBackend):
         return [SearchError("timed out", "transient")] * len(queries)
 
 
+class Overfed(MemoryBackend):
+    """Answers few queries at a time, and no large batch."""
+
+    name = "overfed"
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> Answers:
+        if len(queries) > 100:
+            return [SearchError("request too large", "engine")] * len(queries)
+        return super().search(queries, k, total=total)
+
+
+class Throttled(MemoryBackend):
+    """Finds a document by the word "to", but is never in time for that word alone."""
+
+    name = "throttled"
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> Answers:
+        answers = super().search(queries, k, total=total)
+        one = Ranking((Hit("d01", 1.0),))
+        late = SearchError("429", "transient")
+        return [
+            late if q.text == "TO" else one if q.text == "[* TO *]" else answer
+            for q, answer in zip(queries, answers, strict=True)
+        ]
+
+
 @hookimpl
 def leser_backends() -> list[type[Backend]]:
     """All of them."""
-    return [Parsing, Unweighted, Fickle, Drifting, Stubborn, Plain, Empty, Down, Busy]
+    return [Parsing, Unweighted, Fickle, Drifting, Stubborn, Plain, Empty, Down, Busy, Overfed, Throttled]

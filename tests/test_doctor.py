@@ -116,6 +116,7 @@ def test_fuse_is_tried_as_fuse(registry: Registry, corner: Path) -> None:
         ("empty", "documents", "problem", "0"),
         ("down", "connection", "down", "No answer"),
         ("busy", "example search", "down", "timed out"),
+        ("overfed", "in batches", "problem", "request too large"),
     ],
 )
 def test_each_illness_is_found(
@@ -126,6 +127,12 @@ def test_each_illness_is_found(
     assert words in findings[topic].seen
     assert findings[topic].advice
     assert exit_code(findings.values()) == {"warning": 0, "problem": 1, "down": 75}[state]
+
+
+def test_a_failed_search_accuses_nobody(registry: Registry, corner: Path) -> None:
+    found = examined(registry, corner, "throttled")["hostile text"]
+    assert found.state == "ok"
+    assert "2 cannot be told, as the search for their words failed (429)" in found.seen
 
 
 def test_nothing_but_the_index_is_needed(lucene: Path) -> None:
@@ -146,6 +153,9 @@ def test_a_query_of_the_users_own(lucene: Path) -> None:
 
 def test_a_missing_index_is_told_with_its_command(tmp_path: Path) -> None:
     code, output = told("--backend", "pyserini", "-o", f"index={tmp_path / 'nowhere'}")
+    assert code == 1
+    assert "leser index --backend pyserini --task DIR" in output
+    code, output = told("--backend", "pyserini", "-o", f"index={tmp_path / 'nowhere'}", "--task", "demo")
     assert code == 1
     assert "leser index --backend pyserini --task demo" in output
 

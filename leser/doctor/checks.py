@@ -146,7 +146,7 @@ def hostile(patient: Patient) -> Finding:
     asked: list[tuple[str, list[Ranking | SearchError]]] = [("", patient.search(*((text, ()) for text in HOSTILE)))]
     if patient.expansion.mode == "boost" and patient.backend.options.match == "widen":
         asked.append((" as an expansion", patient.expanded(UNKNOWN, HOSTILE)))
-    refused = undecided = 0
+    refused = undecided = unanswered = 0
     for how, answers in asked:
         for text, answer, most in zip(HOSTILE, answers, allowed, strict=True):
             if isinstance(answer, SearchError):
@@ -158,6 +158,8 @@ def hostile(patient: Patient) -> Finding:
                     return Finding("hostile text", f"{text[:40]}{how}: {answer.message}", "problem", advice)
             elif most is None:
                 undecided += 1
+            elif isinstance(most, SearchError):
+                unanswered += 1
             elif beyond := set(answer.ids) - most:
                 advice = (
                     "Text reaches a query parser. Send it in structured clauses or quoted as the engine's manual says; in a "
@@ -167,6 +169,9 @@ def hostile(patient: Patient) -> Finding:
                 return Finding("hostile text", seen, "problem", advice)
     seen = f"{len(HOSTILE) * len(asked)} texts of query syntax find no more than their words"
     more = [f"{refused} refused" if refused else "", f"{undecided} find too much to tell" if undecided else ""]
+    if unanswered:
+        first = next(found for found in allowed if isinstance(found, SearchError))
+        more.append(f"{unanswered} cannot be told, as the search for their words failed ({first.message})")
     return Finding("hostile text", ", ".join(part for part in (seen, *more) if part))
 
 
@@ -211,11 +216,18 @@ def _places(ranking: Ranking) -> list[tuple[str, float]]:
     return [(hit.id, round(hit.score, 4)) for hit in ranking.hits]
 
 
-def _words_find(patient: Patient, text: str) -> set[str] | None:
-    """Ids that the text's words find, all signs taken out; None where there are too many to tell a widened search by."""
+def _words_find(patient: Patient, text: str) -> set[str] | SearchError | None:
+    """Ids that the text's words find, all signs taken out; None where there are too many to tell a widened search by.
+
+    A failed search is no empty one: its error is the answer.
+    """
     plain = {re.sub(r"[^\w\s]", " ", text), re.sub(r"[^\w\s]|_", " ", text)}
     answers = patient.search(*((" ".join(words.split()), ()) for words in sorted(plain)))
-    rankings = [answer for answer in answers if isinstance(answer, Ranking)]
-    if any(len(ranking.hits) == DEEP for ranking in rankings):
-        return None
-    return {id for ranking in rankings for id in ranking.ids}
+    found: set[str] = set()
+    for answer in answers:
+        if isinstance(answer, SearchError):
+            return answer
+        if len(answer.hits) == DEEP:
+            return None
+        found |= set(answer.ids)
+    return found

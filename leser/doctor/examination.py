@@ -59,7 +59,7 @@ def examine(
             caller = stack.enter_context(SearchClient(backend, config.search.model_copy(update=single)))
             yield from load(patient, caller)
     except IndexMissing as error:
-        yield of_error(topic, LeserError(error.told(config.task.name)))
+        yield of_error(topic, LeserError(error.told(config.task.name if task else "DIR")))
     except LeserError as error:
         yield of_error(topic, error)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import quantiles
 
-from leser.backend import ExpandedQuery, SearchError
+from leser.backend import ExpandedQuery, Ranking, SearchError
 from leser.doctor.checks import Patient
-from leser.doctor.finding import Finding
+from leser.doctor.finding import Finding, State, of_failure
 from leser.search import SearchClient
 
 CONCURRENCY = (1, 4, 16)
@@ -76,10 +76,15 @@ def measure(caller: SearchClient, texts: Sequence[str], callers: int) -> Load:
 
 
 def _batch(patient: Patient, size: int) -> Finding:
-    """One call with many queries, as a training step makes it."""
+    """One call with many queries, as a training step makes it; where some fail, that is what is found."""
     texts = _turned(patient.sample.texts, len(CONCURRENCY) * CALLS)[:size]
     started = time.perf_counter()
-    patient.client.search([ExpandedQuery(str(n), text) for n, text in enumerate(texts)], K)
+    answers = patient.client.search([ExpandedQuery(str(n), text) for n, text in enumerate(texts)], K)
+    if failure := of_failure("in batches", answers):
+        # calls with one query were answered, so it is the batch that is too much: nothing that passes by itself
+        state: State = "warning" if any(isinstance(answer, Ranking) for answer in answers) else "problem"
+        advice = f"Spare the engine: lower -o search.batch_size (the batch had {size} queries). {failure.advice}"
+        return replace(failure, state=state, advice=advice)
     rate = len(texts) / (time.perf_counter() - started)
     config = patient.config
     each = 1 if patient.expansion.mode == "boost" else config.expansion.max_expansions
