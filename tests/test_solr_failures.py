@@ -72,7 +72,7 @@ def test_no_such_collection(solr_cloud: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/solr/core", "/search"])
-@pytest.mark.filterwarnings("ignore:solrpy. URL")
+@pytest.mark.filterwarnings("error:solrpy. URL")
 def test_an_address_without_solr(solr: Server, path: str) -> None:
     told = trouble(SolrBackend(options_for(solr, url=solr.url.removesuffix("/solr") + path)).check)
     assert "There is no Solr at" in told
@@ -80,7 +80,7 @@ def test_an_address_without_solr(solr: Server, path: str) -> None:
     assert (f"Did you mean {solr.url}?" in told) == (path == "")
 
 
-@pytest.mark.filterwarnings("ignore:solrpy. URL")
+@pytest.mark.filterwarnings("error:solrpy. URL")
 def test_something_else_answers() -> None:
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -97,6 +97,46 @@ def test_something_else_answers() -> None:
         assert "is no Solr" in trouble(backend.check)
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.filterwarnings("error:solrpy. URL")
+def test_an_elasticsearch_answers() -> None:
+    class Elasticsearch(BaseHTTPRequestHandler):
+        """What it says of Solr's paths: 405 below an index, 400 elsewhere."""
+
+        def do_GET(self) -> None:
+            status = 405 if "/schema" in self.path else 400
+            body = json.dumps({"error": f"Incorrect HTTP method for uri [{self.path}]", "status": status}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Elasticsearch) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        backend = SolrBackend(SolrBackend.Options(url=f"http://127.0.0.1:{server.server_port}"))
+        told = trouble(backend.check), trouble(lambda: backend.index(DOCUMENTS))
+        server.shutdown()
+        thread.join()
+    for message, status in zip(told, (405, 400), strict=True):
+        assert f"{server.server_port} ({status}: " in message
+        assert "is it a Solr? Its address ends in /solr as a rule" in message
+        assert "Its log" not in message
+
+
+def test_documents_of_a_server_that_is_loading(shop: Open, proxy: Proxy) -> None:
+    """The first thing a run asks of it: worth asking again, and no reason to end."""
+    client = SearchClient(shop(url=proxy.url), SearchOptions(backoff=0.01, retries=3))
+    loading = json.dumps({"error": {"msg": "SolrCore is loading", "code": 503}}).encode()
+    proxy.status(503, loading, times=2)
+    assert client.fetch(["d01"], ["title"])["d01"].fields == {"title": "Leather sofa"}
+    proxy.status(503, loading)
+    with pytest.raises(Exception, match="SolrCore is loading") as caught:
+        shop(url=proxy.url).fetch(["d01"], ["title"])
+    assert not isinstance(caught.value, LeserError), "a search client asks again after all but those"
 
 
 def test_a_core_that_is_loading_or_broken(shop: Open, proxy: Proxy) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import solr
 from solr.transport import SolrTransport
@@ -27,6 +29,8 @@ COMMON = {"wt": "json", "echoParams": "none", "expandMacros": "false", "defType"
 """Sent with every request. Without expandMacros=false Solr replaces ${...} in every parameter, the user's text included; and
 only where defType is lucene does it read `{!...}` in q, so a handler's default (edismax) would take our query for words."""
 
+_filters = Lock()  # those of warnings are the whole process's
+
 
 def connect(
     options: SolrBackend.Options, path: str, timeout: float, retries: int, verification: ssl.SSLContext | bool
@@ -37,17 +41,29 @@ def connect(
         raise LeserError("Options user and password_env of backend 'solr' belong together: give both, or neither.")
     if token is not None and password is not None:
         raise LeserError("Give backend 'solr' either user and password_env, or token_env.")
-    connection = solr.Solr(
-        options.url + path,
-        timeout=timeout,
-        http_user=options.user,
-        http_pass=password,
-        auth_token=token,
-        max_retries=retries,
-    )
+    with _unwarned(options.url):
+        connection = solr.Solr(
+            options.url + path,
+            timeout=timeout,
+            http_user=options.user,
+            http_pass=password,
+            auth_token=token,
+            max_retries=retries,
+        )
     connection.server_version = ASSUMED_VERSION
     connection._client_kwargs["verify"] = verification  # solrpy 2.0.8 has no argument for it
     return connection
+
+
+@contextmanager
+def _unwarned(url: str) -> Iterator[None]:
+    """Without solrpy's warning of an address that lacks /solr, given for every connection: our own messages say it."""
+    if "solr" in urlsplit(url).path.split("/"):
+        yield
+        return
+    with _filters, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "solrpy: URL .* does not contain '/solr'", UserWarning)
+        yield
 
 
 def certificates(options: SolrBackend.Options) -> ssl.SSLContext | bool:

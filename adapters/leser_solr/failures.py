@@ -91,6 +91,11 @@ def unreachable(error: Exception, options: SolrBackend.Options) -> LeserError:
             return NotReady(
                 f"{at} is not ready ({status}: {reason}). Wait until '{options.index}' is loaded and try again."
             )
+        if status in (400, 405):  # to a question that every Solr knows
+            return LeserError(
+                f"What answers at {options.url} ({status}: {reason}): is it a Solr? Its address ends in /solr as a rule, e.g. "
+                "http://localhost:8983/solr."
+            )
         return LeserError(f"{at} cannot serve '{options.index}' ({status}: {reason}). Its log says why.")
     if isinstance(error, httpx.TimeoutException):
         return NotReady(f"{at} gave no answer within {options.timeout:g} s. Look at its load, or raise option timeout.")
