@@ -11,8 +11,12 @@ from leser_memory import MemoryBackend
 
 from leser.backend import Backend, BackendOptions, Document, ExpandedQuery, Filter, Hit, Ranking, SearchError, Term
 from leser.errors import EngineDown, IndexMissing, LeserError
+from leser.evaluation.baselines import BaselineContext
 from leser.expansion import Expansion, ExpansionOptions
+from leser.plugins import load_plugins
+from leser.scoring import RewardSet
 from leser.search import SearchClient, SearchOptions, reciprocal_rank_fusion
+from leser.task import Query, Split, Task
 from leser.testing import DOCUMENTS
 
 Answers = list[Ranking | SearchError]
@@ -442,3 +446,16 @@ def test_rate_limit_spreads_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     client = SearchClient(engine, SearchOptions(max_per_second=10, batch_size=2))
     client.search(queries(*"abcdef"), 10)
     assert slept == pytest.approx([0.0, 0.2, 0.4])
+
+
+def test_a_baselines_failed_original_is_asked_for_again_and_not_kept() -> None:
+    engine = Faulty(lambda asked, call: [SearchError("429", "transient") if call < 4 else found("a") for _ in asked])
+    nothing = Split("train", (), {})
+    task = Task("none", nothing, nothing, nothing)
+    rewards = RewardSet.from_specs(["nDCG@10"], load_plugins().all("reward"))
+    wrong = Faulty(lambda asked, call: [SearchError("500") if call == 1 else found("a") for _ in asked])
+    patient = BaselineContext(SearchClient(engine, SearchOptions(retries=0, backoff=0.001)), task, rewards)
+    assert patient.originals([Query("1", "a")]) == [found("a")]
+    context = BaselineContext(SearchClient(wrong, SearchOptions(retries=0)), task, rewards)
+    assert context.originals([Query("1", "a")]) == [SearchError("500")]
+    assert context.originals([Query("1", "a")]) == [found("a")]

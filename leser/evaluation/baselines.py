@@ -45,7 +45,7 @@ class BaselineContext:
     platform: str | None = None
     ask: Asker = field(default_factory=Asker, repr=False)
     """Makes what the engine is asked of a query and its clauses; with the constraints typed in it, where they are on."""
-    _originals: dict[str, Ranking | SearchError] = field(default_factory=dict, repr=False)
+    _originals: dict[str, Ranking] = field(default_factory=dict, repr=False)
 
     @property
     def text_fields(self) -> tuple[str, ...]:
@@ -58,11 +58,17 @@ class BaselineContext:
         return self.client.search_terms(expanded, max(self.k, self.rewards.depth))
 
     def originals(self, queries: Sequence[Query]) -> list[Ranking | SearchError]:
-        """The queries' own rankings, searched once."""
+        """The queries' own rankings, searched once, and until the client's deadline; a failure is asked for again."""
         missing = [query for query in queries if query.text not in self._originals]
-        answers = self.search(missing, [()] * len(missing))
-        self._originals.update(zip((query.text for query in missing), answers, strict=True))
-        return [self._originals[query.text] for query in queries]
+        asked = [self.ask(query, ()) for query in missing]
+        answers = self.client.search(asked, max(self.k, self.rewards.depth), patient=True)
+        failed: dict[str, SearchError] = {}
+        for query, answer in zip(missing, answers, strict=True):
+            if isinstance(answer, Ranking):
+                self._originals[query.text] = answer
+            else:
+                failed[query.text] = answer
+        return [self._originals.get(query.text) or failed[query.text] for query in queries]
 
     def texts(self, ids: Sequence[str]) -> dict[str, str]:
         """Text of each document the engine holds, its fields joined."""
