@@ -198,6 +198,41 @@ def test_an_index_deleted_during_the_run_ends_it(shop: tuple[Server, Open]) -> N
         assert client.stats().retries == 0, "no retry brings an index back"
 
 
+def test_a_fetch_that_finds_the_index_gone_ends_the_run(shop: tuple[Server, Open]) -> None:
+    server, open_ = shop
+    backend = open_()
+    with client_of(backend) as client:
+        assert client.fetch(["d01"], ["title"])["d01"].fields["title"]
+        name = backend.options.index  # type: ignore[attr-defined]
+        if isinstance(backend, SolrBackend):
+            remove(server, name, cloud=False)
+        else:
+            server.request("DELETE", f"/{name}")
+        with pytest.raises(EngineDown, match=r"did not give its documents.*Check the engine and resume") as caught:
+            client.fetch(["d02"], ["title"])
+        assert caught.value.exit_code == 75
+        assert "leser index" not in str(caught.value)
+
+
+def test_originals_and_documents_are_asked_for_until_the_deadline(shop: tuple[Server, Open]) -> None:
+    server, open_ = shop
+    rewards = RewardSet.from_specs(["nDCG@10"], load_plugins().all("reward"))
+    with Proxy(server) as proxy, client_of(open_(url=proxy.url), retries=1) as client:
+        teacher = Teacher(client, rewards, ExpansionOptions())
+        proxy.throttle(times=5)
+        assert teacher.originals([LAMP])["q1"].ids
+        proxy.throttle(times=5)
+        assert client.fetch(["d07"], ["title"])["d07"].fields["title"]
+        assert proxy.counts["throttle"] == 10
+    with Proxy(server) as proxy, client_of(open_(url=proxy.url), retries=1, deadline=0.5) as client:
+        teacher = Teacher(client, rewards, ExpansionOptions())
+        proxy.throttle()
+        with pytest.raises(EngineDown, match=r"failed on the query 'lamp'.*429"):
+            teacher.originals([LAMP])
+        with pytest.raises(EngineDown, match=r"did not give its documents.*429"):
+            client.fetch(["d07"], ["title"])
+
+
 def test_credentials_revoked_during_the_run_end_it(
     elasticsearch_secure: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
