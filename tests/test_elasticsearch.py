@@ -306,6 +306,30 @@ def test_an_index_of_the_users_own(elasticsearch_8: Server, cluster: Elasticsear
     ]
 
 
+def test_one_id_in_several_indices(elasticsearch_8: Server, cluster: Elasticsearch) -> None:
+    """To LESER an id is a document: its best place counts, and no copy takes the place of another id's document."""
+    twice = [Document(str(n), {"title": "sofa " * (1 + n % 3), "text": f"first {n}"}) for n in range(30)]
+    again = [Document(d.id, {"title": "sofa", "text": f"second {d.id}"}) for d in twice]
+    alone = [Document("30", {"title": "lamp", "text": "own"})]
+    first, second, third = (made(elasticsearch_8, part) for part in (twice, again, alone))
+    assert "warnings" not in opened(elasticsearch_8, f"{first},{third}").check()
+    name = f"{first},{second},{third}"
+    backend = opened(elasticsearch_8, name)
+    raw = cluster.search(index=name, query={"match": {"contents": "sofa"}}, size=100)["hits"]["hits"]
+    assert len(raw) == 60
+    found = ranking(backend, SOFA[0])
+    best = {id: max(hit["_score"] for hit in raw if hit["_id"] == id) for id in (str(n) for n in range(30))}
+    assert {hit.id: hit.score for hit in found.hits} == pytest.approx(best)
+    assert len(found.hits) == 30
+    assert [hit.score for hit in found.hits] == sorted((hit.score for hit in found.hits), reverse=True)
+    fetched = backend.fetch([str(n) for n in range(31)], ["text"])
+    assert set(fetched) == {str(n) for n in range(31)}
+    assert fetched["30"].fields["text"] == "own"
+    assert len({document.fields["text"].split()[0] for id, document in fetched.items() if id != "30"}) == 1
+    (warning,) = backend.check()["warnings"]
+    assert warning.startswith("30 of 31 ids looked at (e.g. '0') stand for several documents")
+
+
 def test_analysis_of_many_texts_is_that_of_each(elasticsearch_8: Server) -> None:
     index = made(elasticsearch_8, stopwords="_english_")
     together, alone = opened(elasticsearch_8, index), opened(elasticsearch_8, index)
@@ -326,6 +350,30 @@ def test_analysis_of_many_texts_is_that_of_each(elasticsearch_8: Server) -> None
     assert together.analyze(texts[::-1]) == expected[::-1]
     assert expected[texts.index("the")] == []
     assert expected[texts.index("🛋️ couch 🔥")][1] == "couch"
+
+
+def test_texts_are_analysed_as_queries_are(elasticsearch_8: Server, cluster: Elasticsearch) -> None:
+    """Fields of every way to name a search analyzer; _analyze with the field alone reads texts as documents."""
+    analyzers = {"default_search": {"type": "standard", "max_token_length": 3}}
+    inner = {"type": "text", "analyzer": "whitespace", "search_analyzer": "simple"}
+    properties = {
+        "title": {**inner, "fields": {"whole": {"type": "text", "analyzer": "whitespace"}, "plain": {"type": "text"}}},
+        "maker": {"properties": {"name": inner}},
+        "heading": {"type": "alias", "path": "title"},
+        "sku": {"type": "keyword"},
+    }
+    name = f"test-{uuid4().hex}"
+    cluster.indices.create(
+        index=name, settings={"analysis": {"analyzer": analyzers}}, mappings={"properties": properties}
+    )
+    cluster.index(index=name, id="a", document={"title": "sofa Bed"}, refresh=True)
+    backend = opened(elasticsearch_8, name, fields="title")
+    for field in (None, "title", "maker.name", "heading"):
+        assert backend.analyze(["Sofa Bed", "x", "9 oak"], field) == [["sofa", "bed"], ["x"], ["oak"]], field
+    assert backend.analyze(["Sofa"], "title.whole") == [["Sofa"]]
+    assert backend.analyze(["Sofa Bed", "x"], "title.plain") == [["sof", "a", "bed"], ["x"]]
+    assert backend.analyze(["Sofa Bed"], "sku") == [["Sofa Bed"]]
+    assert backend.doc_freq(backend.analyze(["SOFA"])[0]) == [1]
 
 
 def test_a_text_too_long_for_one_request_is_analysed_in_parts(elasticsearch_8: Server, index: str) -> None:

@@ -90,7 +90,8 @@ def _specs(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
 def search_analyzers(index: Mapping[str, Any]) -> dict[str, str]:
     """Analyzers that an index reads queries with where they are not those it reads documents with, by field.
 
-    Elasticsearch takes the field's search_analyzer, then its analyzer, then the index's analyzer called default_search.
+    Elasticsearch takes the field's search_analyzer, then its analyzer, then the index's analyzer called default_search; a field
+    without an analyzer of its own comes back with the one called default.
     """
     analysis = index.get("settings", {}).get("index", {}).get("analysis", {})
     default = "default_search" if "default_search" in analysis.get("analyzer", {}) else None
@@ -100,7 +101,7 @@ def search_analyzers(index: Mapping[str, Any]) -> dict[str, str]:
         if spec.get("type") == "alias":
             aliases[path] = spec["path"]
         elif spec.get("type") in TEXT and (
-            name := spec.get("search_analyzer") or (default if "analyzer" not in spec else None)
+            name := spec.get("search_analyzer") or (default if spec.get("analyzer", "default") == "default" else None)
         ):
             found[path] = name
     found.update({alias: found[path] for alias, path in aliases.items() if path in found})
