@@ -31,8 +31,8 @@ themselves: `make docs`.
     name = "pyserini"
     index = "runs/my-index"      # the backend's own options stand beside its name
 
-Relative paths are meant from where the command is run, those of a platform profile from its file. Secrets are never values: an option such as `api_key_env` holds
-the name of an environment variable.
+Relative paths are meant from where the command is run, those of a platform profile from its file. Secrets are never
+values: an option such as `api_key_env` holds the name of an environment variable.
 """
 
 
