@@ -53,14 +53,24 @@ def log_of(out: Path) -> str:
     return out.with_suffix(".log").read_text()
 
 
+def hear_ctrl_c() -> None:
+    """A shell that runs the tests in the background has its children ignore Ctrl-C; a person's terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(config: Path, out: Path, *more: str, prepare: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
+    def before() -> None:
+        hear_ctrl_c()
+        if prepare:
+            prepare()
+
     with out.with_suffix(".log").open("wb") as log:
         return subprocess.Popen(
             [*RUN, "--config", str(config), "--out", str(out), *more],
             stdout=log,
             stderr=log,
             env=ENVIRONMENT,
-            preexec_fn=prepare,
+            preexec_fn=before,
         )
 
 
@@ -173,7 +183,8 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
         "    os.kill(os.getpid(), signal.SIGINT)\n    assert stop.asked\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n    print('still here')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=hear_ctrl_c)
     assert "Ctrl-C once more" in done.stderr
     assert "KeyboardInterrupt" in done.stderr
     assert "still here" not in done.stdout

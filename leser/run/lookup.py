@@ -101,7 +101,11 @@ def _known(prepared: Prepared, text: str) -> tuple[Query, Mapping[str, int]]:
 def _titles(prepared: Prepared, rankings: Sequence[Ranking], hits: int) -> Mapping[str, str]:
     ids = list(dict.fromkeys(doc for ranking in rankings for doc in ranking.ids[:hits]))
     field = prepared.task.title_field
-    return {id_: d.fields.get(field, "") for id_, d in prepared.client.fetch(ids, (field,), resumable=False).items()} if ids else {}
+    return (
+        {id_: d.fields.get(field, "") for id_, d in prepared.client.fetch(ids, (field,), resumable=False).items()}
+        if ids
+        else {}
+    )
 
 
 def _shown(
