@@ -81,6 +81,22 @@ def test_the_cache_tells_apart_what_the_engine_would() -> None:
     assert client.stats().cache_hits == 0
 
 
+@pytest.mark.parametrize("cache_size", [0, 100])
+def test_the_same_words_are_not_yet_the_same_search(cache_size: int) -> None:
+    engine = Faulty(lambda asked, _: [found(f"{query.terms} {query.filters}") for query in asked])
+    client = SearchClient(engine, SearchOptions(cache_size=cache_size))
+    terms = [Term("b"), Term("b", 0.5), Term("b", field="f"), Term("b", match="phrase"), Term("b", negate=True)]
+    alike = [ExpandedQuery("1", "a", (term,)) for term in terms]
+    alike += [ExpandedQuery("1", "a", filters=(Filter(field, "eq", "b"),)) for field in ("f", "g")]
+    alike += [ExpandedQuery("1", "a b"), ExpandedQuery("1", "", (Term("a"), Term("b")))]
+    for _ in range(2):
+        answers = client.search([*alike, *alike], 10)
+        expected = [(f"{query.terms} {query.filters}",) for query in [*alike, *alike]]
+        assert [r.ids for r in answers if isinstance(r, Ranking)] == expected
+    assert [len(call) for call in engine.calls] == [len(alike)] * (1 if cache_size else 2)
+    assert client.stats().deduplicated == 2 * len(alike)
+
+
 def test_errors_are_not_cached() -> None:
     engine = Faulty(lambda asked, call: [SearchError("boom") if call == 1 else found("a") for _ in asked])
     client = SearchClient(engine)

@@ -6,7 +6,7 @@ threads -> retry what failed for the moment -> note errors and latencies -> hand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from types import TracebackType
@@ -21,7 +21,7 @@ from leser.search.fusion import reciprocal_rank_fusion
 from leser.search.guards import CircuitBreaker, Counts, SearchStats
 from leser.search.options import SearchOptions
 from leser.search.sending import Answer, Sender
-from leser.search.texts import cleaned
+from leser.search.texts import Asked
 
 Told = TypeVar("Told")
 
@@ -42,6 +42,7 @@ class SearchClient:
         self.options = options or SearchOptions()
         self._counts = Counts()
         self._sender = Sender(backend, self.options, self._counts)
+        self._weighted = "term_weights" in backend.capabilities
         self._breaker = CircuitBreaker(backend.name, self.options.breaker_window)
         self._rankings: LRUCache[Hashable, Ranking] = LRUCache(self.options.cache_size)
         self._documents: LRUCache[Hashable, Document | None] = LRUCache(self.options.cache_size)
@@ -77,32 +78,32 @@ class SearchClient:
         if isinstance(fingerprint, SearchError):
             self._counts.add(asked=len(queries))
             return self._noted([fingerprint] * len(queries))
-        queries = [cleaned(query) for query in queries]
-        keys = [(fingerprint, query.text, query.terms, query.filters, k, total) for query in queries]
-        answers: dict[Hashable, Answer] = {}
-        pending: dict[Hashable, ExpandedQuery] = {}
-        refused = cached = 0
-        for key, query in zip(keys, queries, strict=True):
-            if key in answers or key in pending:
-                continue
-            refusal = self._refusal(query)
-            with self._lock:
-                known = self._rankings.get(key)
-            if refusal is not None:
-                answers[key] = refusal
-                refused += 1
-            elif known is not None:
-                answers[key] = known
-                cached += 1
-            else:
-                pending[key] = query
-        repeated = len(keys) - len(answers) - len(pending)
-        self._counts.add(asked=len(keys), refused=refused, cache_hits=cached, deduplicated=repeated)
+        places: dict[Asked, int] = {}
+        order: list[int] = []
+        answers: list[Answer | None] = []
+        pending: dict[int, ExpandedQuery] = {}
+        for query in queries:
+            asked = Asked(query)
+            place = places.setdefault(asked, len(answers))
+            order.append(place)
+            if place == len(answers):
+                refusal = self._refusal(asked)
+                answers.append(refusal)
+                if refusal is None:
+                    pending[place] = asked.query
+        refused = len(answers) - len(pending)
+        keys = [(fingerprint, k, total, asked) for asked in places] if self.options.cache_size else []
+        self._recall(keys, answers, pending)
+        cached = len(answers) - len(pending) - refused
+        repeated = len(order) - len(answers)
+        self._counts.add(asked=len(order), refused=refused, cache_hits=cached, deduplicated=repeated)
         if pending:
             sent = self._noted(self._sender.send(list(pending.values()), k, total, patient))
-            answers.update(zip(pending, sent, strict=True))
-            self._keep(answers, pending)
-        return [answers[key] for key in keys]
+            for place, answer in zip(pending, sent, strict=True):
+                answers[place] = answer
+            self._keep(keys, answers, pending)
+        found = [answer for answer in answers if answer is not None]
+        return [found[place] for place in order]
 
     def search_expansions(
         self,
@@ -224,25 +225,39 @@ class SearchClient:
         self._breaker.record(errors)
         return answers
 
-    def _refusal(self, query: ExpandedQuery) -> SearchError | None:
+    def _refusal(self, asked: Asked) -> SearchError | None:
         """Why a query is not to be sent, or None: it is too big, or holds what the engine would leave out in silence."""
-        if query.terms and "term_weights" not in self.backend.capabilities:
+        query, most = asked.query, len(asked.texts)
+        if query.terms and not self._weighted:
             return SearchError(f"The backend '{self.backend.name}' has no weighted terms (mode fuse has none)", "query")
-        texts = [query.text, *(term.text for term in query.terms)]
-        length = sum(map(len, texts))
+        # a word is a character and a space at least: what is short as a whole needs no counting
+        if most <= self.options.max_length and (most + 1) // 2 + len(query.filters) <= self.options.max_clauses:
+            return None
+        parts = [query.text, *(term.text for term in query.terms)]
+        length = sum(map(len, parts))
         if length > self.options.max_length:
             return SearchError(f"{length} characters, at most {self.options.max_length} (max_length) are sent", "query")
-        clauses = sum(len(text.split()) for text in texts) + len(query.filters)
+        clauses = sum(len(text.split()) for text in parts) + len(query.filters)
         if clauses > self.options.max_clauses:
             return SearchError(f"{clauses} clauses, at most {self.options.max_clauses} (max_clauses) are sent", "query")
         return None
 
-    def _keep(self, answers: dict[Hashable, Answer], pending: dict[Hashable, ExpandedQuery]) -> None:
-        if self.options.cache_size:
-            with self._lock:
-                for key in pending:
-                    if isinstance(answer := answers[key], Ranking):
-                        self._rankings[key] = answer
+    def _recall(
+        self, keys: Sequence[Hashable], answers: list[Answer | None], pending: dict[int, ExpandedQuery]
+    ) -> None:
+        """Answer what the cache knows, by its place; no keys, no cache."""
+        with self._lock:
+            for place in list(pending) if keys else ():
+                known = self._rankings.get(keys[place])
+                if known is not None:
+                    answers[place] = known
+                    del pending[place]
+
+    def _keep(self, keys: Sequence[Hashable], answers: Sequence[Answer | None], places: Iterable[int]) -> None:
+        with self._lock:
+            for place in places if keys else ():
+                if isinstance(answer := answers[place], Ranking):
+                    self._rankings[keys[place]] = answer
 
     def _fuse(self, original: Answer, alone: Sequence[Answer], weights: Sequence[float], k: int) -> Answer:
         """The original's and the expansions' rankings merged; the first failure among them is the answer instead."""

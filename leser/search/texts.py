@@ -1,21 +1,49 @@
-"""What a query's texts must be before any backend sees them."""
+"""A query as a batch goes through it: what makes two of them the same search, and what its texts must be to be sent.
+
+All of this is done for each query of each batch, beside engines that answer in a twentieth of a millisecond.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import TypeVar
 
 from leser.backend import ExpandedQuery
 
 Value = TypeVar("Value", str, str | float)
+_TEXT = attrgetter("text")
+
+
+class Asked:
+    """A query that can be sent, with all its texts joined; equal to another that is the same search, whatever their ids.
+
+    Texts alone make the hash, which a string keeps: hashing terms and filters as well costs more than comparing them
+    where texts are equal.
+    """
+
+    __slots__ = ("query", "texts")
+
+    def __init__(self, query: ExpandedQuery) -> None:
+        texts = _joined(query)
+        if not _sendable(texts):
+            query = cleaned(query)
+            texts = _joined(query)
+        self.query = query
+        self.texts = texts
+
+    def __hash__(self) -> int:
+        return hash(self.texts)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Asked):
+            return NotImplemented
+        one, two = self.query, other.query
+        return one.text == two.text and one.terms == two.terms and one.filters == two.filters
 
 
 def cleaned(query: ExpandedQuery) -> ExpandedQuery:
     """The query with lone surrogates replaced by U+FFFD: they are no UTF-8, and one would spoil a whole batch's request."""
-    values = [one for f in query.filters for one in (f.value if isinstance(f.value, tuple) else (f.value,))]
-    texts = [query.text, *(term.text for term in query.terms), *(value for value in values if isinstance(value, str))]
-    if all(map(_sendable, texts)):
-        return query
     return replace(
         query,
         text=_clean(query.text),
@@ -27,7 +55,19 @@ def cleaned(query: ExpandedQuery) -> ExpandedQuery:
     )
 
 
+def _joined(query: ExpandedQuery) -> str:
+    """The query's own text, its terms' and its filters' values, a space between two."""
+    texts = [query.text, *map(_TEXT, query.terms)]
+    for condition in query.filters:
+        values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+        texts += [value for value in values if isinstance(value, str)]
+    return " ".join(texts)
+
+
 def _sendable(text: str) -> bool:
+    """Whether a text can be sent as UTF-8: it holds no lone surrogates."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
