@@ -1,43 +1,59 @@
-"""What a search costs, next to the peer it stands on: `python -m benchmarks.search_overhead --backend NAME [--json]`.
+"""What a search costs, beside the engine's own bulk call: `python -m benchmarks.search_overhead --backend NAME [--json]`.
 
-One run measures on the same documents and queries, in turns, so that a busy machine slows all alike.
-
-Servers (elasticsearch, ...): a row for each k of 10 and 100, all with the same weighted queries and no cache,
-  raw         the engine's own client, its bulk search, with requests built beforehand (benchmarks/raw_search.py)
-  client      SearchClient over the backend, the whole batch
-  one_by_one  the same, one query a call
-`ratio` is client's throughput beside raw's, `times_one_by_one` its throughput beside one_by_one's; both are medians over the
-rounds of what two neighbours in time make of each other.
-
-In-process engines (memory, pyserini):
-  expanded   the backend, queries with five weighted terms
-  plain      the backend, the same queries without terms
-  client     SearchClient with its cache off, over the backend, the expanded queries
-  cached     SearchClient, all of them in its cache
-  peer       plain queries through Pyserini's batch_search (pyserini) or bm25s' retrieve (memory)
-Times are microseconds a query, the least of several rounds; every engine is warmed up first.
+A row for each k of 10 and 100, SearchClient's cache off. `ratio` is the throughput of SearchClient and adapter beside that of
+the engine's own bulk call, on the same documents and queries, each with three words as typed and five weighted terms:
+  elasticsearch   msearch of elasticsearch-py, with bodies built beforehand (benchmarks/raw_search.py)
+  solr            select of solrpy on as many threads as the adapter has (benchmarks/solr_requests.py)
+  memory          MemoryBackend.search itself: the engine is LESER's own, so that the ratio is what SearchClient costs
+  pyserini        LuceneSearcher.batch_search on as many threads. It takes plain strings only, so both sides get the plain
+                  queries; its hits are not even read (ids and scores are still Java's), ours are Python's
+Beside it, where it applies:
+  times_one_by_one   the client with the whole batch beside one query a call
+  times_cached       a batch that is all in the cache beside one that is searched
+  ratio_bm25s        memory: the client beside bm25s' retrieve, both from text, with plain queries that were never asked before
+  ratio_read         pyserini: as ratio, with the ids and scores of batch_search read
+  ratio_weighted     pyserini: the weighted queries, beside Lucene's query objects through LuceneSearcher.search one by one (the
+                     one way Pyserini has for weights), built beforehand
+All are medians over the rounds of what two neighbours in time make of each other: one round runs every way once, the next
+in the opposite order, so that a busy machine slows all alike. Garbage is collected before each, so that none pays for
+another's. `--evidence` writes docs/evidence/search-overhead-NAME.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
 import statistics
-import tempfile
+import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from benchmarks.raw_search import SERVERS, Prepare
+from benchmarks.evidence import ROOT, machine
+from benchmarks.grpo_vs_trl import measured_commit
+from benchmarks.raw_in_process import Peer, Way, client_ways, few, open_memory, open_pyserini, plain
+from benchmarks.raw_search import SERVERS
 from leser.backend import Backend, Document, ExpandedQuery, Term
-from leser.search import SearchClient, SearchOptions
 
 K = 10
-Peer = Callable[[list[str]], object]
+DEPTHS = (K, 100)
+WARM_UP = 2
+VOCABULARY, LENGTH = 8000, 30
+RATIOS = {
+    "ratio": ("raw", "client"),
+    "times_one_by_one": ("one_by_one", "client"),
+    "times_cached": ("client", "cached"),
+    "ratio_read": ("raw_read", "client"),
+    "ratio_weighted": ("weighted_objects", "weighted"),
+    "ratio_bm25s": ("bm25s", "plain_unknown"),
+}
+"""Each ratio is the time of the first way over that of the second."""
+SINGLE = ("one_by_one", "weighted_objects")
+"""Ways that ask a few of the queries, each in a call of its own."""
 
 
 def make_documents(draw: random.Random, count: int, vocabulary: int, length: int) -> list[Document]:
@@ -67,131 +83,100 @@ def make_queries(draw: random.Random, count: int, vocabulary: int) -> list[Expan
 
 
 @contextmanager
-def open_memory(documents: list[Document]) -> Iterator[tuple[Backend, Peer]]:
-    """The in-process engine, and bm25s on the same terms."""
-    import bm25s
-    from leser_memory import MemoryBackend
+def open_server(name: str, documents: Sequence[Document]) -> Iterator[tuple[Backend, Peer]]:
+    """A server with the documents in it; both sides ask it for the weighted queries."""
+    with SERVERS[name](documents) as (backend, prepare):
 
-    backend = MemoryBackend.of(documents)
-    peer = bm25s.BM25(method="lucene", k1=0.9, b=0.4)
-    terms = backend.analyze([f"{document.fields['title']} {document.fields['text']}" for document in documents])
-    peer.index(terms, show_progress=False)
-    yield backend, lambda texts: peer.retrieve(backend.analyze(texts), k=K, show_progress=False)
+        def ways(
+            queries: Sequence[ExpandedQuery],
+            unknown: Sequence[Sequence[ExpandedQuery]],  # noqa: ARG001 - a server's caches are its own
+            k: int,
+        ) -> dict[str, Way]:
+            search = prepare(queries, k)
+            return {"raw": lambda _: search(), **client_ways(backend, queries, k)}
 
-
-@contextmanager
-def open_pyserini(documents: list[Document], threads: int) -> Iterator[tuple[Backend, Peer]]:
-    """Lucene through LESER, and through Pyserini's own searcher on the same index."""
-    from leser_pyserini import PyseriniBackend
-
-    with tempfile.TemporaryDirectory() as folder:
-        backend = PyseriniBackend(PyseriniBackend.Options(index=Path(folder, "index"), threads=threads))
-        backend.index(documents)
-        backend.check()  # starts Java before Pyserini does
-        os.environ.setdefault("OPENAI_API_KEY", "unused: Pyserini imports a client that asks for one")
-        from pyserini.search.lucene import LuceneSearcher
-
-        searcher = LuceneSearcher(str(Path(folder, "index")))
-
-        def peer(texts: list[str]) -> object:
-            return searcher.batch_search(texts, [str(n) for n in range(len(texts))], k=K, threads=threads)
-
-        yield backend, peer
-        searcher.close()
-        backend.close()
+        yield backend, ways
 
 
-def measure(ways: dict[str, Callable[[], object]], queries: int, rounds: int) -> dict[str, float]:
-    """Least microseconds a query of each way; the ways take turns."""
-    best = dict.fromkeys(ways, float("inf"))
-    for number in range(rounds + 2):
-        for name, run in ways.items():
-            started = time.perf_counter()
-            run()
-            if number >= 2:  # two rounds of warming up
-                best[name] = min(best[name], 1e6 * (time.perf_counter() - started) / queries)
-    return {name: round(value, 1) for name, value in best.items()}
-
-
-def measure_server(
-    backend: Backend, prepare: Prepare, queries: list[ExpandedQuery], rounds: int
-) -> list[dict[str, Any]]:
-    """A row for each k; every round times all ways, and ratios are taken within it."""
-    client = SearchClient(backend, SearchOptions(cache_size=0))
+def measure(backend: Backend, peer: Peer, queries: Sequence[ExpandedQuery], rounds: int) -> list[dict[str, Any]]:
+    """A row for each k; every way is run in each round, after rounds of warming up."""
     rows = []
-    for k in (10, 100):
-        single = queries[: max(1, len(queries) // 8)]
-        ways: dict[str, tuple[Callable[[], object], int]] = {
-            "raw": (prepare(queries, k), len(queries)),
-            "client": (lambda k=k: client.search(queries, k), len(queries)),  # type: ignore[misc]
-            "one_by_one": (lambda k=k, few=single: [client.search([query], k) for query in few], len(single)),  # type: ignore[misc]
-        }
+    for k in DEPTHS:
+        draw = random.Random(k)
+        unknown = [plain(make_queries(draw, len(queries), VOCABULARY)) for _ in range(WARM_UP + rounds)]
+        ways = peer(queries, unknown, k)
         times: dict[str, list[float]] = {name: [] for name in ways}
-        for number in range(rounds + 2):
-            for name, (run, count) in ways.items():
-                started = time.perf_counter()
-                run()
-                if number >= 2:  # two rounds of warming up
-                    times[name].append(1e6 * (time.perf_counter() - started) / count)
-        beside = {name: [t / c for t, c in zip(times[name], times["client"], strict=True)] for name in ways}
-        rows.append(
-            {
-                "backend": backend.name,
-                "k": k,
-                "ratio": round(statistics.median(beside["raw"]), 3),
-                "times_one_by_one": round(statistics.median(beside["one_by_one"]), 2),
-                "microseconds_per_query": {name: round(statistics.median(values), 1) for name, values in times.items()},
-            }
-        )
+        for number in range(WARM_UP + rounds):
+            for name in ways if number % 2 else reversed(ways):
+                took = 1e6 * timed(ways[name], number)
+                times[name].append(took / (few(queries) if name in SINGLE else len(queries)))
+        counted = {name: values[WARM_UP:] for name, values in times.items()}
+        rows.append({"backend": backend.name, "k": k, **facts(counted)})
     return rows
+
+
+def timed(way: Way, number: int) -> float:
+    """Seconds of one call; what it answers is let go of only when the clock has stopped."""
+    gc.collect()
+    started = time.perf_counter()
+    answer = way(number)
+    took = time.perf_counter() - started
+    del answer
+    return took
+
+
+def facts(times: dict[str, list[float]]) -> dict[str, Any]:
+    """The ratios of a row, from the microseconds a query of each way in each round, and the medians of those."""
+    ratios = {
+        name: round(statistics.median(a / b for a, b in zip(times[one], times[other], strict=True)), 3)
+        for name, (one, other) in RATIOS.items()
+        if one in times and other in times
+    }
+    return {**ratios, "microseconds_per_query": {name: round(statistics.median(t), 1) for name, t in times.items()}}
+
+
+def opened(name: str, documents: Sequence[Document], threads: int) -> AbstractContextManager[tuple[Backend, Peer]]:
+    """The engine by its name, with the documents in it."""
+    if name in SERVERS:
+        return open_server(name, documents)
+    return open_memory(documents) if name == "memory" else open_pyserini(documents, threads)
+
+
+def commit() -> str | None:
+    """The checkout's commit; None where there is no checkout to ask."""
+    try:
+        return measured_commit()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Cost of a search, next to its peer.")
+    parser = argparse.ArgumentParser(description="Cost of a search, beside the engine's own bulk call.")
     parser.add_argument("--backend", choices=["memory", "pyserini", *SERVERS], default="memory")
     parser.add_argument("--documents", type=int, default=5000)
     parser.add_argument("--queries", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=min(os.cpu_count() or 1, 16))
+    parser.add_argument("--rounds", type=int, default=15, help="rounds that count, after two of warming up")
+    parser.add_argument("--threads", type=int, default=min(os.cpu_count() or 1, 16), help="of Lucene's, on both sides")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    chosen = parser.parse_args()
+    parser.add_argument("--evidence", action="store_true", help="write docs/evidence/search-overhead-NAME.json")
+    parser.add_argument("--note", help="a sentence the reader of the evidence must know")
+    given = parser.parse_args()
+    if given.rounds < (5 if given.evidence else 1):
+        parser.error("evidence needs at least --rounds 5, a look at least --rounds 1")
+    around = {"commit": commit(), **({"note": given.note} if given.note else {}), "machine": machine()}
     draw = random.Random(1)
-    documents = make_documents(draw, chosen.documents, vocabulary=8000, length=30)
-    queries = make_queries(draw, chosen.queries, vocabulary=8000)
-    plain = [ExpandedQuery(query.id, query.text) for query in queries]
-    texts = [query.text for query in queries]
-    if chosen.backend in SERVERS:
-        with SERVERS[chosen.backend](documents) as (backend, prepare):
-            rows = measure_server(backend, prepare, queries, chosen.rounds)
-        print(json.dumps({"rows": rows}) if chosen.json else "\n".join(map(str, rows)))
-        return
-    memory = chosen.backend == "memory"
-    with open_memory(documents) if memory else open_pyserini(documents, chosen.threads) as (backend, peer):
-        bare = SearchClient(backend, SearchOptions(cache_size=0))
-        caching = SearchClient(backend)
-        ways: dict[str, Callable[[], object]] = {
-            "expanded": lambda: backend.search(queries, K),
-            "plain": lambda: backend.search(plain, K),
-            "client": lambda: bare.search(queries, K),
-            "cached": lambda: caching.search(queries, K),
-            "peer": lambda: peer(texts),
-        }
-        micros = measure(ways, len(queries), chosen.rounds)
-    result: dict[str, Any] = {
-        "backend": chosen.backend,
-        "documents": chosen.documents,
-        "queries": chosen.queries,
-        "k": K,
-        "microseconds_per_query": micros,
-        "peer": "bm25s.retrieve" if memory else f"pyserini batch_search, {chosen.threads} threads",
-        "times_faster_than_peer_on_plain_queries": round(micros["peer"] / micros["plain"], 2),
-        "client_overhead_microseconds": round(micros["client"] - micros["expanded"], 1),
-    }
-    if chosen.json:
-        print(json.dumps(result))
-    else:
-        print("\n".join(f"{name}: {value}" for name, value in result.items()))
+    documents = make_documents(draw, given.documents, VOCABULARY, LENGTH)
+    queries = make_queries(draw, given.queries, VOCABULARY)
+    with opened(given.backend, documents, given.threads) as (backend, peer):
+        rows = measure(backend, peer, queries, given.rounds)
+    how = {name: getattr(given, name) for name in ("documents", "queries", "rounds")}
+    how |= {"threads": given.threads} if given.backend == "pyserini" else {}
+    content = {"name": f"search-overhead-{given.backend}", **around, **how, "rows": rows}
+    if given.evidence:
+        path = ROOT / "docs" / "evidence" / f"{content['name']}.json"
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps(content) if given.json else "\n".join(map(str, rows)))
 
 
 if __name__ == "__main__":
