@@ -7,8 +7,8 @@ import re
 import pytest
 
 from leser.report.changes import counts, scatter, sorted_bars
-from leser.report.charts import Series, interval_bar, line_chart, reach_of, smoothed
-from leser.report.numbers import fixed, milliseconds, percent, probability, signed, tick
+from leser.report.charts import Series, interval_axis, interval_bar, line_chart, reach_of, smoothed
+from leser.report.numbers import fixed, milliseconds, moment, percent, probability, signed, tick
 from leser.report.scale import Frame, ticks
 
 
@@ -72,6 +72,19 @@ def test_equal_queries_are_one_bubble_with_their_number() -> None:
     assert area[0] / area[1] == pytest.approx(30, rel=0.05)
 
 
+def test_numbers_stand_above_all_bubbles_and_only_where_they_fit() -> None:
+    values = [(across / 50, 0.5) for across in range(50) if across != 25]
+    chart = scatter([(0.5, 0.5)] * 30 + values + [(0.0, 1.0)] * 9, "nDCG@10")
+    assert chart.index(">30</text>") > chart.rindex("<circle")
+    assert ">9</text>" in chart
+    assert ">10</text>" not in scatter([(0.0, 0.0)] * 2000 + [(0.5, 1.0)] * 10, "nDCG@10")
+
+
+def test_numbers_of_an_axis_stand_apart() -> None:
+    assert re.findall(r">([^<]+)</text>", interval_axis((-0.2, 1.0))) == ["+1", "0"]
+    assert re.findall(r">([^<]+)</text>", interval_axis((-0.2, 0.6))) == ["−0.2", "+0.6", "0"]
+
+
 def test_bars_count_what_gained_and_what_lost() -> None:
     chart = sorted_bars([0.5, -0.25, 0.0, 1e-12], "nDCG@10")
     assert "1 gained" in chart
@@ -107,3 +120,8 @@ def test_numbers_are_written_alike_everywhere() -> None:
     assert [probability(0.0007), probability(0.04)] == ["< 0.001", "0.040"]
     assert [milliseconds(0.094), milliseconds(12.34), milliseconds(123.4)] == ["0.09", "12.3", "123"]
     assert [tick(0.25), tick(-2.0)] == ["0.25", "−2"]
+
+
+def test_times_are_written_in_minutes_and_utc() -> None:
+    assert moment("2026-11-23T19:58:22+02:00") == "2026-11-23 17:58 UTC"
+    assert moment("some day") == "some day"

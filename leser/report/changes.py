@@ -22,7 +22,8 @@ BUBBLE, WIDEST = 2.6, 18.0
 ROOM = 0.05
 """Part of the axis left free at each end, so that bubbles in the corners are whole."""
 NUMBERED = 8
-"""Bubbles of at least so many queries carry the number."""
+"""Bubbles of at least so many queries carry the number, where it fits into them."""
+HALF_DIGIT = 3.2
 
 
 def scatter(pairs: Sequence[tuple[float, float]], measure: str) -> Markup:
@@ -83,15 +84,18 @@ def _bubbles(pairs: Sequence[tuple[float, float]], frame: Frame, marks: Sequence
     cell = (marks[-1] - marks[0]) / CELLS
     found = Counter((round(before / cell), round(after / cell)) for before, after in pairs)
     unit = min(BUBBLE, WIDEST / math.sqrt(max(found.values())))
-    parts = []
+    parts: list[str] = []
+    numbers = []  # above all bubbles, or the small ones would stand in them
     for (across, up), count in sorted(found.items(), key=lambda item: -item[1]):  # the small ones on top
         x, y = frame.place(across * cell, up * cell)
         kind = "good" if up > across else "bad" if up < across else "even"
         radius = unit * math.sqrt(count)
         parts.append(f'<circle class="bubble {kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
-        if count >= NUMBERED:
-            parts.append(f'<text class="count" x="{x:.1f}" y="{y + 3.3:.1f}" text-anchor="middle">{tick(count)}</text>')
-    return parts
+        if count >= NUMBERED and radius > HALF_DIGIT * len(tick(count)):
+            numbers.append(
+                f'<text class="count" x="{x:.1f}" y="{y + 3.3:.1f}" text-anchor="middle">{tick(count)}</text>'
+            )
+    return parts + numbers
 
 
 def _bar(frame: Frame, index: int, value: float, gap: float) -> str:

@@ -100,10 +100,13 @@ def interval_bar(low: float, middle: float, high: float, reach: tuple[float, flo
 def interval_axis(reach: tuple[float, float], width: int = BAR) -> Markup:
     """The numbers that belong above a column of interval bars."""
     place = _places(reach, width)
-    shown = [value for value in reach if value and abs(place(value) - place(0.0)) > 26]
+
+    def middle(value: float) -> float:
+        return min(max(place(value), 14), width - 14)
+
+    shown = [value for value in reach if value and abs(middle(value) - middle(0.0)) > 26]
     labels = "".join(
-        f'<text class="tick" x="{min(max(place(value), 14), width - 14):.1f}" y="11" text-anchor="middle">'
-        f"{_axis_number(value)}</text>"
+        f'<text class="tick" x="{middle(value):.1f}" y="11" text-anchor="middle">{_axis_number(value)}</text>'
         for value in (*shown, 0.0)
     )
     return Markup(  # noqa: S704 - nothing but our own numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 MINUS = "−"
 NOTHING = "·"
@@ -53,3 +54,12 @@ def tick(value: float) -> str:
     """A number on an axis, as short as it is exact."""
     shown = f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.4g}"
     return shown.replace("-", MINUS)
+
+
+def moment(text: str) -> str:
+    """A time as ISO 8601 writes it, in minutes and UTC; another text stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -27,7 +27,7 @@ CODES: dict[str, tuple[str, str]] = {
     "rule_violations": ("rule_violation", "breaks a rule, such as repeating a word: the original is served"),
     "errors": ("engine_error", "the engine failed: counts 0"),
     "zero_results": ("nothing_found", "the search found nothing"),
-    "left_alone": ("none", "searched without expansions, those that could not be served included"),
+    "left_alone": ("none", "searched without expansions: none were written, or none could be served"),
 }
 """Figures of behaviour that are codes of what became of a query, with the code and what it means."""
 LATENCY = ("latency_p50_ms", "latency_p95_ms")

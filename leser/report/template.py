@@ -37,7 +37,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_cleaned,
     )
-    writers = (numbers.fixed, numbers.signed, numbers.percent, numbers.probability, numbers.duration, quoted)
+    writers = (
+        numbers.fixed,
+        numbers.signed,
+        numbers.percent,
+        numbers.probability,
+        numbers.duration,
+        numbers.moment,
+        quoted,
+    )
     environment.filters.update({write.__name__: write for write in writers})
     return environment
 

@@ -122,7 +122,7 @@ def grpo_charts(metrics: Rows, second: str = "") -> list[Markup]:
         seen = [line for line in lines if any(y for _, y in line.points)]
         never = ", ".join(line.label for line in lines if line not in seen)
         charts.append(
-            line_chart(title, seen, f"share{'; never: ' if never else ''}{never}", x_label=X, y_range=(0.0, 0.1))
+            line_chart(title, seen, f"share{'; never seen: ' if never else ''}{never}", x_label=X, y_range=(0.0, 0.1))
         )
     return [chart for chart in charts if chart]
 
