@@ -1,8 +1,9 @@
 """Apache Solr 8 and newer, one server or a SolrCloud, through solrpy; structured queries only.
 
 Where solrpy 2.x stands in the way, and what is done about it here, in the open:
-- It turns every underscore of a parameter's name into a dot. Requests go through its own `SearchHandler` with another
-  `arg_separator`, so that names are sent as they are.
+- It turns every underscore of a parameter's name into a dot, and it and httpx build every request from nothing: address,
+  headers, cookies: half of what a short search costs us. `Line` (connection.py) keeps what all requests share and hands
+  each form to the transport of the connection's own httpx client, with solrpy's headers and credentials.
 - It waits for ever by default. Every connection gets option `timeout`.
 - Its connections are not safe between threads, and it has no batches. `Pool` lends each to one thread at a time, and a batch
   is as many requests as it has queries, `threads` of them under way at once.

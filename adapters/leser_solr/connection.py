@@ -7,10 +7,12 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
+import httpx
 import solr
 from solr.transport import SolrTransport
 
@@ -28,6 +30,7 @@ ASSUMED_VERSION = (8, 0, 0)
 COMMON = {"wt": "json", "echoParams": "none", "expandMacros": "false", "defType": "lucene"}
 """Sent with every request. Without expandMacros=false Solr replaces ${...} in every parameter, the user's text included; and
 only where defType is lucene does it read `{!...}` in q, so a handler's default (edismax) would take our query for words."""
+_COMMON = urlencode(COMMON)
 
 _filters = Lock()  # those of warnings are the whole process's
 
@@ -76,40 +79,106 @@ def certificates(options: SolrBackend.Options) -> ssl.SSLContext | bool:
         raise LeserError(f"Option ca_file: no certificates can be read from {options.ca_file} ({error}).") from None
 
 
+class Line:
+    """One connection of solrpy's, for one thread at a time, and the heads of its requests, which are all alike.
+
+    Forms go straight to the transport of the connection's httpx client. What its `send` does besides is seen to here where
+    an answer asks for it: cookies (balancers keep a client with one replica by them) and redirections.
+    """
+
+    def __init__(self, connection: solr.Solr) -> None:
+        self._connection = connection
+        self._client: httpx.Client = connection._client
+        self._heads: dict[str, tuple[httpx.Request, httpx.BaseTransport]] = {}
+
+    def ask(self, handler: str, params: Params) -> dict[str, Any]:
+        """Send parameters to a request handler as a form; raises what `failures.FAILURES` names."""
+        head, transport = self._heads.get(handler) or self._head(handler)
+        request = httpx.Request(
+            "POST", head.url, headers=head.headers, content=_form(params), extensions=head.extensions
+        )
+        answer = transport.handle_request(request)
+        told = answer.read()
+        if "set-cookie" in answer.headers:
+            answer.request = request
+            self._client.cookies.extract_cookies(answer)
+            self._heads.clear()  # the next ones have it
+        if answer.has_redirect_location:
+            answer = self._client.send(request)
+            told = answer.content
+        if answer.status_code != 200:
+            raise solr.SolrException(answer.status_code, answer.reason_phrase, answer.text)
+        return answer_of(told.decode("utf-8", "replace"))
+
+    def _head(self, handler: str) -> tuple[httpx.Request, httpx.BaseTransport]:
+        """Address and headers of requests to a handler, and the way there (a proxy's, where the environment names one)."""
+        connection = self._connection
+        headers = {**connection._get_auth_headers(), **connection.form_headers}
+        # a GET, since a POST would come with the length of its body
+        head = self._client.build_request("GET", connection.path + handler, headers=headers)
+        self._heads[handler] = head, self._client._transport_for_url(head.url)
+        return self._heads[handler]
+
+    def read(self, path: str) -> dict[str, Any]:
+        """Read a resource of the core, such as /schema."""
+        return as_object(SolrTransport(self._connection).get_json(path))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
 class Pool:
-    """Connections to one core or collection, as many as threads ask for at once; never two threads on one."""
+    """Lines to one core or collection, as many as threads ask for at once; never two threads on one."""
 
     def __init__(self, options: SolrBackend.Options) -> None:
         self._options = options
         self._certificates = certificates(options)
-        self._idle: deque[solr.Solr] = deque()  # append and pop are atomic
+        self._idle: deque[Line] = deque()  # append and pop are atomic
 
     @contextmanager
-    def _lent(self) -> Iterator[solr.Solr]:
+    def lend(self) -> Iterator[Line]:
+        """A line that nobody else uses until it is given back."""
         try:
-            connection = self._idle.pop()
+            line = self._idle.pop()
         except IndexError:
-            connection = connect(self._options, f"/{self._options.index}", self._options.timeout, 0, self._certificates)
+            path = f"/{self._options.index}"
+            line = Line(connect(self._options, path, self._options.timeout, 0, self._certificates))
         try:
-            yield connection
+            yield line
         finally:
-            self._idle.append(connection)
+            self._idle.append(line)
 
     def ask(self, handler: str, params: Params) -> dict[str, Any]:
-        """Send parameters to a request handler as a form; raises what `failures.FAILURES` names."""
-        with self._lent() as connection:
-            # a NUL stands in no parameter's name, so solrpy rewrites none
-            return answer_of(solr.SearchHandler(connection, handler, arg_separator="\0").raw(**COMMON, **params))
+        """Ask once, over any line."""
+        with self.lend() as line:
+            return line.ask(handler, params)
 
     def read(self, path: str) -> dict[str, Any]:
         """Read a resource of the core, such as /schema."""
-        with self._lent() as connection:
-            return as_object(SolrTransport(connection).get_json(path))
+        with self.lend() as line:
+            return line.read(path)
 
     def close(self) -> None:
-        """Close every connection that nobody holds."""
+        """Close every line that nobody holds."""
         while self._idle:
             self._idle.pop().close()
+
+
+def _form(params: Params) -> bytes:
+    """The parameters as the body of a form, with those that every request has."""
+    pairs = [_COMMON]
+    for name, value in params.items():
+        quoted = _quoted if name == "q" else quote_plus
+        for one in [value] if isinstance(value, str) else value:
+            pairs.append(f"{_quoted(name)}={quoted(one)}")
+    return "&".join(pairs).encode()
+
+
+@lru_cache(maxsize=1024)
+def _quoted(syntax: str) -> str:
+    """Names and clauses as a form has them; they hold no text, so that the same few come again and again."""
+    return quote_plus(syntax)
 
 
 class Admin:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import isfinite, nan
 from threading import Lock
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError
 from leser.errors import IndexMissing, LeserError, unknown_name
-from leser_solr.connection import Admin, Params, Pool
+from leser_solr.connection import Admin, Line, Params, Pool
 from leser_solr.failures import FAILURES, Interrupted, NotReady, not_solr, raised, search_error, status_of, unreachable
 from leser_solr.query import QueryWriter, Refused
 from leser_solr.schema import NAME, Schema
@@ -44,9 +45,21 @@ class Engine:
 
     def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool) -> list[Ranking | SearchError]:
         """Search a batch, `threads` requests at a time."""
-        return list(self._threads.map(lambda query: self._search_one(query, k, total), queries))
+        waiting = deque(enumerate(queries))
+        found: dict[int, Ranking | SearchError] = {}
 
-    def _search_one(self, query: ExpandedQuery, k: int, total: bool) -> Ranking | SearchError:
+        def work() -> None:
+            # handing each query to a thread and a line of its own would cost a good part of what its request does
+            with self._pool.lend() as line:
+                for place, query in _turns(waiting):
+                    found[place] = self._search_one(line, query, k, total)
+
+        workers = [self._threads.submit(work) for _ in range(min(self._options.threads, len(queries)))]
+        for worker in workers:
+            worker.result()
+        return [found[place] for place in range(len(queries))]
+
+    def _search_one(self, line: Line, query: ExpandedQuery, k: int, total: bool) -> Ranking | SearchError:
         try:
             params = self._writer.write(query, k)
         except Refused as refusal:
@@ -54,7 +67,7 @@ class Engine:
         if params is None:
             return NOTHING if total else Ranking(())
         try:
-            answer = self._pool.ask(self._options.handler, params)
+            answer = line.ask(self._options.handler, params)
         except FAILURES as error:
             return search_error(error, self._options.timeout)
         try:
@@ -260,6 +273,15 @@ def _read_qf(qf: str, options: SolrBackend.Options) -> dict[str, float]:
                 "Write a number of 0 or more after ^, e.g. title^3, or leave ^ out."
             )
     return fields
+
+
+def _turns(waiting: deque[tuple[int, ExpandedQuery]]) -> Iterator[tuple[int, ExpandedQuery]]:
+    """What waits, from the left, until nothing does; several threads may take turns."""
+    while True:
+        try:
+            yield waiting.popleft()
+        except IndexError:
+            return
 
 
 def _text(value: Any) -> str:
