@@ -135,9 +135,7 @@ def test_ties_are_broken_by_id(solr: Server) -> None:
         assert search(open_(), "same") == ("a", "b", "c", "d")
 
 
-@pytest.mark.parametrize(
-    "text", [*HOSTILE, "{!term f=brand__keyword}Nordhem", " * ", "\x00*\x1f", "\ud800", "lamp\\", '"']
-)
+@pytest.mark.parametrize("text", [*HOSTILE, "{!term f=brand__keyword}Nordhem", "\ud800", "lamp\\", '"'])
 @pytest.mark.parametrize("match", ["any", "all", "phrase"])
 def test_hostile_terms_beside_a_template(shop: Open, own_query: Path, text: str, match: Any) -> None:
     query = ExpandedQuery("q", "sofa", (Term(text, match=match), Term(text, 0.5, field="text", match=match)))
