@@ -1,14 +1,19 @@
 """A naive second opinion on rules: plain loops over plain lists, sharing no code with leser.rules and importing nothing of it.
 
-It is slow and simple on purpose. What it calls a violation must never come out of the serving filter.
+It is slow and simple on purpose. What it calls a violation must never come out of the serving filter. It reads English and,
+where `Forbidden.german` says so, German: umlauts are written out ("ä" is "ae"), the comma is the decimal sign, and words
+have more endings.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+from naive_claims import contradicted, pinned, ruled_out, stray_number
 
 LOOK_LIKE = dict(
     zip(
@@ -17,31 +22,47 @@ LOOK_LIKE = dict(
         strict=True,
     )
 )
-SIZE = re.compile(r"(\d+)\s*gb")
+WRITTEN_OUT = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "ae", "Ö": "oe", "Ü": "ue"}
+_FUNCTION_WORDS = """into such that their then there these they this will with aber alle auch bei eine einen einem einer für
+    ihre kein keine mehr nach nicht oder ohne sehr über unter viel wird zwischen"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+"""Words that may stand twice: they are no terms of an index."""
+PUNCTUATION = " -'’&/.,+%°\"²³×()"
 
 
 @dataclass(frozen=True)
 class Forbidden:
-    """What the lists say, as plain words in lower case."""
+    """What the lists and limits say, in plain words; a list that is empty and a limit that is wide forbid nothing.
+
+    `letters` are those beyond a to z that may stand (None: any Latin ones where `latin_only`), `kinds` what of a query is
+    protected, `weight` what an expansion weighs that names no weight.
+    """
 
     banned: Sequence[str] = ()
     banned_regexes: Sequence[str] = ()
     competitors: Sequence[str] = ()
     categories: dict[str, Sequence[str]] = field(default_factory=dict)
     brands: Sequence[str] = ()
+    kinds: Sequence[str] = ()
     vocabulary: frozenset[str] | None = None
     most: int = 99
     most_words: int = 99
     most_characters: int = 999
     least_characters: int = 1
     max_weight: float = float("inf")
+    weight: float = 0.5
     latin_only: bool = False
+    letters: str | None = None
     no_contacts: bool = False
     one_search: bool = True
+    german: bool = False
 
 
-def plain(text: str) -> str:
+def plain(text: str, german: bool = False) -> str:
     """Lower-case ASCII as far as a reader would take it for that; whatever is invisible is gone."""
+    if german:
+        for umlaut, written in WRITTEN_OUT.items():
+            text = unicodedata.normalize("NFC", text).replace(umlaut, written)
     out = []
     for whole in text:
         for ch in unicodedata.normalize("NFKD", whole):
@@ -58,9 +79,9 @@ def plain(text: str) -> str:
     return "".join(out)
 
 
-def words_of(text: str) -> set[str]:
+def words_of(text: str, german: bool = False) -> set[str]:
     """Every word a reader may see: parted by punctuation, joined across it, and anywhere in letters set apart."""
-    seen = plain(text)
+    seen = plain(text, german)
     words = set(re.findall(r"[^\W_]+", seen))
     for chunk in seen.split():
         words.add("".join(ch for ch in chunk if ch.isalnum()))
@@ -74,69 +95,126 @@ def words_of(text: str) -> set[str]:
     return words
 
 
-def names(entry: str, words: set[str]) -> bool:
-    """True when all words of the entry are there, or their plurals."""
-    return all(part in words or f"{part}s" in words for part in re.findall(r"[^\W_]+", plain(entry)))
+@lru_cache(maxsize=10_000)
+def parts_of(entry: str, german: bool) -> tuple[str, ...]:
+    """The words of an entry of a list."""
+    return tuple(re.findall(r"[^\W_]+", plain(entry, german)))
+
+
+def forms_of(word: str, german: bool) -> list[str]:
+    """The word, its plural, and in German its other cases; of a very short word only an English plural."""
+    forms = [word]
+    if len(word) >= 4 or not german:
+        forms.append(f"{word}es" if word.endswith(("s", "x", "z", "ch", "sh")) else f"{word}s")
+    if len(word) >= 4 and word.endswith("y"):
+        forms.append(f"{word[:-1]}ies")
+    if len(word) >= 4 and german:
+        forms += [f"{word}n"] if word.endswith("e") else [] if word[-1] in "aiouy" else [f"{word}e", f"{word}en"]
+    return forms
+
+
+def names(entry: str, words: set[str], german: bool = False) -> bool:
+    """True when all words of the entry are there, or their plurals, or all of them as one word."""
+    parts = parts_of(entry, german)
+    joined = "".join(parts)
+    if len(joined) >= 6 and joined in words:
+        return True
+    return all(any(form in words for form in forms_of(part, german)) for part in parts)
 
 
 def naive_violations(
     query: str, texts: Sequence[str], forbidden: Forbidden, weights: Sequence[float] | None = None
 ) -> list[str]:
-    """Every violation found, as "code: what"; `weights` are the clauses' weights as they are searched with."""
-    found: list[str] = []
-    asked = words_of(query)
-    bags = [words_of(text) for text in texts]
+    """Every violation found, as "code: what"; `weights` are those that the completion gave, none: 1 each."""
+    german = forbidden.german
+    asked = words_of(query, german)
+    bags = [words_of(text, german) for text in texts]
     if forbidden.one_search:
         bags.append(set().union(*bags))
-    for bag in bags:
-        found += [f"banned: {entry}" for entry in forbidden.banned if names(entry, bag)]
-        found += [f"competitor: {b}" for b in forbidden.competitors if names(b, bag) and not names(b, asked)]
-        for category, entries in forbidden.categories.items():
-            if not any(names(e, asked) for e in entries):
-                found += [f"restricted: {category}: {e}" for e in entries if names(e, bag)]
-        if any(names(b, asked) for b in forbidden.brands):
-            found += [f"protected: {b}" for b in forbidden.brands if names(b, bag) and not names(b, asked)]
+    found = [wrong for bag in bags for wrong in _of_lists(bag, asked, forbidden)]
     for text in texts:
         found += _of_one(query, text, forbidden, asked)
     if len(texts) > forbidden.most:
         found.append(f"count: {len(texts)} expansions")
-    pinned = any(names(b, asked) for b in forbidden.brands) or SIZE.search(plain(query)) or "without" in asked
-    if pinned and weights is not None and sum(weights) > forbidden.max_weight + 1e-9:
-        found.append(f"protected: weighs {sum(weights)}")
+    total = forbidden.weight * sum(weights if weights is not None else [1.0] * len(texts))
+    if total > forbidden.max_weight + 1e-9 and _pins(query, forbidden, asked):
+        found.append(f"protected: weighs {total}")
     return found + _repeated(query, texts, forbidden.one_search)
 
 
-def _of_one(query: str, text: str, forbidden: Forbidden, asked: set[str]) -> list[str]:
-    found = []
-    seen = plain(text)
+def _of_lists(bag: set[str], asked: set[str], forbidden: Forbidden) -> Iterator[str]:
+    """What these words name that they must not."""
+    german = forbidden.german
+    yield from (f"banned: {entry}" for entry in forbidden.banned if names(entry, bag, german))
+    for brand in forbidden.competitors:
+        if names(brand, bag, german) and not names(brand, asked, german):
+            yield f"competitor: {brand}"
+    for category, entries in forbidden.categories.items():
+        if not any(names(entry, asked, german) for entry in entries):
+            yield from (f"restricted: {category}: {entry}" for entry in entries if names(entry, bag, german))
+    if "brand" in forbidden.kinds and any(names(brand, asked, german) for brand in forbidden.brands):
+        for brand in forbidden.brands:
+            if names(brand, bag, german) and not names(brand, asked, german):
+                yield f"protected: brand {brand}"
+
+
+def _pins(query: str, forbidden: Forbidden, asked: set[str]) -> bool:
+    """Whether the query pins anything down."""
+    seen = plain(query, forbidden.german)
+    brand = "brand" in forbidden.kinds and any(names(b, asked, forbidden.german) for b in forbidden.brands)
+    return bool(forbidden.kinds) and (brand or bool(pinned(seen, comma=forbidden.german) or ruled_out(seen)))
+
+
+def _of_one(query: str, text: str, forbidden: Forbidden, asked: set[str]) -> Iterator[str]:
+    """What is wrong with one expansion by itself."""
+    seen = plain(text, forbidden.german)
     own = re.findall(r"[^\W_]+", seen)
-    found += [f"banned: {r}" for r in forbidden.banned_regexes if re.search(r, seen)]
+    for said in {seen, unicodedata.normalize("NFC", text).lower()}:
+        yield from (f"banned: {regex}" for regex in forbidden.banned_regexes if re.search(regex, said))
     if len(own) > forbidden.most_words or len(text) > forbidden.most_characters:
-        found.append("count: too long")
-    if sum(map(len, own)) < forbidden.least_characters:
-        found.append("count: too short")
+        yield "count: too long"
+    if sum(ch.isalnum() for ch in plain(text)) < forbidden.least_characters:
+        yield "count: too short"
     if forbidden.vocabulary is not None:
-        found += [f"vocabulary: {w}" for w in own if w not in forbidden.vocabulary and w not in asked]
-    if forbidden.latin_only:
-        letters = [ch for ch in text if unicodedata.category(ch)[0] in "LM"]
-        found += [f"script: {ch!r}" for ch in letters if not unicodedata.name(ch, "").startswith("LATIN ")]
-        found += [f"script: {ch!r}" for ch in text if unicodedata.category(ch) in ("Cf", "Cc", "Co", "Mn", "So")]
+        yield from (f"vocabulary: {word}" for word in own if word not in forbidden.vocabulary and word not in asked)
+    yield from _strange(text, forbidden)
     if forbidden.no_contacts:
-        digits = re.sub(r"\D", "", plain(query))
-        for run in re.findall(r"\d[\d\s().\-/]*", seen):
-            number = re.sub(r"\D", "", run)
-            years = re.fullmatch(r"(?:19|20)\d\d(?:19|20)\d\d", number) and len(run.strip()) > 8
-            if len(number) >= 7 and number not in digits and not years:
-                found.append(f"contact: {run}")
-        if re.search(r"\w@\w+\.\w\w", seen) or "http:" in seen or "www." in seen:
-            found.append("contact: address")
-    sizes, said = set(SIZE.findall(plain(query))), set(SIZE.findall(seen))
-    if sizes and said - sizes and forbidden.max_weight != float("inf"):
-        found.append(f"protected: {said} for {sizes}")
-    for ruled_out in re.findall(r"\bwithout ([a-z]+)", plain(query)):
-        if ruled_out in own and forbidden.max_weight != float("inf"):
-            found.append(f"protected: {ruled_out} is ruled out")
-    return found
+        yield from _contacts(query, seen, forbidden.german)
+    if forbidden.kinds:
+        of_query = plain(query, forbidden.german)
+        wanted = pinned(of_query, comma=forbidden.german)
+        yield from (f"protected: {w}" for w in contradicted(wanted, pinned(seen, comma=forbidden.german)))
+        if stray := stray_number(wanted, seen, of_query):
+            yield f"protected: number {stray}"
+        yield from (f"protected: {word} is ruled out" for word in ruled_out(of_query) if word in own)
+
+
+def _strange(text: str, forbidden: Forbidden) -> Iterator[str]:
+    """Characters that the shop's language does not write."""
+    if forbidden.letters is not None:
+        letters = "abcdefghijklmnopqrstuvwxyz" + forbidden.letters
+        known = letters + letters.upper() + "0123456789" + PUNCTUATION
+        yield from (f"script: {ch!r}" for ch in text if ch not in known)
+    if forbidden.latin_only:
+        for ch in text:
+            kind = unicodedata.category(ch)
+            if kind[0] in "LM" and not unicodedata.name(ch, "").startswith("LATIN "):
+                yield f"script: {ch!r}"
+            if kind in ("Cf", "Cc", "Co", "Mn", "So"):
+                yield f"script: {ch!r}"
+
+
+def _contacts(query: str, seen: str, german: bool) -> Iterator[str]:
+    """Ways to reach somebody."""
+    digits = re.sub(r"\D", "", plain(query, german))
+    for run in re.findall(r"\d(?:[\s().\-/]{0,3}\d)*", seen):
+        number = re.sub(r"\D", "", run)
+        years = re.fullmatch(r"(?:19|20)\d\d(?:19|20)\d\d", number) and len(run.strip()) > 8
+        if len(number) >= 7 and number not in digits and not years:
+            yield f"contact: {run}"
+    domain = re.search(r"[a-z][a-z0-9-]+\.(?:com|net|org|de|shop)\b", seen)
+    if domain or re.search(r"\w@\w+\.\w\w", seen) or "http:" in seen or "www." in seen:
+        yield "contact: address"
 
 
 def _repeated(query: str, texts: Sequence[str], one_search: bool) -> list[str]:
@@ -145,7 +223,7 @@ def _repeated(query: str, texts: Sequence[str], one_search: bool) -> list[str]:
     if not one_search:
         sets = [frozenset(row) for row in rows]
         return ["repetition: twice"] if len(set(sets)) < len(sets) else []
-    flat = [word for row in rows for word in row if word.isalpha() and len(word) > 3]
+    flat = [word for row in rows for word in row if word.isalpha() and len(word) > 3 and word not in FUNCTION_WORDS]
     found = ["repetition: twice"] if len(set(flat)) < len(flat) else []
     asked = set(query.lower().split())
     return found + [f"repetition: {row}" for row in rows if row and set(row) <= asked]

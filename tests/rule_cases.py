@@ -63,6 +63,7 @@ FORBIDDEN = Forbidden(
     competitors=COMPETITORS,
     categories=CATEGORIES,
     brands=BRANDS,
+    kinds=("brand", "model", "size", "quantity", "negation"),
     most=4,
     most_words=3,
     most_characters=30,

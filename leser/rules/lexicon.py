@@ -5,7 +5,8 @@ Word boundaries are ours: texts and entries are padded with spaces, so " ban " i
 one search holds all its words, in whatever order: that is what the search engine sees. In mode `boost` all expansions make
 one search, so "air; jordan" names "Air Jordan".
 
-Where the engine can analyse text, entries are compared by index term too: where it stems, "wines" is "wine".
+Where the engine can analyse text, entries are compared by index term too: where it stems, "wines" is "wine". A plural or
+genitive in -s is known without it: stemmers leave some alone (German ones "wodkas"), and others analyse nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from leser.rules.rule import Proposal, Site
 Bag = Counter[str]
 JOINED = 6
 """Letters that a phrase needs to be looked for as one word too: shorter ones make other words ("pen is")."""
+INFLECTED = 4
+"""Letters that a word needs to be known with an -s behind it: shorter ones make other words ("as", "ass")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,7 @@ class _Index:
         joined: dict[str, list[int]] = {}
         self._phrases = _Phrases()
         for number, folded in enumerate(entries):
-            for reading in folded.readings:
-                parts = reading.split()
+            for parts in (parts for reading in folded.readings for parts in _forms(reading.split())):
                 if len(parts) == 1:
                     words.setdefault(parts[0], []).append(number)
                 elif parts:
@@ -216,6 +218,17 @@ class Lexicon:
         folded = proposal.asked
         index = self._strict if folded.strict else self._clean
         return frozenset((*index.words_in(folded), *index.phrases_in((folded,)), *self._by_terms(proposal, 0, folded)))
+
+
+def _forms(parts: list[str]) -> Iterator[list[str]]:
+    """The words of an entry as they stand, and with the last one's plural or genitive in -s."""
+    yield parts
+    last = parts[-1] if parts else ""
+    if len(last) >= INFLECTED and last.isalpha():
+        ending = "es" if last.endswith(("s", "x", "z", "ch", "sh")) else "s"
+        yield [*parts[:-1], last + ending]
+        if last.endswith("y"):
+            yield [*parts[:-1], f"{last[:-1]}ies"]
 
 
 def _automaton(words: Iterable[tuple[str, Sequence[int]]]) -> Any | None:

@@ -151,7 +151,7 @@ class Protected(Rule):
         terms = {term for analysed in self.site.words.analyze(ordered) for term in analysed}
         for at, folded in enumerate(proposal.folded):
             words = {w for reading in folded.readings for w in reading.split() if not w.endswith(_WITHOUT)}
-            named = [n for n in ordered if any(n == w or (len(n) >= 4 and n in w) for w in words)]
+            named = [n for n in ordered if any(_holds(w, n) for w in words)]
             said = {*proposal.terms[at + 1], *(term for read in proposal.terms_as_read[at + 1] for term in read)}
             if named or terms & said:
                 what = named[0] if named else ordered[0]
@@ -180,6 +180,11 @@ def _behind(words: Sequence[str], at: int) -> list[str]:
             break
         at += 2
     return found
+
+
+def _holds(word: str, part: str) -> bool:
+    """Whether a word is another or a compound of it: "lederschuhe" and "wildleder" hold "leder", "frost" holds no "rost"."""
+    return word == part or (len(part) >= 4 and (word.startswith(part) or word.find(part, 2) > 0))
 
 
 def _protects(kind: str) -> Kind:
