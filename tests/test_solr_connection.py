@@ -1,21 +1,25 @@
-"""What stands between LESER and Solr is heeded: a balancer's cookies, redirections, the environment's proxy, and forms."""
+"""What stands between LESER and Solr is heeded: a balancer's cookies and certificate, redirections, the environment's proxy."""
 
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 import pytest
+import trustme
 from leser_solr import SolrBackend
 from servers import Server
 from solr_indexes import indexed
 
 from leser.backend import ExpandedQuery, Ranking, Term
+from leser.errors import LeserError
 from leser.testing import DOCUMENTS
 from leser.testing.documents import HOSTILE
 
@@ -124,6 +128,25 @@ def test_the_environments_proxy_is_asked(shop: Open, solr: Server, monkeypatch: 
         assert [hit.hits for hit in rankings(shop(url="http://solr.invalid/solr"))] == expected
         assert all(urlsplit(path).netloc == "solr.invalid" for path, _ in front.seen)
         assert any(path.endswith("/select") for path, _ in front.seen)
+
+
+def test_https_wants_a_certificate_of_the_authority(shop: Open, solr: Server, tmp_path: Path) -> None:
+    ours, other = trustme.CA(), trustme.CA()
+    paths = {name: tmp_path / f"{name}.pem" for name in ("ours", "other")}
+    for authority, path in zip((ours, other), paths.values(), strict=True):
+        authority.cert_pem.write_to_path(str(path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.issue_cert("127.0.0.1").configure_cert(context)
+    front = Front(solr)
+    front.socket = context.wrap_socket(front.socket, server_side=True)
+    with standing(front):
+        url = f"https://127.0.0.1:{front.server_port}/solr"
+        expected = [hit.hits for hit in rankings(shop())]
+        assert [hit.hits for hit in rankings(shop(url=url, ca_file=paths["ours"]))] == expected
+        assert [hit.hits for hit in rankings(shop(url=url, verify=False))] == expected
+        for wrong in ({}, {"ca_file": paths["other"]}):
+            with pytest.raises(LeserError, match=r"is not trusted .*Name its authority: -o ca_file=FILE"):
+                shop(url=url, **wrong).check()
 
 
 def rankings(backend: SolrBackend) -> list[Ranking]:
