@@ -13,6 +13,7 @@ from leser.doctor.checks import CHECKS, Patient
 from leser.doctor.finding import Finding, of_error, of_message
 from leser.doctor.load import CONCURRENCY, load
 from leser.doctor.sample import Sample, find_sample
+from leser.doctor.typed import typed
 from leser.errors import EngineDown, IndexMissing, LeserError
 from leser.plugins import Registry
 from leser.run.preparation import check_judged, open_backend
@@ -55,6 +56,9 @@ def examine(
             patient = Patient(config, backend, client, sample)
             for check in CHECKS:
                 yield check(patient)
+            topic = "constraints"
+            yield from typed(patient)
+            topic = "examination"
             single = quiet | {"batch_size": 1, "concurrency": max(CONCURRENCY)}
             caller = stack.enter_context(SearchClient(backend, config.search.model_copy(update=single)))
             yield from load(patient, caller)
