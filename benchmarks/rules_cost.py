@@ -1,4 +1,4 @@
-"""What the rules cost, beside the search they guard: `python -m benchmarks.rules_cost [--json]`.
+"""What the rules cost, beside the search they guard: `python -m benchmarks.rules_cost [--json] [--evidence]`.
 
 All built-in rules together, 10,000 banned words and phrases loaded, asked about one completion of five expansions that
 breaks none of them (so every rule is asked to the end). In one run, in turns, median and least microseconds each (the
@@ -6,7 +6,8 @@ least is what a busy machine disturbs least):
   rules_new     a completion whose words were never seen: folded and analysed here and now
   rules_seen    the same completion again: folding and the engine's analysis come out of their memos
   search        one search of the backend with the query and these expansions, nothing cached
-Backends: memory, and pyserini where it is installed.
+`rules_new_of_search` is the median of what the first costs beside the last, completion by completion.
+Backends: memory, and pyserini where it is installed. `--evidence` writes docs/evidence/rules-cost.json.
 """
 
 from __future__ import annotations
@@ -15,38 +16,26 @@ import argparse
 import json
 import random
 import statistics
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from benchmarks.search_overhead import K, Peer, make_documents, open_memory, open_pyserini
+from benchmarks.evidence import ROOT, commit, machine
+from benchmarks.search_overhead import make_documents
 from leser.backend import Backend, Document, ExpandedQuery, Term
 from leser.expansion import Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.rules import RuleBook, build_book
 
+K = 10
 VOCABULARY = 8000
 LETTERS = str.maketrans("0123456789", "bcdfghjklm")
 """The documents' words are numbered, which would make model numbers of them."""
-SYLLABLES = (
-    "ba",
-    "cor",
-    "din",
-    "fel",
-    "gor",
-    "hum",
-    "jip",
-    "kel",
-    "lom",
-    "mar",
-    "nov",
-    "pel",
-    "rud",
-    "sin",
-    "tov",
-    "vex",
-)
+_SYLLABLES = "ba cor din fel gor hum jip kel lom mar nov pel rud sin tov vex"
+SYLLABLES = _SYLLABLES.split()
 
 
 def tables(draw: random.Random, banned: int) -> dict[str, dict[str, Any]]:
@@ -90,9 +79,24 @@ def timed(ask: Callable[[], object]) -> float:
     return 1e6 * (time.perf_counter() - started)
 
 
-def measure(
-    backend: Backend, book: RuleBook, asked: list[tuple[str, tuple[Expansion, ...]]]
-) -> dict[str, dict[str, float]]:
+@contextmanager
+def opened(name: str, documents: list[Document]) -> Iterator[Backend]:
+    """An engine in process that holds the documents."""
+    if name == "memory":
+        from leser_memory import MemoryBackend
+
+        yield MemoryBackend.of(documents)
+        return
+    from leser_pyserini import PyseriniBackend
+
+    with tempfile.TemporaryDirectory() as folder:
+        backend = PyseriniBackend(PyseriniBackend.Options(index=Path(folder, "index"), threads=1))
+        backend.index(documents)
+        yield backend
+        backend.close()
+
+
+def measure(backend: Backend, book: RuleBook, asked: list[tuple[str, tuple[Expansion, ...]]]) -> dict[str, Any]:
     """Median and least microseconds of each way, one completion after the other."""
     took: dict[str, list[float]] = {"rules_new": [], "rules_seen": [], "search": []}
     for number, (query, expansions) in enumerate(asked):
@@ -107,7 +111,9 @@ def measure(
             raise SystemExit(f"A completion that should pass is refused: {broken}")
         for name, value in row.items() if number >= len(asked) // 10 else ():  # the first tenth warms up
             took[name].append(value)
+    beside = [new / search for new, search in zip(took["rules_new"], took["search"], strict=True)]
     return {
+        "rules_new_of_search": round(statistics.median(beside), 3),
         "median_microseconds": {name: round(statistics.median(values), 1) for name, values in took.items()},
         "least_microseconds": {name: round(min(values), 1) for name, values in took.items()},
     }
@@ -121,6 +127,7 @@ def main() -> None:
     parser.add_argument("--completions", type=int, default=2000)
     parser.add_argument("--documents", type=int, default=5000)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--evidence", action="store_true", help="write docs/evidence/rules-cost.json as well")
     chosen = parser.parse_args()
     result: dict[str, Any] = {"banned": chosen.banned, "completions": chosen.completions, "documents": chosen.documents}
     for name in chosen.backends.split(","):
@@ -129,15 +136,16 @@ def main() -> None:
         # every word stands somewhere, so that the vocabulary rule lets it pass
         documents += make_all_words(len(documents))
         documents = [Document(d.id, {k: v.translate(LETTERS) for k, v in d.fields.items()}) for d in documents]
-        opened: AbstractContextManager[tuple[Backend, Peer]] = (
-            open_memory(documents) if name == "memory" else open_pyserini(documents, threads=1)
-        )
-        with opened as (backend, _):
+        with opened(name, documents) as backend:
             started = time.perf_counter()
             book = build_book(tables(draw, chosen.banned), load_plugins(), backend, ExpansionOptions())
             compiled = time.perf_counter() - started
             cost = measure(backend, book, completions(draw, chosen.completions))
         result[name] = {**cost, "compiled_s": round(compiled, 2), "rules": list(book.codes)}
+    if chosen.evidence:
+        content = {"name": "rules-cost", "commit": commit(), "machine": machine(), **result}
+        path = ROOT / "docs" / "evidence" / "rules-cost.json"
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result) if chosen.json else json.dumps(result, indent=1))
 
 

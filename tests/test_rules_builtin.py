@@ -6,12 +6,16 @@ import re
 
 import pytest
 from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from leser_memory import MemoryBackend
 from rule_cases import SHELF, book_of, checked
 
 from leser.errors import LeserError
 from leser.expansion import Expansion
 from leser.plugins import load_plugins
+from leser.rules.folding import Folder
+from leser.rules.patterns import Patterns
 
 
 def reason(tables, query: str, *texts: str, locale: str | None = None, **expansion) -> str | None:
@@ -144,14 +148,18 @@ def test_a_restricted_category_opens_with_the_query() -> None:
     assert "weapons" in reason(tables, "wine", "knives knife")
 
 
+@settings(deadline=None, max_examples=300)
+@given(text=st.text("aB9 .-_\t\x00\x1c\n", max_size=12))
+def test_plain_words_are_folded_as_any_text_is(text: str) -> None:
+    folder = Folder("ü")
+    assert folder(text) == Folder._read(text, folder._plain, False)
+
+
 # -- patterns ------------------------------------------------------------------------------------------------------
 
 
 def test_patterns_run_in_an_engine_that_cannot_backtrack() -> None:
     """The classic catastrophe answers at once, and what would need backtracking is refused when it is read."""
-    from leser.rules.folding import Folder
-    from leser.rules.patterns import Patterns
-
     patterns = Patterns([r"^(a+)+$", r"(x|xx|x?)*y"], "banned")
     assert all(type(compiled).__module__ in ("re2", "_re2") for _, compiled in patterns._compiled)
     assert patterns.find(Folder()("a" * 5000 + "!" + "x" * 5000)) is None
@@ -190,6 +198,37 @@ def test_patterns_may_hold_letters_beyond_ascii(pattern, locale, stopped, passed
         assert "banned pattern" in str(checked(book, "lamp", text)), text
     for text in passed:
         assert checked(book, "lamp", text) is None, text
+
+
+@settings(deadline=None, max_examples=200)
+@given(texts=st.lists(st.text("aox g8-.\u00fc\u0430", max_size=8), min_size=1, max_size=4))
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ["^go$", "x$"],
+        [r"\Ago\z", "8"],
+        ["(?-m)^8", "(?-m:8$)"],
+        [r"\bgo\b", r"o\B", "[^a]x"],
+        ["ü", "о"],
+        [r"\Qo.g", "x"],
+    ],
+)
+def test_one_look_at_all_texts_suspects_whatever_is_found_in_one(patterns: list[str], texts: list[str]) -> None:
+    compiled, folder = Patterns(patterns, "banned", "ü"), Folder("ü")
+    folded = [folder(text) for text in texts]
+    found = any(compiled.find(text) is not None for text in folded)
+    alone = Patterns(patterns, "banned", "ü")
+    alone._any = None
+    assert found == any(alone.find(text) is not None for text in folded)
+    assert compiled.suspects(folded) or not found
+
+
+def test_a_look_at_all_texts_suspects_none_that_are_clean() -> None:
+    folded = [Folder()(text) for text in ("dark oak", "gun oil", "s-n-a-k-e")]
+    assert not Patterns(["^oak", "gun$"], "banned").suspects(folded[1:])
+    assert not Patterns(["^oak$", r"\bgu\b"], "banned").suspects(folded)
+    assert Patterns(["snake"], "banned").suspects(folded)
+    assert not Patterns([], "banned").suspects(folded)
 
 
 # -- protected -----------------------------------------------------------------------------------------------------
@@ -328,6 +367,27 @@ def test_only_words_the_index_holds() -> None:
     assert reason({"vocabulary": {}}, "chesterfield", "chesterfield sofa") is None, "words of the query may stand"
     assert "'zeppelin' stands in 0 documents" in reason({"vocabulary": {}}, "lamp", "zeppelin sofa")
     assert "stands in 1 documents" in reason({"vocabulary": {"least": 2}}, "lamp", "velvet")
+
+
+class Counting(MemoryBackend):
+    """The memory engine, which counts how often it is asked."""
+
+    asked = 0
+
+    def doc_freq(self, terms, field=None):
+        self.asked += 1
+        return super().doc_freq(terms, field)
+
+
+def test_the_index_is_asked_once_about_all_words_of_a_completion() -> None:
+    backend = Counting.of(SHELF)
+    book = book_of({"vocabulary": {"least": 2}}, backend)
+    assert (
+        str(checked(book, "lamp", "navy", "lamp navy", "brass"))
+        == "vocabulary: 'brass' stands in 1 documents of the index"
+    )
+    assert backend.asked == 1
+    assert checked(book, "brass lamp", "navy brass") is None, "words of the query may stand"
 
 
 def test_a_word_that_any_searched_field_holds_is_known() -> None:

@@ -163,10 +163,11 @@ def _bare_number(text: str, query: str) -> str | None:
 
 def _take(text: str, pattern: re.Pattern[str], read: object, found: Claims) -> str:
     assert callable(read)
+    match = None
     for match in pattern.finditer(text):
         for kind, value in read(match):
             found.setdefault(kind, set()).add(value)
-    return pattern.sub(" ; ", text)
+    return pattern.sub(" ; ", text) if match else text
 
 
 def _counts(match: re.Match[str]) -> Iterator[tuple[str, Value]]:

@@ -62,8 +62,9 @@ class Contact(Rule):
 
     def check(self, proposal: Proposal) -> Violation | None:
         """A long number that the query holds may stand again: it is an article number there."""
+        suspected = self._patterns.suspects(proposal.folded)
         for at, folded in enumerate(proposal.folded):
-            if self._patterns.find(folded) is not None:
+            if suspected and self._patterns.find(folded) is not None:
                 return Violation(self.name, "an expansion holds a mail or web address", at)
             if self.options.phone and self._phone(folded, proposal.asked):
                 return Violation(self.name, "an expansion holds a phone number", at)

@@ -59,7 +59,7 @@ class Banned(Rule):
         for found in self._lexicon.find(proposal):
             entry = self._lexicon.entries[found.entry]
             return _named(self.name, proposal, found, f"names '{entry}', which is banned")
-        for at, folded in enumerate(proposal.folded):
+        for at, folded in enumerate(proposal.folded if self._patterns.suspects(proposal.folded) else ()):
             pattern = self._patterns.find(folded)
             if pattern is not None:
                 text = proposal.expansions[at].text

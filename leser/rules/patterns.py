@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import re2  # type: ignore[import-untyped]
@@ -21,6 +21,8 @@ from leser.rules.folding import Folded, FoldTable
 MOST_CHARACTERS = 1000
 _MEANS_MARKS = re.compile(r"[^\x00-\x7f]|\\[pPx]")
 """What only a pattern holds that asks for letters beyond ASCII."""
+_ABSOLUTE = re.compile(r"\\[AzQ]|\(\?[a-zA-Z]*-|\\n")
+"""What a pattern holds that may mean another thing in a text of several lines than in each: its very ends, flags off."""
 
 
 class Patterns:
@@ -53,24 +55,37 @@ class Patterns:
         own = {ch.casefold() for pattern in self._marked for ch in _folded(pattern) if not ch.isascii()}
         self._table = FoldTable(frozenset(own | set(letters)))
         self._any = self._joined(options)
+        self._of_lines = self._any and not any(_ABSOLUTE.search(pattern) for pattern in patterns)
 
     def _joined(self, options: Any) -> Any | None:
         """All patterns as one, which nearly every text is free of; None where they are too many for one."""
         if not self._compiled or any(r"\Q" in pattern for pattern, _ in self._compiled):  # \Q would quote the next too
             return None
         try:
-            return re2.compile("|".join(f"(?:{_folded(pattern)})" for pattern, _ in self._compiled), options)
+            return re2.compile("(?m)" + "|".join(f"(?:{_folded(pattern)})" for pattern, _ in self._compiled), options)
         except re2.error:
             return None
 
+    def suspects(self, texts: Iterable[Folded]) -> bool:
+        """False only when `find` finds nothing in any of these texts; one look at all of them, each a line of its own."""
+        if not self._of_lines:
+            return bool(self._compiled)
+        lines = {line for folded in texts for line in self._lines(folded, marked=bool(self._marked))}
+        return self._any.search("\n".join(lines)) is not None
+
+    def _lines(self, folded: Folded, *, marked: bool) -> set[str]:
+        """The text as it is compared: without its marks, or as it was written as well."""
+        lines = {folded.text, *(reading.strip() for reading in folded.readings)}
+        return lines | {folded.written, folded.written.translate(self._table)} if marked else lines
+
     def find(self, folded: Folded) -> str | None:
         """The first pattern found in the text as it was written or in one of its readings."""
-        texts = {folded.text, *(reading.strip() for reading in folded.readings)}
-        marked = {folded.written, folded.written.translate(self._table)} if self._marked else set()
+        texts = self._lines(folded, marked=False)
+        marked = self._lines(folded, marked=True) if self._marked else set()
         if self._any is not None and not any(self._any.search(text) for text in texts | marked):
             return None
         for pattern, compiled in self._compiled:
-            if any(map(compiled.search, texts | marked if pattern in self._marked else texts)):
+            if any(map(compiled.search, marked if pattern in self._marked else texts)):
                 return pattern
         return None
 

@@ -65,12 +65,12 @@ class Vocabulary(Rule):
     def _by_index(self, proposal: Proposal) -> Violation | None:
         asked, *said = proposal.terms
         known = set(asked)
+        new = [term for term in dict.fromkeys(term for terms in said for term in terms) if term not in known]
+        counts = dict(zip(new, self.site.words.doc_freq(new, self.options.field), strict=True))  # all in one request
         for at, terms in enumerate(said):
-            new = [term for term in dict.fromkeys(terms) if term not in known]
             if not terms:
                 return Violation(self.name, f"'{proposal.expansions[at].text}' holds no word that is indexed", at)
-            for term, count in zip(new, self.site.words.doc_freq(new, self.options.field), strict=True):
-                if count < self.options.least:
-                    return Violation(self.name, f"'{term}' stands in {count} documents of the index", at)
-            known.update(new)
+            rare = next((term for term in terms if counts.get(term, self.options.least) < self.options.least), None)
+            if rare is not None:
+                return Violation(self.name, f"'{rare}' stands in {counts[rare]} documents of the index", at)
         return None
