@@ -95,12 +95,6 @@ def words_of(text: str, german: bool = False) -> set[str]:
     return words
 
 
-@lru_cache(maxsize=10_000)
-def parts_of(entry: str, german: bool) -> tuple[str, ...]:
-    """The words of an entry of a list."""
-    return tuple(re.findall(r"[^\W_]+", plain(entry, german)))
-
-
 def forms_of(word: str, german: bool) -> list[str]:
     """The word, its plural, and in German its other cases; of a very short word only an English plural."""
     forms = [word]
@@ -113,13 +107,18 @@ def forms_of(word: str, german: bool) -> list[str]:
     return forms
 
 
+@lru_cache(maxsize=10_000)
+def parts_of(entry: str, german: bool) -> tuple[frozenset[str], ...]:
+    """What each word of an entry of a list may be written as, and last what all of them may be written as in one."""
+    words = re.findall(r"[^\W_]+", plain(entry, german))
+    joined = "".join(words)
+    return (*(frozenset(forms_of(word, german)) for word in words), frozenset({joined} if len(joined) >= 6 else ()))
+
+
 def names(entry: str, words: set[str], german: bool = False) -> bool:
     """True when all words of the entry are there, or their plurals, or all of them as one word."""
-    parts = parts_of(entry, german)
-    joined = "".join(parts)
-    if len(joined) >= 6 and joined in words:
-        return True
-    return all(any(form in words for form in forms_of(part, german)) for part in parts)
+    *parts, joined = parts_of(entry, german)
+    return not joined.isdisjoint(words) or not any(part.isdisjoint(words) for part in parts)
 
 
 def naive_violations(
