@@ -55,7 +55,7 @@ class Patterns:
         own = {ch.casefold() for pattern in self._marked for ch in _folded(pattern) if not ch.isascii()}
         self._table = FoldTable(frozenset(own | set(letters)))
         self._any = self._joined(options)
-        self._of_lines = self._any and not any(_ABSOLUTE.search(pattern) for pattern in patterns)
+        self._of_lines = None if any(_ABSOLUTE.search(pattern) for pattern in patterns) else self._any
 
     def _joined(self, options: Any) -> Any | None:
         """All patterns as one, which nearly every text is free of; None where they are too many for one."""
@@ -68,10 +68,10 @@ class Patterns:
 
     def suspects(self, texts: Iterable[Folded]) -> bool:
         """False only when `find` finds nothing in any of these texts; one look at all of them, each a line of its own."""
-        if not self._of_lines:
+        if self._of_lines is None:
             return bool(self._compiled)
         lines = {line for folded in texts for line in self._lines(folded, marked=bool(self._marked))}
-        return self._any.search("\n".join(lines)) is not None
+        return self._of_lines.search("\n".join(lines)) is not None
 
     def _lines(self, folded: Folded, *, marked: bool) -> set[str]:
         """The text as it is compared: without its marks, or as it was written as well."""
