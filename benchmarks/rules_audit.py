@@ -5,7 +5,8 @@
 Each profile's filter is built as `leser-run --platform FILE` builds it, over the profile's own documents, and meets
   sampled   `count` expansions of policies, with the shop's own queries, with hostile titles, and with hostile queries as well:
             each RUN of that platform before training (policies/base) and after; where no run is of that platform, all of them,
-            and the profile's own policy if it is a pretrained one, for `pretrained-seconds`
+            and the profile's own policy if it is a pretrained one. A pretrained policy, also one named by --pretrained, has
+            --pretrained-seconds, for it is slow
   planted   each entry of each list and each limit of its rules broken on purpose, plain and disguised
   clean     its catalogue's own words for its own train queries
 tests/naive_checker.py, which shares no code with leser.rules, reads the profile's TOML itself and looks at whatever comes out.
@@ -24,15 +25,15 @@ import json
 import random
 import sys
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence import ROOT, commit, machine
-from benchmarks.rules_sampled import WAYS, Said, Source, load, parts_of, sampled
+from benchmarks.rules_sampled import WAYS, Said, load, parts_of, sampled, sources_of
 from benchmarks.rules_shop import Shop, open_shop
 from leser.expansion import Expansion
 from leser.rules import RuleBook
@@ -159,26 +160,15 @@ def audit_clean(shop: Shop) -> dict[str, Any]:
     }
 
 
-def sources_of(shop: Shop, runs: Sequence[Path]) -> list[Source]:
-    """The policies of the runs of this platform; of all runs, and the profile's own pretrained one, where there is none."""
-    named = {run: tomllib.loads((run / "config.toml").read_text(encoding="utf-8")).get("platform", {}) for run in runs}
-    own = [run for run in runs if named[run].get("name") == shop.name]
-    found = [Source(f"{shop.config.policy.name}, untrained")] if not own and shop.config.policy.name != "tiny" else []
-    for run in own or runs:
-        label = f"tiny of {run.name}" if run in own else f"tiny of {run.name}, another shop's"
-        found += [Source(f"{label}, untrained", run / "policies" / "base"), Source(f"{label}, trained", run / "policy")]
-    return found
-
-
 def audit_shop(shop: Shop, runs: Sequence[Path], chosen: argparse.Namespace) -> dict[str, Any]:
     """The whole audit of one profile."""
     started = time.monotonic()
     origins: dict[str, Tally] = {}
-    sources = sources_of(shop, runs)
+    sources = sources_of(shop, runs, chosen.pretrained)
     for number, source in enumerate(sources):
         policy = load(shop, source)
         for way in WAYS:
-            limit = chosen.pretrained_seconds / len(WAYS) if source.folder is None else float("inf")
+            limit = chosen.pretrained_seconds / len(WAYS) if source.pretrained else float("inf")
             said = sampled(shop, policy, way, chosen.seed, chosen.temperature, limit)
             left = len(WAYS) * (len(sources) - number) - WAYS.index(way)
             share = -(-(chosen.count - sum(tally.asked for tally in origins.values())) // left)
@@ -225,18 +215,11 @@ def faults_of(name: str, result: dict[str, Any], count: int) -> list[str]:
 
 def fingerprint(path: Path, runs: Sequence[Path], chosen: argparse.Namespace) -> str:
     """Of everything a profile's result follows from: a result is taken up again only where nothing of it has changed."""
-    sources = [
-        Path(__file__),
-        *ROOT.glob("leser/rules/*.py"),
-        *ROOT.glob("tests/naive_*.py"),
-        *ROOT.glob("tests/rule_*.py"),
-    ]
-    sources += [
-        *ROOT.glob("benchmarks/rules_s*.py"),
-        *path.parent.glob("*.toml"),
-        *(run / "config.toml" for run in runs),
-    ]
-    digest = hashlib.sha256(f"{path.name} {chosen.count} {chosen.seed} {chosen.temperature} {chosen.clean}".encode())
+    code = ("leser/rules/*.py", "tests/naive_*.py", "tests/rule_*.py", "benchmarks/rules_[as]*.py")
+    sources = [*chain(*map(ROOT.glob, code)), *path.parent.glob("*.toml"), *(run / "config.toml" for run in runs)]
+    trained = [(run / "policy").stat().st_mtime_ns for run in runs]
+    told = (path.name, chosen.count, chosen.seed, chosen.temperature, chosen.clean, chosen.pretrained, trained)
+    digest = hashlib.sha256(repr(told).encode())
     for file in sorted(sources):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
@@ -245,8 +228,8 @@ def fingerprint(path: Path, runs: Sequence[Path], chosen: argparse.Namespace) ->
 def finished(path: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     """A profile's result: the one that an earlier call has finished, or a new one."""
     kept = ROOT / "runs" / "rules-audit" / f"{path.stem}.json"
-    print_ = fingerprint(path, chosen.runs, chosen)
-    if kept.exists() and (known := json.loads(kept.read_text(encoding="utf-8")))["fingerprint"] == print_:
+    mark = fingerprint(path, chosen.runs, chosen)
+    if kept.exists() and (known := json.loads(kept.read_text(encoding="utf-8")))["fingerprint"] == mark:
         return known["result"]
     shop = open_shop(path, chosen.clean, chosen.seed)
     try:
@@ -254,7 +237,7 @@ def finished(path: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     finally:
         shop.prepared.client.close()
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps({"fingerprint": print_, "result": result}, ensure_ascii=False), encoding="utf-8")
+    kept.write_text(json.dumps({"fingerprint": mark, "result": result}, ensure_ascii=False), encoding="utf-8")
     return result
 
 
@@ -268,6 +251,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000, help="sampled expansions a profile")
     parser.add_argument("--clean", type=int, default=3000, help="clean expansions a profile")
     parser.add_argument("--temperature", type=float, default=1.2)
+    parser.add_argument(
+        "--pretrained", action="append", default=[], help="a pretrained policy to ask too, e.g. smollm2"
+    )
     parser.add_argument("--pretrained-seconds", type=float, default=480, help="time for a pretrained policy")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evidence" / "rules-audit.json")

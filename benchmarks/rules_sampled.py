@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -36,10 +37,26 @@ Said = tuple[str, str, bool]
 
 @dataclass(frozen=True)
 class Source:
-    """A policy to be asked: where it is from, in words, and its folder (none: the profile's own policy, as it comes)."""
+    """A policy to be asked: where it is from, in words, its name or folder, and whether it is a pretrained one as it came."""
 
     name: str
-    folder: Path | None = None
+    policy: str
+    pretrained: bool = False
+
+
+def sources_of(shop: Shop, runs: Sequence[Path], pretrained: Sequence[str]) -> list[Source]:
+    """The pretrained policies; then those of the runs of this platform or, where there is none, of all runs."""
+    configs = {run: tomllib.loads((run / "config.toml").read_text(encoding="utf-8")) for run in runs}
+    own = [run for run in runs if configs[run].get("platform", {}).get("name") == shop.name]
+    named = dict.fromkeys(
+        [*([] if own or shop.config.policy.name == "tiny" else [shop.config.policy.name]), *pretrained]
+    )
+    found = [Source(f"{name}, untrained", name, pretrained=True) for name in named]
+    for run in own or runs:
+        label = f"{configs[run]['policy']['name']} of {run.name}" + ("" if own else ", another shop's")
+        found.append(Source(f"{label}, untrained", str(run / "policies" / "base")))
+        found.append(Source(f"{label}, trained", str(run / "policy")))
+    return found
 
 
 class Misled(Teacher):
@@ -67,8 +84,7 @@ def order_of(forbidden: Sequence[str], draw: random.Random) -> str:
 
 def load(shop: Shop, source: Source) -> Policy:
     """The source's policy; raises LeserError where it is missing."""
-    options = shop.config.policy
-    return load_policy(options if source.folder is None else options.model_copy(update={"name": str(source.folder)}))
+    return load_policy(shop.config.policy.model_copy(update={"name": source.policy}))
 
 
 def sampled(

@@ -301,6 +301,7 @@ def test_what_the_query_pins_down_is_not_contradicted(query: str, text: str, wha
         ("kabellose maus", "funkmaus"),
         ("rostfreie gartenschaukel", "frostbeständig"),
         ("rust-free chair", "trusted crust"),
+        ("stainless steel kettle", "stain resistant"),
         ("lamp", "100 w bulb, 3 pack"),
     ],
 )

@@ -57,6 +57,9 @@ _PASSED = frozenset(
 _JOINS = frozenset({"or", "and", "nor", "oder", "und", "ou", "et", "o", "e", "y"})
 _WITHOUT = ("free", "frei", "less", "los")
 """Words and endings that rule out what stands before them."""
+_NO_NEGATIONS = frozenset(
+    {"stainless", "timeless", "endless", "priceless", "regardless", "carefree", "zeitlos", "endlos"}
+)
 
 
 class Protected(Rule):
@@ -139,7 +142,7 @@ class Protected(Rule):
                 found |= set(_behind(words, at + 1))
             elif word in ("free", "frei") and at:
                 found.add(words[at - 1])
-            else:
+            elif word not in _NO_NEGATIONS:
                 stem = next((word[: -len(end)] for end in _WITHOUT if word.endswith(end)), "")
                 found |= {stem} if len(stem) >= 4 else set()
         return found - self._negations
