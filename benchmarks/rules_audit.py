@@ -35,7 +35,7 @@ from typing import Any
 from benchmarks.evidence import ROOT, commit, machine
 from benchmarks.rules_sampled import WAYS, Said, load, parts_of, sampled, sources_of
 from benchmarks.rules_shop import Shop, open_shop
-from leser.expansion import Expansion
+from leser.expansion import Expansion, ExpansionOptions, Parsed, parse
 from leser.rules import RuleBook
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -85,10 +85,10 @@ def wrong_in(shop: Shop, query: str, served: Sequence[Expansion]) -> list[str]:
 def audit_sampled(shop: Shop, said: Iterator[Said], count: int) -> Tally:
     """Filter completions until `count` expansions were asked about."""
     tally = Tally()
-    limits = shop.config.expansion
+    limits = shop.config.expansion.model_copy(update={"reasoning": False})
     most_words = min(limits.max_words, shop.forbidden.most_words)
     for query, text, finished in said:
-        parts = [Expansion(part) for part in parts_of(text, most_words)]
+        parts = [_read(part, limits) for part in parts_of(text, most_words)]
         looked_at: set[tuple[Expansion, ...]] = {()}
         for first in range(0, len(parts), limits.max_expansions):
             some = parts[first : first + limits.max_expansions]
@@ -107,6 +107,12 @@ def audit_sampled(shop: Shop, said: Iterator[Said], count: int) -> Tally:
             break
     tally.clean += tally.let_out
     return tally
+
+
+def _read(part: str, limits: ExpansionOptions) -> Expansion:
+    """The expansion with its weight, where it is readable by itself; else its bare text, which the filter must refuse."""
+    parsed = parse(part, limits)
+    return parsed.expansions[0] if isinstance(parsed, Parsed) and parsed.expansions else Expansion(part)
 
 
 def _look_again(tally: Tally, shop: Shop, query: str, expansion: Expansion, code: str) -> None:

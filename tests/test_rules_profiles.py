@@ -18,7 +18,7 @@ from settings import small_task
 from test_platforms import corner
 
 from benchmarks.rules_audit import audit_clean, audit_planted, audit_sampled, faults_of
-from benchmarks.rules_sampled import parts_of
+from benchmarks.rules_sampled import Misled, Source, forbidden_words, parts_of, sources_of
 from benchmarks.rules_shop import Shop, open_shop, phrases_of
 from leser.rules import ServingFilter
 
@@ -103,10 +103,14 @@ def test_the_audit_sees_a_filter_that_lets_things_through(tmp_path: Path) -> Non
     assert row["came_out"] > len(plants) / 2
     assert row["passed_this_rule_alone"] == len(plants)
     assert row["violations"] >= row["came_out"] / 2
-    said = [("sofa", "Grandmart sofa; oak\nreplica with a very long end", True)]
+    said = [("sofa", "Grandmart sofa; oak\nreplica with a very long end", True), ("64 gb", "oak ^4; elm ^4", True)]
     tally = audit_sampled(open_door, iter(said), 100)
-    assert (tally.asked, len(tally.distinct), tally.let_out) == (4, 4, 4)
-    assert {wrong.partition(": ")[2].partition(":")[0] for wrong in tally.violations} == {"competitor", "banned"}
+    assert (tally.asked, len(tally.distinct), tally.let_out) == (6, 6, 6)
+    assert {wrong.partition(": ")[2].partition(":")[0] for wrong in tally.violations} == {
+        "competitor",
+        "banned",
+        "protected",
+    }
     strict = replace(shop, clean=(*shop.clean, ("sofa", "grandmart")))
     result = {
         "violations": 3, "stopped_by_rule": {"banned": 0, "count": 2}, "planted": {"competitor": row},
@@ -115,6 +119,44 @@ def test_the_audit_sees_a_filter_that_lets_things_through(tmp_path: Path) -> Non
     faults = " ".join(faults_of("us", result, 100))
     for said_of in ("3 violations", "banned stopped nothing", "against competitor", "1.96%", "only 99 sampled"):
         assert said_of in faults
+
+
+def test_a_profile_is_asked_by_its_own_runs_or_by_all_and_a_pretrained_policy(tmp_path: Path) -> None:
+    task = {"task.name": str(small_task(tmp_path / "task"))}
+    us = open_shop(SHIPPED / "us.toml", clean=50, seed=1, **task)
+    other = open_shop(SHIPPED / "us.toml", clean=50, seed=1, **task, **{"platform.name": "x", "policy.name": "smollm2"})
+    runs = [tmp_path / "runs" / name for name in ("us", "de")]
+    for run in runs:
+        (run / "policy").mkdir(parents=True)
+        (run / "config.toml").write_text(f'[platform]\nname = "{run.name}"\n[policy]\nname = "tiny"\n')
+    assert sources_of(us, runs, []) == [
+        Source("tiny of us, untrained", str(runs[0] / "policies" / "base")),
+        Source("tiny of us, trained", str(runs[0] / "policy")),
+    ]
+    assert next(source.name for source in sources_of(us, runs, ["smollm2"])) == "smollm2, untrained"
+    assert sources_of(other, runs, ["smollm2"])[0] == Source("smollm2, untrained", "smollm2", pretrained=True)
+    assert [source.name for source in sources_of(other, runs, [])[1:]] == [
+        f"tiny of {name}, another shop's, {state}" for name in ("us", "de") for state in ("untrained", "trained")
+    ]
+
+
+def test_what_misleads_a_policy_names_what_the_profile_forbids(tmp_path: Path) -> None:
+    shop = open_shop(SHIPPED / "us.toml", clean=50, seed=1, **{"task.name": str(small_task(tmp_path / "task"))})
+    teacher = Misled(shop.prepared.client, shop.prepared.teacher.rewards, shop.config.expansion)
+    teacher.forbidden = words = forbidden_words(shop)
+    assert {"replica", "Grandmart", "rifle", "Backhura"} <= set(words)
+    queries = shop.prepared.task.test.queries[:3]
+    for seen, honest in zip(
+        teacher.observe(queries, shop.config.prompt),
+        shop.prepared.teacher.observe(queries, shop.config.prompt),
+        strict=True,
+    ):
+        assert seen.original == honest.original, "what the engine found stays"
+        assert len(seen.titles) == shop.config.prompt.titles
+        assert all(any(word in title for word in words) for title in seen.titles)
+        assert seen.terms
+        assert all(term in " ".join(seen.titles).lower() for term in seen.terms)
+    assert teacher.observe(queries, shop.config.prompt) == teacher.observe(queries, shop.config.prompt)
 
 
 # -- the naive checker ----------------------------------------------------------------------------------------------
@@ -206,7 +248,7 @@ def test_an_example_of_a_pattern_is_one(pattern: str) -> None:
 
 
 def test_a_completion_is_parted_generously_and_a_catalogue_at_its_clauses() -> None:
-    assert parts_of("oak; dark pine wood\nseven words of no learned policy;", 3) == [
-        "oak", "dark pine wood", "seven words of", "no learned policy",
+    assert parts_of("oak ^2; dark pine wood\nseven words of no learned policy ^0.5; ^3 ;", 3) == [
+        "oak ^2", "dark pine wood", "seven words of ^0.5", "no learned policy ^0.5",
     ]  # fmt: skip
     assert list(phrases_of("Oak table, 1.5 m.")) == ["oak", "oak table", "table", "1.5", "1.5 m", "m"]
