@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-ablation evidence-smollm2 evidence-electronics evidence-grpo-vs-trl test lint docs system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-ablation evidence-smollm2 evidence-electronics evidence-grpo-vs-trl test lint docs system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,18 @@ runs/demo-%/evaluation.json: $(STAMP)
 	test -f runs/demo-index-$*.done || $(BIN)/leser index --backend pyserini --task demo -o task.seed=$* -o index=runs/demo-index-$* -o existing=recreate
 	touch runs/demo-index-$*.done
 	$(BIN)/leser-run --config examples/catalogue/demo.toml -o task.seed=$* -o index=runs/demo-index-$* --out runs/demo-$* --resume
+
+evidence-german: $(foreach seed,$(SEEDS),runs/german-$(seed)/evaluation.json) ## The German shop under its profile, on three shops never looked at before.
+	$(BIN)/python -m benchmarks.evidence german $(foreach seed,$(SEEDS),runs/german-$(seed))
+
+# The profile's own list of brands is that of seed 1's shop.
+runs/german-%/evaluation.json: $(STAMP)
+	mkdir -p runs
+	$(BIN)/python -m leser_catalogue.brands $* > runs/brands-$*.txt
+	test -f runs/german-index-$*.done || $(BIN)/leser index --platform examples/platforms/de.toml -o task.seed=$* -o index=runs/german-index-$* -o existing=recreate
+	touch runs/german-index-$*.done
+	$(BIN)/leser-run --platform examples/platforms/de.toml -o task.seed=$* -o index=runs/german-index-$* \
+		-o 'rules.protected.brands=[]' -o 'rules.protected.files=["runs/brands-$*.txt"]' --out runs/german-$* --resume
 
 evidence-ablation: demo-ablation ## The demo without the hits in the prompt, on record.
 	$(BIN)/python -m benchmarks.evidence ablation runs/demo-ablation

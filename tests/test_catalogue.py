@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from leser_catalogue.beir import write_beir
+from leser_catalogue.brands import brands_of
 from leser_catalogue.generator import COUNTS, LANGUAGES, Catalogue, generate, ideal_expansions, make_catalogue
 from leser_catalogue.grammar import grammar
 from leser_catalogue.queries import bag
@@ -228,3 +229,9 @@ def test_the_exam_is_fair(catalogue: Catalogue) -> None:
     assert mean("vague") < 0.35
     assert mean("brand") > 0.75
     assert gain(rm3, "brand").mean() < gain(rm3, "plain").mean()
+
+
+def test_the_brands_of_a_seed_are_the_same_in_every_language() -> None:
+    for language in LANGUAGES:
+        assert {product.brand for product in make_catalogue(2, language).products} == set(brands_of(2))
+    assert brands_of(2) != brands_of(1)
