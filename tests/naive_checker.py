@@ -23,9 +23,16 @@ LOOK_LIKE = dict(
     )
 )
 WRITTEN_OUT = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "ae", "Ö": "oe", "Ü": "ue"}
-_FUNCTION_WORDS = """into such that their then there these they this will with aber alle auch bei eine einen einem einer für
-    ihre kein keine mehr nach nicht oder ohne sehr über unter viel wird zwischen"""
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+_FUNCTION_WORDS = """into such that their then there these they this will with
+    aber auch dazu damit dann denn doch dort durch etwas gegen gewesen habe haben hatte hatten hier hinter indem jetzt kann können
+    könnte machen muss musste nach nicht nichts noch oder ohne sehr selbst sich sind sondern sonst über unter viel waren
+    warst weil weiter wenn werde werden wieder will wird wirst wollen wollte während würde würden zwar zwischen einmal also
+    bist derer dessen dich euch mich"""
+_DECLINED = """alle ander anderr andere dein derselbe dies diese eine einig euer eure ihre
+    jede jene kein manche mein sein solche soll sollte unse unser welche ihne desselbe demselbe denselbe dieselbe dasselbe"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split()) | {
+    word + ending for word in _DECLINED.split() for ending in ("", "e", "m", "n", "r", "s", "em", "en", "er", "es")
+}
 """Words that may stand twice: they are no terms of an index."""
 PUNCTUATION = " -'’&/.,+%°\"²³×()"
 
