@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-ablation evidence-smollm2 evidence-electronics evidence-grpo-vs-trl test lint docs system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-grpo-vs-trl test lint docs system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,13 @@ runs/german-%/evaluation.json: $(STAMP)
 	touch runs/german-index-$*.done
 	$(BIN)/leser-run --platform examples/platforms/de.toml -o task.seed=$* -o index=runs/german-index-$* \
 		-o 'rules.protected.brands=[]' -o 'rules.protected.files=["runs/brands-$*.txt"]' --out runs/german-$* --resume
+
+evidence-two-profiles: $(STAMP) ## One policy taught under two profiles, and whether each ends where it points.
+	test -d runs/us-index || $(BIN)/leser index --platform examples/platforms/us.toml
+	$(BIN)/leser-run --platform examples/platforms/us.toml --resume
+	$(BIN)/leser-run --platform examples/platforms/us-browse.toml --resume
+	$(BIN)/leser-run --platform examples/platforms/us-exact.toml --resume
+	$(BIN)/python -m benchmarks.two_profiles runs/us-browse runs/us-exact
 
 evidence-ablation: demo-ablation ## The demo without the hits in the prompt, on record.
 	$(BIN)/python -m benchmarks.evidence ablation runs/demo-ablation
