@@ -59,8 +59,7 @@ runs/german-%/evaluation.json: $(STAMP)
 	$(BIN)/leser-run --platform examples/platforms/de.toml -o task.seed=$* -o index=runs/german-index-$* \
 		-o 'rules.protected.brands=[]' -o 'rules.protected.files=["runs/brands-$*.txt"]' --out runs/german-$* --resume
 
-evidence-two-profiles: $(STAMP) ## One policy taught under two profiles, and whether each ends where it points.
-	test -d runs/us-index || $(BIN)/leser index --platform examples/platforms/us.toml
+evidence-two-profiles: $(STAMP) runs/us-index.done ## One policy taught under two profiles, and whether each ends where it points.
 	$(BIN)/leser-run --platform examples/platforms/us.toml --resume
 	$(BIN)/leser-run --platform examples/platforms/us-browse.toml --resume
 	$(BIN)/leser-run --platform examples/platforms/us-exact.toml --resume
@@ -81,6 +80,10 @@ evidence-electronics: $(STAMP) runs/electronics-index.done ## A real language mo
 
 evidence-grpo-vs-trl: $(STAMP) ## A GRPO step beside that of TRL's trainer: half an hour of a quiet machine; resumes.
 	$(BIN)/python -m benchmarks.grpo_vs_trl --table
+
+runs/us-index.done: | $(STAMP)
+	$(BIN)/leser index --platform examples/platforms/us.toml -o existing=recreate
+	touch $@
 
 runs/electronics-index.done: | $(STAMP)
 	$(BIN)/leser index --backend pyserini --task $(DATA)/electronics -o index=runs/electronics-index -o existing=recreate
