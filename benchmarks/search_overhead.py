@@ -9,6 +9,7 @@ the engine's own bulk call, on the same documents and queries, each with three w
                   queries; its hits are not even read (ids and scores are still Java's), ours are Python's
 Beside it, where it applies:
   times_one_by_one   the client with the whole batch beside one query a call
+  ratio_cpu          in process: as ratio, in processor time, which other work on the machine disturbs least
   times_cached       a batch that is all in the cache beside one that is searched
   ratio_bm25s        memory: the client beside bm25s' retrieve, both from text, with plain queries that were never asked before
   ratio_read         pyserini: as ratio, with the ids and scores of batch_search read
@@ -106,29 +107,39 @@ def measure(backend: Backend, peer: Peer, queries: Sequence[ExpandedQuery], roun
         unknown = [plain(make_queries(draw, len(queries), VOCABULARY)) for _ in range(WARM_UP + rounds)]
         ways = peer(queries, unknown, k)
         times: dict[str, list[float]] = {name: [] for name in ways}
+        cpu: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(WARM_UP + rounds):
             for name in ways if number % 2 else reversed(ways):
-                took = 1e6 * timed(ways[name], number)
-                times[name].append(took / (few(queries) if name in SINGLE else len(queries)))
+                seconds, of_processors = timed(ways[name], number)
+                times[name].append(seconds / (few(queries) if name in SINGLE else len(queries)))
+                cpu[name].append(of_processors)
         counted = {name: values[WARM_UP:] for name, values in times.items()}
-        rows.append({"backend": backend.name, "k": k, **facts(counted)})
+        row = {"backend": backend.name, "k": k, **facts(counted)}
+        if backend.name not in SERVERS:
+            row["ratio_cpu"] = ratio(cpu["raw"][WARM_UP:], cpu["client"][WARM_UP:])
+        rows.append(row)
     return rows
 
 
-def timed(way: Way, number: int) -> float:
-    """Seconds of one call; what it answers is let go of only when the clock has stopped."""
+def timed(way: Way, number: int) -> tuple[float, float]:
+    """Microseconds of one call, and of this process's processors; the answer is let go of when the clocks have stopped."""
     gc.collect()
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     answer = way(number)
-    took = time.perf_counter() - started
+    took = 1e6 * (time.perf_counter() - started), 1e6 * (time.process_time() - worked)
     del answer
     return took
+
+
+def ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    """The median of what each makes of its neighbour in time."""
+    return round(statistics.median(a / b for a, b in zip(one, other, strict=True)), 3)
 
 
 def facts(times: dict[str, list[float]]) -> dict[str, Any]:
     """The ratios of a row, from the microseconds a query of each way in each round, and the medians of those."""
     ratios = {
-        name: round(statistics.median(a / b for a, b in zip(times[one], times[other], strict=True)), 3)
+        name: ratio(times[one], times[other])
         for name, (one, other) in RATIOS.items()
         if one in times and other in times
     }

@@ -112,8 +112,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *ar
 @pytest.mark.parametrize(
     ("backend", "further"),
     [
-        ("memory", {"times_cached", "ratio_bm25s"}),
-        ("pyserini", {"times_cached", "ratio_read", "ratio_weighted"}),
+        ("memory", {"ratio_cpu", "times_cached", "ratio_bm25s"}),
+        ("pyserini", {"ratio_cpu", "times_cached", "ratio_read", "ratio_weighted"}),
     ],
 )
 def test_a_row_for_each_k(
