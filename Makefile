@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-grpo-vs-trl test lint docs system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-soak evidence-grpo-vs-trl test lint docs system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -77,6 +77,15 @@ evidence-electronics: $(STAMP) runs/electronics-index.done ## A real language mo
 	$(BIN)/leser-run --config examples/smollm2/electronics.toml --task $(DATA)/electronics --resume
 	$(BIN)/python -m benchmarks.evidence electronics runs/electronics --queries \
 		'laptop,laptops,notebook,gaming laptop,gaming pc,smartphone,keyboard,head set,laser printer,windows 10,usb gadget'
+
+evidence-search-overhead: $(STAMP) ## A search beside each engine's own bulk call: ten minutes of a quiet machine.
+	for backend in memory pyserini elasticsearch solr; do \
+		$(BIN)/python -m benchmarks.search_overhead --backend $$backend --rounds 25 --note "Nothing else running." --evidence || exit 1; done
+
+evidence-soak: $(STAMP) ## A hundred thousand expanded queries with faults on the wire, on both servers: twenty minutes.
+	for backend in elasticsearch solr; do \
+		$(BIN)/python -m benchmarks.soak --backend $$backend --json > docs/evidence/soak-$$backend.json.new \
+		&& mv docs/evidence/soak-$$backend.json.new docs/evidence/soak-$$backend.json || exit 1; done
 
 evidence-grpo-vs-trl: $(STAMP) ## A GRPO step beside that of TRL's trainer: half an hour of a quiet machine; resumes.
 	$(BIN)/python -m benchmarks.grpo_vs_trl --table
