@@ -265,6 +265,18 @@ def test_one_failure_among_many(shop: Open, proxy: Proxy) -> None:
     assert [answer.ids for answer in client.search([SOFA, ExpandedQuery("r", "lamp")], 5)] == [("d01",), ("d08", "d07")]  # type: ignore[union-attr]
 
 
+def test_a_batch_that_raises_is_not_asked_to_its_end(shop: Open, proxy: Proxy) -> None:
+    """As after Ctrl-C: what is under way ends, the rest is left."""
+    backend = shop(url=proxy.url, threads=2)
+    backend.check()
+    before = proxy.counts["requests"]
+    wrong = ExpandedQuery("w", "sofa", (Term("lamp", "heavy"),))  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        backend.search([wrong, *(ExpandedQuery(str(n), f"sofa {n}") for n in range(300))], 5)
+    backend.close()
+    assert proxy.counts["requests"] - before < 100
+
+
 def test_an_index_deleted_during_a_run(solr: Server) -> None:
     with indexed(solr, DOCUMENTS) as open_:
         backend = open_()

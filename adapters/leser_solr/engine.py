@@ -6,7 +6,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from math import isfinite, nan
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,10 @@ class Engine:
                     found[place] = self._search_one(line, query, k, total)
 
         workers = [self._threads.submit(work) for _ in range(min(self._options.threads, len(queries)))]
+        try:
+            wait(workers, return_when=FIRST_EXCEPTION)
+        finally:
+            waiting.clear()  # after an exception or Ctrl-C the rest is not asked any more
         for worker in workers:
             worker.result()
         return [found[place] for place in range(len(queries))]
