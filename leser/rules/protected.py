@@ -7,6 +7,7 @@ expansions together weigh more than a limit while the query pins something down.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -55,11 +56,10 @@ _PASSED = frozenset(
     }
 )
 _JOINS = frozenset({"or", "and", "nor", "oder", "und", "ou", "et", "o", "e", "y"})
-_WITHOUT = ("free", "frei", "less", "los")
-"""Words and endings that rule out what stands before them."""
-_NO_NEGATIONS = frozenset(
-    {"stainless", "timeless", "endless", "priceless", "regardless", "carefree", "zeitlos", "endlos"}
-)
+_WITHOUT = re.compile(r"(.*?)(?:free|less|(?:frei|los)(?:e[mnrs]?)?)")
+"""A word that rules out what it begins with: "sugarfree", "sleeveless", "kabelloses"."""
+_NO_NEGATIONS = frozenset({"stain", "time", "price", "regard", "care", "zeit"})
+"""What no word of that form rules out: "stainless" is a steel, "timeless" a style."""
 
 
 class Protected(Rule):
@@ -142,9 +142,8 @@ class Protected(Rule):
                 found |= set(_behind(words, at + 1))
             elif word in ("free", "frei") and at:
                 found.add(words[at - 1])
-            elif word not in _NO_NEGATIONS:
-                stem = next((word[: -len(end)] for end in _WITHOUT if word.endswith(end)), "")
-                found |= {stem} if len(stem) >= 4 else set()
+            elif (without := _WITHOUT.fullmatch(word)) and len(without[1]) >= 4:
+                found |= {without[1]} - _NO_NEGATIONS
         return found - self._negations
 
     def _named_though_ruled_out(self, proposal: Proposal, negated: set[str]) -> Violation | None:
@@ -153,7 +152,7 @@ class Protected(Rule):
         ordered = sorted(negated)
         terms = {term for analysed in self.site.words.analyze(ordered) for term in analysed}
         for at, folded in enumerate(proposal.folded):
-            words = {w for reading in folded.readings for w in reading.split() if not w.endswith(_WITHOUT)}
+            words = {w for reading in folded.readings for w in reading.split() if not _WITHOUT.fullmatch(w)}
             named = [n for n in ordered if any(_holds(w, n) for w in words)]
             said = {*proposal.terms[at + 1], *(term for read in proposal.terms_as_read[at + 1] for term in read)}
             if named or terms & said:
