@@ -32,6 +32,14 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Shop]:
     return {}
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The American shop over a corner of its catalogue."""
+    return open_shop(
+        SHIPPED / "us.toml", clean=50, seed=1, **{"task.name": str(small_task(tmp_path_factory.mktemp("a") / "t"))}
+    )
+
+
 @pytest.fixture
 def shop(
     request: pytest.FixtureRequest, shops: dict[str, Shop], tmp_path: Path, shared_data: Callable[[str], Path]
@@ -91,9 +99,9 @@ def test_of_two_thousand_made_up_expansions_none_that_comes_out_breaks_a_rule(sh
     assert tally.violations == []
 
 
-def test_the_audit_sees_a_filter_that_lets_things_through(tmp_path: Path) -> None:
+def test_the_audit_sees_a_filter_that_lets_things_through(small: Shop) -> None:
     """Without this, an audit that finds nothing could as well be one that looks at nothing."""
-    shop = open_shop(SHIPPED / "us.toml", clean=50, seed=1, **{"task.name": str(small_task(tmp_path / "task"))})
+    shop = small
     assert shop.config.backend.name == "memory"
     assert shop.alone("competitor").codes == ("competitor", "repetition")
     assert shop.alone("repetition").codes == ("repetition",)
@@ -121,10 +129,13 @@ def test_the_audit_sees_a_filter_that_lets_things_through(tmp_path: Path) -> Non
         assert said_of in faults
 
 
-def test_a_profile_is_asked_by_its_own_runs_or_by_all_and_a_pretrained_policy(tmp_path: Path) -> None:
-    task = {"task.name": str(small_task(tmp_path / "task"))}
-    us = open_shop(SHIPPED / "us.toml", clean=50, seed=1, **task)
-    other = open_shop(SHIPPED / "us.toml", clean=50, seed=1, **task, **{"platform.name": "x", "policy.name": "smollm2"})
+def test_a_profile_is_asked_by_its_own_runs_or_by_all_and_a_pretrained_policy(small: Shop, tmp_path: Path) -> None:
+    us, config = small, small.config
+    changed = {
+        "platform": config.platform.model_copy(update={"name": "x"}),
+        "policy": config.policy.model_copy(update={"name": "smollm2"}),
+    }
+    other = replace(us, config=config.model_copy(update=changed))
     runs = [tmp_path / "runs" / name for name in ("us", "de")]
     for run in runs:
         (run / "policy").mkdir(parents=True)
@@ -140,8 +151,8 @@ def test_a_profile_is_asked_by_its_own_runs_or_by_all_and_a_pretrained_policy(tm
     ]
 
 
-def test_what_misleads_a_policy_names_what_the_profile_forbids(tmp_path: Path) -> None:
-    shop = open_shop(SHIPPED / "us.toml", clean=50, seed=1, **{"task.name": str(small_task(tmp_path / "task"))})
+def test_what_misleads_a_policy_names_what_the_profile_forbids(small: Shop) -> None:
+    shop = small
     teacher = Misled(shop.prepared.client, shop.prepared.teacher.rewards, shop.config.expansion)
     teacher.forbidden = words = forbidden_words(shop)
     assert {"replica", "Grandmart", "rifle", "Backhura"} <= set(words)
