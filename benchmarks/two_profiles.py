@@ -167,10 +167,11 @@ def drawing(found: Mapping[str, Any]) -> str:
         f'<text x="{x(0) + 8:.0f}" y="18">more with {escape(a)}</text>',
     ]
     for mark in marks:
+        signed = f"{mark:+.2g}".replace("-", "−") if mark else "0"
         parts.append(
             f'<line class="{"z" if mark == 0 else "g"}" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="28" y2="{height - 26}"/>'
         )
-        parts.append(f'<text x="{x(mark):.1f}" y="{height - 8}" text-anchor="middle">{mark:+.2g}</text>')
+        parts.append(f'<text x="{x(mark):.1f}" y="{height - 8}" text-anchor="middle">{signed}</text>')
     for number, row in enumerate(rows):
         y = top + step * number
         low, high = row["ci95"]
