@@ -35,7 +35,7 @@ from typing import Any
 from benchmarks.evidence import ROOT, commit, machine
 from benchmarks.rules_sampled import WAYS, Said, load, parts_of, sampled, sources_of
 from benchmarks.rules_shop import Shop, open_shop
-from leser.expansion import Expansion, ExpansionOptions, Parsed, parse
+from leser.expansion import NONE, Expansion, ExpansionOptions, Parsed, parse
 from leser.rules import RuleBook
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -45,6 +45,8 @@ from rule_plants import Plant, planted
 
 MOST_REFUSED = 0.005
 SHOWN = 10
+MOST_NONE = 20
+"""Completions that say "none" for each expansion wanted, after which a policy is given up: it writes too little to audit."""
 BEYOND = ("parse_error", "repetition", "vocabulary")
 """Refusals that the naive checker knows too little of to call them wrong."""
 
@@ -54,6 +56,7 @@ class Tally:
     """What became of one origin's expansions."""
 
     asked: int = 0
+    none: int = 0
     distinct: set[tuple[str, str]] = field(default_factory=set)
     let_out: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -65,6 +68,7 @@ class Tally:
         """As JSON."""
         return {
             "expansions": self.asked,
+            "completions_without_one": self.none,
             "distinct_with_their_query": len(self.distinct),
             "let_out": self.let_out,
             "refused": dict(self.refused.most_common()),
@@ -88,6 +92,11 @@ def audit_sampled(shop: Shop, said: Iterator[Said], count: int) -> Tally:
     limits = shop.config.expansion.model_copy(update={"reasoning": False})
     most_words = min(limits.max_words, shop.forbidden.most_words)
     for query, text, finished in said:
+        if text.strip().casefold() == NONE:  # a valid answer, and nothing to filter
+            tally.none += 1
+            if tally.none >= MOST_NONE * count:
+                break
+            continue
         parts = [_read(part, limits) for part in parts_of(text, most_words)]
         looked_at: set[tuple[Expansion, ...]] = {()}
         for first in range(0, len(parts), limits.max_expansions):

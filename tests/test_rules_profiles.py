@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,9 @@ def test_the_audit_sees_a_filter_that_lets_things_through(small: Shop) -> None:
     assert row["passed_this_rule_alone"] == len(plants)
     assert row["violations"] >= row["came_out"] / 2
     said = [("sofa", "Grandmart sofa; oak\nreplica with a very long end", True), ("64 gb", "oak ^4; elm ^4", True)]
-    tally = audit_sampled(open_door, iter(said), 100)
+    tally = audit_sampled(open_door, iter([*said, ("sofa", "none", True)]), 100)
+    assert tally.none == 1
+    assert audit_sampled(shop, repeat(("sofa", "None", True)), 2).none == 40, "a policy that never expands ends it"
     assert (tally.asked, len(tally.distinct), tally.let_out) == (6, 6, 6)
     assert {wrong.partition(": ")[2].partition(":")[0] for wrong in tally.violations} == {
         "competitor",
