@@ -16,6 +16,7 @@ from leser.expansion import Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.scoring import RewardSet
 from leser.search import SearchClient, SearchOptions, reciprocal_rank_fusion
+from leser.search.texts import Asked
 from leser.task import Query, Split, Task
 from leser.testing import DOCUMENTS
 
@@ -95,6 +96,16 @@ def test_the_same_words_are_not_yet_the_same_search(cache_size: int) -> None:
         assert [r.ids for r in answers if isinstance(r, Ranking)] == expected
     assert [len(call) for call in engine.calls] == [len(alike)] * (1 if cache_size else 2)
     assert client.stats().deduplicated == 2 * len(alike)
+
+
+def test_searches_that_differ_in_numbers_alone_do_not_share_a_hash() -> None:
+    """Else each is compared with all the others: a head query under 2,000 price limits took 11 seconds to look up."""
+    limits = [ExpandedQuery("q", "sofa", filters=(Filter("price", "lte", float(limit)),)) for limit in range(2000)]
+    weights = [ExpandedQuery("q", "sofa", (Term("couch", 1 + limit / 2000),)) for limit in range(2000)]
+    assert len({hash(Asked(query)) for query in (*limits, *weights)}) > 3900
+    assert hash(Asked(limits[0])) == hash(
+        Asked(ExpandedQuery("other id", "sofa", filters=(Filter("price", "lte", 0),)))
+    )
 
 
 def test_errors_are_not_cached() -> None:

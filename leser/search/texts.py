@@ -12,17 +12,17 @@ from typing import TypeVar
 from leser.backend import ExpandedQuery
 
 Value = TypeVar("Value", str, str | float)
-_TEXT = attrgetter("text")
+_TEXT, _WEIGHT = attrgetter("text"), attrgetter("weight")
 
 
 class Asked:
     """A query that can be sent, with all its texts joined; equal to another that is the same search, whatever their ids.
 
-    Texts alone make the hash, which a string keeps: hashing terms and filters as well costs more than comparing them
-    where texts are equal.
+    The hash is made once, of texts, weights and filters: whole terms cost more to hash, and are compared where these are
+    equal. Without weights and filters a head query under a thousand price limits would be a thousand times one hash.
     """
 
-    __slots__ = ("query", "texts")
+    __slots__ = ("hash", "query", "texts")
 
     def __init__(self, query: ExpandedQuery) -> None:
         texts = _joined(query)
@@ -31,9 +31,10 @@ class Asked:
             texts = _joined(query)
         self.query = query
         self.texts = texts
+        self.hash = hash((texts, query.filters, *map(_WEIGHT, query.terms)))
 
     def __hash__(self) -> int:
-        return hash(self.texts)
+        return self.hash
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Asked):
