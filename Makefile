@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-soak evidence-grpo-vs-trl test lint docs system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl test lint docs system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -59,8 +59,10 @@ runs/german-%/evaluation.json: $(STAMP)
 	$(BIN)/leser-run --platform examples/platforms/de.toml -o task.seed=$* -o index=runs/german-index-$* \
 		-o 'rules.protected.brands=[]' -o 'rules.protected.files=["runs/brands-$*.txt"]' --out runs/german-$* --resume
 
-evidence-two-profiles: $(STAMP) runs/us-index.done ## One policy taught under two profiles, and whether each ends where it points.
+runs/us/evaluation.json: $(STAMP) runs/us-index.done
 	$(BIN)/leser-run --platform examples/platforms/us.toml --resume
+
+evidence-two-profiles: runs/us/evaluation.json ## One policy taught under two profiles, and whether each ends where it points.
 	$(BIN)/leser-run --platform examples/platforms/us-browse.toml --resume
 	$(BIN)/leser-run --platform examples/platforms/us-exact.toml --resume
 	$(BIN)/python -m benchmarks.two_profiles runs/us-browse runs/us-exact
@@ -78,9 +80,17 @@ evidence-electronics: $(STAMP) runs/electronics-index.done ## A real language mo
 	$(BIN)/python -m benchmarks.evidence electronics runs/electronics --queries \
 		'laptop,laptops,notebook,gaming laptop,gaming pc,smartphone,keyboard,head set,laser printer,windows 10,usb gadget'
 
+NOTE ?=
 evidence-search-overhead: $(STAMP) ## A search beside each engine's own bulk call: ten minutes of a quiet machine.
 	for backend in memory pyserini elasticsearch solr; do \
-		$(BIN)/python -m benchmarks.search_overhead --backend $$backend --rounds 25 --note "Nothing else running." --evidence || exit 1; done
+		$(BIN)/python -m benchmarks.search_overhead --backend $$backend --rounds 25 --evidence --note "$(NOTE)" || exit 1; done
+
+evidence-rules-audit: $(STAMP) runs/us/evaluation.json runs/german-12/evaluation.json ## Each profile's serving filter, audited with 100,000 expansions: half an hour; resumes.
+	$(BIN)/python -m benchmarks.rules_audit --platform examples/platforms/us.toml --platform examples/platforms/de.toml \
+		--platform examples/platforms/electronics.toml runs/us runs/german-12
+
+evidence-rules-cost: $(STAMP) ## What all rules cost beside one search: a minute of a quiet machine.
+	$(BIN)/python -m benchmarks.rules_cost --evidence
 
 evidence-soak: $(STAMP) ## A hundred thousand expanded queries with faults on the wire, on both servers: twenty minutes.
 	for backend in elasticsearch solr; do \

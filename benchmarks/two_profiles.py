@@ -2,10 +2,12 @@
 
 A and B are finished runs that started from the same policy and ask the same queries of the same index, each under its own
 profile's rewards and rules (examples/platforms/us-browse.toml and us-exact.toml). Both policies, and the one they started
-from, answer every test query greedily, each served as its own profile's rules let it. For every measure and habit: the
-three means, and A minus B, query by query, with a 95 % bootstrap interval, wins, ties and losses. Habits:
+from under either profile, answer every test query greedily, served as the profile's rules let it. For every measure and
+habit: the means, and A minus B, query by query, with a 95 % bootstrap interval, wins, ties and losses. Habits:
   expansions      expansions served for a query
   foreign_brand   1 where an expansion is served that names a brand of the shop which the query does not name
+And of the completions sampled in the first and the last file of rollouts: how many name a foreign brand, how many of those
+a rule stopped.
 
 Writes docs/evidence/two-profiles.json and docs/two-profiles.svg.
 """
@@ -22,12 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from benchmarks.evidence import PACKAGES, ROOT, commit, machine, version
+from leser.errors import LeserError
 from leser.evaluation.measures import Measurer
 from leser.evaluation.statistics import Paired, paired
 from leser.evaluation.systems import SystemRun
-from leser.expansion import Expansion
+from leser.expansion import Code, Expansion
 from leser.report.scale import ticks
 from leser.task import Query
 
@@ -39,10 +43,15 @@ Values = dict[str, dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a run's policy answered on test: its profile's name, its rewards, and every query's values."""
+    """What a run's policy answered on test: its profile's name, its rewards, and every query's values.
+
+    `begun` is the policy that the run started from, `brands` those of the shop's documents that were found.
+    """
 
     profile: str
     rewards: tuple[str, ...]
+    begun: str
+    brands: set[str]
     queries: tuple[str, ...]
     values: Values
 
@@ -72,7 +81,12 @@ def ask(path: Path, start: bool = False) -> Asked:
         prepared.client.close()
     habits = habits_of(run, test.queries, brands)
     return Asked(
-        config.platform.name or path.name, config.rewards.weights, tuple(q.id for q in test.queries), measured | habits
+        profile=config.platform.name or path.name,
+        rewards=config.rewards.weights,
+        begun=config.policy.name,
+        brands=brands,
+        queries=tuple(q.id for q in test.queries),
+        values=measured | habits,
     )
 
 
@@ -89,6 +103,24 @@ def names_foreign(query: str, expansions: Sequence[Expansion], brands: set[str])
     asked = set(_WORD.findall(query.casefold()))
     said = {word for expansion in expansions for word in _WORD.findall(expansion.text.casefold())}
     return bool((said & brands) - asked)
+
+
+def brands_in_training(path: Path, brands: set[str]) -> list[dict[str, int]]:
+    """Of the first and the last file of a run's rollouts: completions, those with a foreign brand, those a rule stopped."""
+    files = sorted((path / "rollouts").glob("*.parquet"))
+    found = []
+    for file in (files[0], files[-1]):
+        rows = pq.read_table(file, columns=["step", "query", "completion", "code"]).to_pylist()
+        foreign = [row for row in rows if names_foreign(row["query"], [Expansion(row["completion"])], brands)]
+        found.append(
+            {
+                "last_update": max(row["step"] for row in rows),
+                "completions": len(rows),
+                "foreign_brand": len(foreign),
+                "of_these_stopped": sum(row["code"] == Code.RULE_VIOLATION.value for row in foreign),
+            }
+        )
+    return found
 
 
 def compare(first: Values, second: Values, queries: Sequence[str], seed: int = 0) -> dict[str, Paired]:
@@ -116,15 +148,14 @@ def row_of(name: str, result: Paired, means: Mapping[str, float]) -> dict[str, A
 
 
 def measure(first: Path, second: Path) -> dict[str, Any]:
-    """Both runs and their start, as JSON; raises SystemExit where the runs did not start and ask alike."""
-    start, a, b = ask(first, start=True), ask(first), ask(second)
-    if a.queries != b.queries:
-        raise SystemExit(f"{first} and {second} were not asked the same test queries.")
+    """Both runs and their start, as JSON; raises LeserError where the runs did not start and ask alike."""
+    a, b = ask(first), ask(second)
+    if a.queries != b.queries or a.begun != b.begun:
+        raise LeserError(f"{first} and {second} did not start from one policy, or were asked different test queries.")
+    starts = {a.profile: ask(first, start=True), b.profile: ask(second, start=True)}
+    columns = {f"start under {name}": start for name, start in starts.items()} | {a.profile: a, b.profile: b}
     means = {
-        name: {
-            who: float(np.mean(list(asked.values[name].values())))
-            for who, asked in (("start", start), (a.profile, a), (b.profile, b))
-        }
+        name: {who: float(np.mean(list(asked.values[name].values()))) for who, asked in columns.items()}
         for name in a.values
     }
     rows = [row_of(name, result, means[name]) for name, result in compare(a.values, b.values, a.queries).items()]
@@ -139,9 +170,13 @@ def measure(first: Path, second: Path) -> dict[str, Any]:
         "rows": rows,
         "each_over_start": {
             asked.profile: [
-                row_of(name, result, {}) for name, result in compare(asked.values, start.values, a.queries).items()
+                row_of(name, result, {})
+                for name, result in compare(asked.values, starts[asked.profile].values, a.queries).items()
             ]
             for asked in (a, b)
+        },
+        "brands_in_training": {
+            asked.profile: brands_in_training(path, asked.brands) for asked, path in ((a, first), (b, second))
         },
     }
 

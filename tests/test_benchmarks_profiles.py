@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.two_profiles import compare, drawing, habits_of, names_foreign, row_of
+from benchmarks.two_profiles import brands_in_training, compare, drawing, habits_of, names_foreign, row_of
 from leser.backend import Ranking
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Expansion
@@ -51,3 +54,17 @@ def test_the_drawing_escapes_names_and_shows_every_share_once() -> None:
     assert "more with <a>" in texts
     assert {"P@5", "foreign brand"} <= set(texts)
     assert "expansions" not in texts
+
+
+def test_brands_in_training_are_of_the_first_and_last_file(tmp_path: Path) -> None:
+    (tmp_path / "rollouts").mkdir()
+    for first, said in ((1, ["acme", "steel; zeta", "steel"]), (21, ["none"]), (41, ["steel", "acme"])):
+        rows = [
+            {"step": first + 19, "query": "acme kettle" if n == 0 else "kettle", "completion": text, "code": code}
+            for n, (text, code) in enumerate(zip(said, ("ok", "rule_violation", "ok"), strict=False))
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rollouts" / f"{first:05d}.parquet")
+    assert brands_in_training(tmp_path, BRANDS) == [
+        {"last_update": 20, "completions": 3, "foreign_brand": 1, "of_these_stopped": 1},
+        {"last_update": 60, "completions": 2, "foreign_brand": 1, "of_these_stopped": 1},
+    ]
