@@ -25,7 +25,8 @@ LETTERS = re.compile(r"(?<!\w)(x{1,4}|[2-6]x)(s|l)(?!\w)")
 NUMBERED = re.compile(r"(?<!\w)([a-z]{2,})[ -]?(\d{1,4})(?![\w.,])")
 PASSED = "a|an|any|the|of|made|ein|eine|einen|einem|der|die|das|den|mit|aus"
 RULED_OUT = re.compile(rf"\b(?:without|not|no|ohne|nicht|kein|keine|keinen) (?:(?:{PASSED}) )*([a-z]+)")
-FREE = re.compile(r"\b([a-z]{4,})(?:-free|frei)\b")
+FREE = re.compile(r"\b([a-z]{4,}(?<!kosten))(?:-free|frei)\b")
+"""What is "kostenfrei" is a delivery that may well be about costs."""
 
 Pinned = dict[str, set[object]]
 

@@ -56,10 +56,17 @@ _PASSED = frozenset(
     }
 )
 _JOINS = frozenset({"or", "and", "nor", "oder", "und", "ou", "et", "o", "e", "y"})
-_WITHOUT = re.compile(r"(.*?)(?:free|less|(?:frei|los)(?:e[mnrs]?)?)")
-"""A word that rules out what it begins with: "sugarfree", "sleeveless", "kabelloses"."""
-_NO_NEGATIONS = frozenset({"stain", "time", "price", "regard", "care", "zeit"})
-"""What no word of that form rules out: "stainless" is a steel, "timeless" a style."""
+_WITHOUT = re.compile(r"(.{4,}?)(?:free|less|frei(?:e[mnrs]?)?|los)")
+"""A word that rules out what it begins with: "sugarfree", "sleeveless", "rostfreies"; of short ones too little is left."""
+_WITHOUT_IN_GERMAN = re.compile(r"(.{4,}?)(?:free|less|(?:frei|los)(?:e[mnrs]?)?)")
+"""The same with "kabelloses": elsewhere "disclose" has that ending, and "Rostlöser", where an ö is an o with dots."""
+_OTHERWISE = re.compile(
+    r".*(?:(?:[cz]ellu|tuberku|la[ck]tu)losen?|"
+    r"(?:rost|fett|kalk|kleb(?:er|stoff)|flecken|schmutz|harz|teer|silikon|etiketten|(?:urin|kessel)stein)loser[ns]?)"
+)
+"""Words of that form that end otherwise: "cellulose", and solvents, whose "löser" loses its dots in a strict reading."""
+_NO_NEGATIONS = re.compile(r"stain|time|price|regard|care|(?:herbst)?zeit|rubbel|.*kosten")
+"""What no word of that form rules out: "stainless" is a steel, "timeless" a style, "kostenlos" a delivery."""
 
 
 class Protected(Rule):
@@ -89,6 +96,8 @@ class Protected(Rule):
         super().__init__(options, site)
         self._brands = Lexicon(entries_of(options.brands, options.files, self.name), site)
         self._negations = frozenset(site.folder(word).text for word in options.negations)
+        german = re.split(r"[-_]", site.locale.casefold())[0] == "de"
+        self._without = _WITHOUT_IN_GERMAN if german else _WITHOUT
 
     def sentence(self) -> str | None:
         """Says it in one line."""
@@ -142,9 +151,14 @@ class Protected(Rule):
                 found |= set(_behind(words, at + 1))
             elif word in ("free", "frei") and at:
                 found.add(words[at - 1])
-            elif (without := _WITHOUT.fullmatch(word)) and len(without[1]) >= 4:
-                found |= {without[1]} - _NO_NEGATIONS
+            elif (lacked := self._lacked(word)) and not _NO_NEGATIONS.fullmatch(lacked):
+                found.add(lacked)
         return found - self._negations
+
+    def _lacked(self, word: str) -> str | None:
+        """What a word says there is none of: "kabel" for "kabellos"; None for a word that says no such thing."""
+        without = self._without.fullmatch(word)
+        return None if without is None or _OTHERWISE.fullmatch(word) else without[1]
 
     def _named_though_ruled_out(self, proposal: Proposal, negated: set[str]) -> Violation | None:
         if not negated:
@@ -152,7 +166,7 @@ class Protected(Rule):
         ordered = sorted(negated)
         terms = {term for analysed in self.site.words.analyze(ordered) for term in analysed}
         for at, folded in enumerate(proposal.folded):
-            words = {w for reading in folded.readings for w in reading.split() if not _WITHOUT.fullmatch(w)}
+            words = {w for reading in folded.readings for w in reading.split() if not self._lacked(w)}
             named = [n for n in ordered if any(_holds(w, n) for w in words)]
             said = {*proposal.terms[at + 1], *(term for read in proposal.terms_as_read[at + 1] for term in read)}
             if named or terms & said:
