@@ -2,7 +2,8 @@
 
 It is slow and simple on purpose. What it calls a violation must never come out of the serving filter. It reads English and,
 where `Forbidden.german` says so, German: umlauts are written out ("ä" is "ae"), the comma is the decimal sign, and words
-have more endings.
+have more endings. A plural of a brand is no violation, for it is often a word ("Swatch", "swatches"); nor is a brand whose
+plural the query holds.
 """
 
 from __future__ import annotations
@@ -115,16 +116,17 @@ def forms_of(word: str, german: bool) -> list[str]:
 
 
 @lru_cache(maxsize=10_000)
-def parts_of(entry: str, german: bool) -> tuple[frozenset[str], ...]:
+def parts_of(entry: str, german: bool, plurals: bool) -> tuple[frozenset[str], ...]:
     """What each word of an entry of a list may be written as, and last what all of them may be written as in one."""
     words = re.findall(r"[^\W_]+", plain(entry, german))
     joined = "".join(words)
-    return (*(frozenset(forms_of(word, german)) for word in words), frozenset({joined} if len(joined) >= 6 else ()))
+    forms = [frozenset(forms_of(word, german) if plurals else [word]) for word in words]
+    return (*forms, frozenset({joined} if len(joined) >= 6 else ()))
 
 
-def names(entry: str, words: set[str], german: bool = False) -> bool:
-    """True when all words of the entry are there, or their plurals, or all of them as one word."""
-    *parts, joined = parts_of(entry, german)
+def names(entry: str, words: set[str], german: bool = False, *, plurals: bool = True) -> bool:
+    """True when all words of the entry are there, or (`plurals`) their plurals, or all of them as one word."""
+    *parts, joined = parts_of(entry, german, plurals)
     return not joined.isdisjoint(words) or not any(part.isdisjoint(words) for part in parts)
 
 
@@ -153,22 +155,28 @@ def _of_lists(bag: set[str], asked: set[str], forbidden: Forbidden) -> Iterator[
     german = forbidden.german
     yield from (f"banned: {entry}" for entry in forbidden.banned if names(entry, bag, german))
     for brand in forbidden.competitors:
-        if names(brand, bag, german) and not names(brand, asked, german):
+        if names(brand, bag, german, plurals=False) and not names(brand, asked, german):
             yield f"competitor: {brand}"
     for category, entries in forbidden.categories.items():
         if not any(names(entry, asked, german) for entry in entries):
             yield from (f"restricted: {category}: {entry}" for entry in entries if names(entry, bag, german))
-    if "brand" in forbidden.kinds and any(names(brand, asked, german) for brand in forbidden.brands):
+    if _asks_brand(asked, forbidden):
         for brand in forbidden.brands:
-            if names(brand, bag, german) and not names(brand, asked, german):
+            if names(brand, bag, german, plurals=False) and not names(brand, asked, german):
                 yield f"protected: brand {brand}"
+
+
+def _asks_brand(asked: set[str], forbidden: Forbidden) -> bool:
+    """Whether the query names a brand that is protected; a brand's plural may be a word."""
+    named = any(names(brand, asked, forbidden.german, plurals=False) for brand in forbidden.brands)
+    return "brand" in forbidden.kinds and named
 
 
 def _pins(query: str, forbidden: Forbidden, asked: set[str]) -> bool:
     """Whether the query pins anything down."""
     seen = plain(query, forbidden.german)
-    brand = "brand" in forbidden.kinds and any(names(b, asked, forbidden.german) for b in forbidden.brands)
-    return bool(forbidden.kinds) and (brand or bool(pinned(seen, comma=forbidden.german) or ruled_out(seen)))
+    said = pinned(seen, comma=forbidden.german) or ruled_out(seen)
+    return bool(forbidden.kinds) and (_asks_brand(asked, forbidden) or bool(said))
 
 
 def _of_one(query: str, text: str, forbidden: Forbidden, asked: set[str]) -> Iterator[str]:

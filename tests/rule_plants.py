@@ -69,11 +69,15 @@ def planted(rule: str, forbidden: Forbidden, clean: Clean, draw: random.Random) 
     return list(makers[rule](forbidden, clean, draw))
 
 
-def disguises(entry: str, german: bool, draw: random.Random) -> Iterator[str]:
-    """An entry of a list as it is, in its other forms, under each trick by itself and under several at once."""
+def disguises(entry: str, german: bool, draw: random.Random, *, brand: bool) -> Iterator[str]:
+    """An entry of a list as it is, in its other forms, under each trick by itself and under several at once.
+
+    A brand's other form is its genitive: its plural is often a word ("swatches").
+    """
     entry = entry.lower()
     *head, last = entry.split()
-    yield from (" ".join([*head, form]) for form in forms_of(last, german))
+    forms = [last, f"{last}'s", f"{last}\u2019s"] if brand else forms_of(last, german)
+    yield from (" ".join([*head, form]) for form in forms)
     for trick in TRICKS:
         yield disguised(entry, draw, [trick])
     yield disguised(entry, draw)
@@ -95,7 +99,7 @@ def _listed(
     german = forbidden.german
     closed = [(q, text) for q, text in clean if not any(names(e, words_of(q, german), german) for e in opens)]
     for entry in entries:
-        for text in disguises(entry, german, draw):
+        for text in disguises(entry, german, draw, brand=rule == "competitor"):
             yield _among(rule, text, closed, draw)
         yield _among(rule, f"{_word(closed, draw)} {entry}", closed, draw)
         parts = entry.split()
@@ -128,7 +132,7 @@ def _protected(forbidden: Forbidden, clean: Clean, draw: random.Random) -> Itera
         asked = draw.choice(
             [b for b in forbidden.brands if b != brand and not names(brand, words_of(b, german), german)]
         )
-        for text in disguises(brand, german, draw):
+        for text in disguises(brand, german, draw, brand=True):
             yield _among("protected", text, clean, draw, f"{asked.lower()} {_word(clean, draw)}")
     for query, text in PINNED[german]:
         yield _among("protected", text, [(query, _word(clean, draw))], draw)

@@ -66,6 +66,30 @@ def test_an_s_behind_a_listed_word_is_no_way_around_whatever_the_engine_stems() 
         assert reason(short, "lamp", text) is None, f"{text} is another word"
 
 
+SPOKEN = ("Swatch", "Coach", "Apple", "Jean", "Boot", "Berry", "Blue Lagoon")
+"""Brands whose plural is a word."""
+
+
+def test_the_plural_of_a_brand_is_a_word_and_its_genitive_is_the_brand() -> None:
+    tables = {"competitor": {"brands": SPOKEN, "analysed": False}}
+    for text in ("fabric swatches", "coaches", "apples", "jeans", "boots", "berries", "blue lagoons", "bluelagoons"):
+        assert reason(tables, "fruit bowl", text) is None, text
+        assert "banned" in (reason({"banned": {"words": SPOKEN, "analysed": False}}, "fruit bowl", text) or ""), text
+    for text in ("swatch", "Swatch's", "coach\u2019s bag", "c-o-a-c-h's", "Blue Lagoon's", "lagoon's, blue", "berry's"):
+        assert "competitor" in (reason(tables, "fruit bowl", text) or ""), text
+    assert "'Coach'" in (reason(tables, "jean's", "coach") or ""), "the query names another brand"
+    assert reason(tables, "coach's bag", "coach handbag") is None
+
+
+def test_a_query_with_the_plural_of_a_brand_names_no_brand(tmp_path) -> None:
+    (tmp_path / "brands.txt").write_text("Swatch\nCoach\n", encoding="utf-8")
+    for options in ({"brands": ["Swatch", "Coach"]}, {"files": [str(tmp_path / "brands.txt")]}):
+        book = book_of({"protected": {**options, "max_weight": 0.1}}, Mute.of(SHELF))
+        assert checked(book, "fabric swatches", "coach") is None
+        assert "brand 'Coach'" in str(checked(book, "swatch's watch", "coach"))
+        assert "weigh" in str(checked(book, "swatch's watch", "coaches")), "not a brand: only the weight is wrong"
+
+
 def test_one_character_more_does_not_hide_spaced_letters() -> None:
     for text in ("2 g u n", "a g u n", "g u n x", "a-g-u-n", "2.g.u.n.s", "ɡ u n 4", "a 2 g u"):
         found = reason({"banned": {"words": ["gun", "agug"]}}, "lamp", text)

@@ -6,7 +6,8 @@ one search holds all its words, in whatever order: that is what the search engin
 one search, so "air; jordan" names "Air Jordan".
 
 Where the engine can analyse text, entries are compared by index term too: where it stems, "wines" is "wine". A plural or
-genitive in -s is known without it: stemmers leave some alone (German ones "wodkas"), and others analyse nothing.
+genitive in -s is known without it: stemmers leave some alone (German ones "wodkas"), and others analyse nothing. Of brands
+it is not: with an -s many are words ("Swatch", "Coach", "Boot"). "Zeta's" holds "zeta" by itself.
 """
 
 from __future__ import annotations
@@ -66,12 +67,13 @@ class _Phrases:
 class _Index:
     """One way to compare: single words in an automaton, phrases by their words."""
 
-    def __init__(self, entries: Sequence[Folded], *, inside: bool) -> None:
+    def __init__(self, entries: Sequence[Folded], *, inside: bool, plurals: bool) -> None:
         words: dict[str, list[int]] = {}
         joined: dict[str, list[int]] = {}
         self._phrases = _Phrases()
         for number, folded in enumerate(entries):
-            for parts in (parts for reading in folded.readings for parts in _forms(reading.split())):
+            written = [reading.split() for reading in folded.readings]
+            for parts in (form for reading in written for form in _forms(reading)) if plurals else written:
                 if len(parts) == 1:
                     words.setdefault(parts[0], []).append(number)
                 elif parts:
@@ -132,18 +134,22 @@ class _Terms:
 class Lexicon:
     """A list of words and phrases, compiled for one site.
 
-    `inside` also finds a single word within a longer one (compounds: "pelz" in "pelzmantel").
+    `inside` also finds a single word within a longer one (compounds: "pelz" in "pelzmantel"). `plurals` also finds entries
+    with an -s, whatever the engine stems; not meant for brands.
     """
 
-    def __init__(self, entries: Sequence[str], site: Site, *, inside: bool = False, analysed: bool = True) -> None:
+    def __init__(
+        self, entries: Sequence[str], site: Site, *, inside: bool = False, analysed: bool = True, plurals: bool = True
+    ) -> None:
         self.entries = tuple(entries)
         self._site = site
         both = [site.folder.both(entry) for entry in self.entries]
         for entry, (_, stripped) in zip(self.entries, both, strict=True):
             if not stripped.words:
                 raise LeserError(f"'{entry}' in a rule's list holds no letter and no digit: it can never be found.")
-        self._strict = _Index([stripped for _, stripped in both], inside=inside)
-        self._clean = _Index([plain for plain, _ in both], inside=inside) if site.folder.letters else self._strict
+        self._strict = self._clean = _Index([stripped for _, stripped in both], inside=inside, plurals=plurals)
+        if site.folder.letters:
+            self._clean = _Index([plain for plain, _ in both], inside=inside, plurals=plurals)
         self._terms = _Terms()
         self._strict_terms = _Terms() if site.folder.letters else self._terms
         if analysed and self.entries and "analyze" in site.words.capabilities:

@@ -84,7 +84,7 @@ class Competitor(Rule):
         entries = entries_of(options.brands, options.files, self.name)
         if not entries:
             raise LeserError("[rules.competitor] names nobody. Give it brands or files.")
-        self._lexicon = Lexicon(entries, site, inside=options.inside, analysed=options.analysed)
+        self._lexicon = Lexicon(entries, site, inside=options.inside, analysed=options.analysed, plurals=False)
 
     def sentence(self) -> str | None:
         """Says when a brand may stand."""

@@ -94,7 +94,7 @@ class Protected(Rule):
 
     def __init__(self, options: Any, site: Site) -> None:
         super().__init__(options, site)
-        self._brands = Lexicon(entries_of(options.brands, options.files, self.name), site)
+        self._brands = Lexicon(entries_of(options.brands, options.files, self.name), site, plurals=False)
         self._negations = frozenset(site.folder(word).text for word in options.negations)
         german = re.split(r"[-_]", site.locale.casefold())[0] == "de"
         self._without = _WITHOUT_IN_GERMAN if german else _WITHOUT
