@@ -128,6 +128,29 @@ def test_a_kind_that_the_index_does_not_hold(
     assert bool(found.advice) == (state in ("warning", "problem"))
 
 
+def test_formats_are_looked_for_one_by_one(tmp_path: Path) -> None:
+    """One that is the start of another's text does not hide that one."""
+    row = {"_id": "a", "title": "red shoes", "shape": "EU 42 wide"}
+    (tmp_path / "corpus.jsonl").write_text(json.dumps(row) + "\n")
+    found = examined(
+        platform(tmp_path, {"length": {"field": "shape", "unit": "cm", "formats": ["EU {}", "EU {} wide"]}})
+    )
+    assert (
+        found["typed length"].seen == "1 of 1 documents found hold a text written as 'EU {}' or 'EU {} wide' in 'shape'"
+    )
+
+
+def test_an_excluded_word_is_asked_for_as_it_is_written(tmp_path: Path) -> None:
+    """An analysis that folds nothing finds no "weiss" where "weiß" stands."""
+    row = {"_id": "a", "title": "red Schuhe", "colour": "Weiß"}
+    (tmp_path / "corpus.jsonl").write_text(json.dumps(row) + "\n")
+    profile = platform(tmp_path, {"colour": {"field": "colour"}})
+    profile.write_text(profile.read_text().replace("[backend]", 'locale = "de-DE"\n[backend]\nanalysis = "standard"'))
+    found = examined(profile)
+    assert found["typed colour"].seen == "'weiß' excluded in 'colour': the 1 document that holds it is gone"
+    assert exit_code(found.values()) == 0
+
+
 def test_words_that_are_not_excluded_are_found(shelf: Path, tmp_path: Path) -> None:
     plugin = tmp_path / "deaf.py"
     plugin.write_text(DEAF)
@@ -167,5 +190,12 @@ def test_elasticsearch(elasticsearch_8: Server, shelf: Path) -> None:
     assert {t: f for t, f in found.items() if t.startswith("typed")} == {
         topic: finding for topic, finding in in_memory.items() if topic.startswith("typed")
     }
+    # several sizes of one shoe come back as one text
+    for id, sizes in {"a": ("42", "43"), "b": ("XL", "3XL")}.items():
+        change = {"doc": {"shape": [f"size {size}" for size in sizes]}}
+        elasticsearch_8.request("POST", f"/{options['index']}/_update/{id}?refresh=true", change)
+    found = examined(platform(shelf, KINDS, **options, fields="title"))
+    assert found["typed length"].seen == in_memory["typed length"].seen
+    assert found["typed length"].state == "ok"
     wrong = examined(platform(shelf, {"price": {"field": "cost"}}, **options, fields="title"))["typed price"]
     assert (wrong.state, "No field 'cost' to filter by" in wrong.advice) == ("problem", True)

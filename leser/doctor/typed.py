@@ -91,8 +91,10 @@ def _filters(kind: str, mapped: KindOptions, found: Found) -> tuple[tuple[Filter
         many = f"one of the {len(mapped.values)} values" if len(mapped.values) > 1 else "the value"
         return (Filter(field, "in", tuple(mapped.values)),), many
     if mapped.formats:
-        forms = "|".join(re.escape(form).replace(r"\{\}", r"\S+") for form in mapped.formats)
-        written = sorted({text for text in found.texts.values() if re.fullmatch(forms, text)})
+        # anywhere in a text, since engines give several values of one field with spaces between
+        forms = [re.escape(form).replace(r"\{\}", r"\S+") for form in mapped.formats]
+        parts = [re.findall(rf"(?<!\S){form}(?!\S)", text) for form in forms for text in found.texts.values()]
+        written = sorted({part for some in parts for part in some})
         said = " or ".join(f"'{form}'" for form in mapped.formats)
         example = tuple(written) or tuple(form.replace("{}", "1") for form in mapped.formats)
         return (Filter(field, "in", example),), f"a text written as {said}"
@@ -140,7 +142,7 @@ def _example(mapped: KindOptions, found: Found, known: frozenset[str]) -> tuple[
         if mapped.values:
             held = [value for value in mapped.values if value == text]
         else:
-            held = _WORD.findall(text.casefold())
+            held = _WORD.findall(text.lower())  # casefold makes "weiss" of "weiß", which most analyses keep apart
         for word in held:
             holders.setdefault(word, set()).add(id)
     # long words are no stop words, which an analysis may leave out
