@@ -125,3 +125,6 @@ def test_numbers_are_written_alike_everywhere() -> None:
 def test_times_are_written_in_minutes_and_utc() -> None:
     assert moment("2026-11-23T19:58:22+02:00") == "2026-11-23 17:58 UTC"
     assert moment("some day") == "some day"
+    assert [moment(edited) for edited in (None, 20261123, 1.5, [])] == ["·", "20261123", "1.5", "[]"]
+    for at in ("0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00"):
+        assert moment(at) == at

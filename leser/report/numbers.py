@@ -56,10 +56,12 @@ def tick(value: float) -> str:
     return shown.replace("-", MINUS)
 
 
-def moment(text: str) -> str:
-    """A time as ISO 8601 writes it, in minutes and UTC; another text stays as it is."""
+def moment(text: object) -> str:
+    """A time as ISO 8601 writes it, in minutes and UTC; what is none stays as it is, and a dot stands for nothing."""
+    if not isinstance(text, str):
+        return NOTHING if text is None else str(text)
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
+        at = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):  # the very first and last hours of the calendar have none in UTC
         return text
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{at:%Y-%m-%d %H:%M} UTC"
