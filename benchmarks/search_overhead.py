@@ -15,9 +15,10 @@ Beside it, where it applies:
   ratio_read         pyserini: as ratio, with the ids and scores of batch_search read
   ratio_weighted     pyserini: the weighted queries, beside Lucene's query objects through LuceneSearcher.search one by one (the
                      one way Pyserini has for weights), built beforehand
-All are medians over the rounds of what two neighbours in time make of each other: one round runs every way once, the next
-in the opposite order, so that a busy machine slows all alike. Garbage is collected before each, so that none pays for
-another's. `--evidence` writes docs/evidence/search-overhead-NAME.json.
+All are medians over the rounds of what two ways of the same round make of each other: one round runs every way once, the next
+in the opposite order, so that a busy machine slows all alike. The two are neighbours in time, except those of times_cached
+and ratio_read, between which one other way runs. Garbage is collected before each way, so that none pays for another's.
+`--evidence` writes docs/evidence/search-overhead-NAME.json.
 """
 
 from __future__ import annotations

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from servers import Server
+from servers.solr import HERE
+from solr_indexes import remove
 
 from benchmarks import search_overhead
 from benchmarks.raw_in_process import Way, few, open_memory, open_pyserini, plain
 from benchmarks.search_overhead import facts, make_documents, make_queries, open_server
+from benchmarks.solr_requests import INDEX
 from leser.backend import Document, ExpandedQuery, Ranking
 
 K = 20
@@ -75,6 +79,25 @@ def test_elasticsearch_makes_the_same_searches(
         ways = peer(queries, [], K)
         raw: list[list[tuple[str, float]]] = ways["raw"](0)  # type: ignore[assignment]
         same(scores(ways["client"](0)), [[score for _, score in found] for found in raw], 1e-4)
+
+
+def test_solr_makes_the_same_searches(
+    documents: list[Document], queries: list[ExpandedQuery], solr: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LESER_TEST_SOLR_URL", solr.url)
+    if solr.folder is not None:  # one of ours, without the configset that every other has
+        shutil.copytree(
+            HERE / "configset", solr.folder / "home" / "configsets" / "_default" / "conf", dirs_exist_ok=True
+        )
+    try:
+        with open_server("solr", documents) as (_, peer):
+            ways = peer(queries, [], K)
+            raw: list[list[tuple[str, float]]] = ways["raw"](0)  # type: ignore[assignment]
+            answers: Any = ways["client"](0)
+    finally:
+        remove(solr, INDEX, cloud=False)
+    assert [list(answer.ids) for answer in answers] == [[id for id, _ in found] for found in raw]
+    same(scores(answers), [[score for _, score in found] for found in raw], 1e-4)
 
 
 def test_ratios_are_of_neighbours_in_time() -> None:
