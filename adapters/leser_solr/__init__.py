@@ -13,6 +13,8 @@ Where solrpy 2.x stands in the way, and what is done about it here, in the open:
 - It asks for the server's version, and where that is forbidden it takes the server for Solr 1.2 and writes XML. The version
   is set on every connection, so it never asks.
 - It takes no authority's certificates (2.0.8). They are put among the arguments of its httpx client.
+- Its client follows redirections as browsers do: 301, 302 and 303 make a GET without a body of whatever was sent. They are
+  refused on every connection, with the address to give; 307 and 308 are followed.
 - Its `get(ids=...)` joins ids by commas. Documents are fetched by `{!terms}` with a separator that no id holds.
 """
 

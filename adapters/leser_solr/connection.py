@@ -7,7 +7,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -18,7 +18,7 @@ from solr.transport import SolrTransport
 
 from leser.errors import LeserError
 from leser.options import secret
-from leser_solr.failures import answer_of
+from leser_solr.failures import Moved, answer_of
 
 if TYPE_CHECKING:
     from leser_solr import SolrBackend
@@ -31,6 +31,9 @@ COMMON = {"wt": "json", "echoParams": "none", "expandMacros": "false", "defType"
 """Sent with every request. Without expandMacros=false Solr replaces ${...} in every parameter, the user's text included; and
 only where defType is lucene does it read `{!...}` in q, so a handler's default (edismax) would take our query for words."""
 _COMMON = urlencode(COMMON)
+
+TURNING = (301, 302, 303)
+"""Redirections that make a GET without a body of every request; 307 and 308 leave it as it is."""
 
 _filters = Lock()  # those of warnings are the whole process's
 
@@ -54,8 +57,20 @@ def connect(
             max_retries=retries,
         )
     connection.server_version = ASSUMED_VERSION
-    connection._client_kwargs["verify"] = verification  # solrpy 2.0.8 has no argument for it
+    # solrpy 2.0.8 has no arguments for them
+    connection._client_kwargs["verify"] = verification
+    connection._client_kwargs["event_hooks"] = {"response": [partial(_refuse_turning, options.url)]}
     return connection
+
+
+def _refuse_turning(url: str, answer: httpx.Response) -> None:
+    """Raises Moved for a redirection that httpx, as browsers do, follows with a GET, whatever was sent before.
+
+    Reading is refused as well, so that the address is found wrong when the index is opened and not by its first search.
+    """
+    if answer.has_redirect_location and answer.status_code in TURNING:
+        asked = answer.request.url
+        raise Moved(url, answer.status_code, asked, asked.join(answer.headers["Location"]))
 
 
 @contextmanager
@@ -70,8 +85,11 @@ def _unwarned(url: str) -> Iterator[None]:
 
 
 def certificates(options: SolrBackend.Options) -> ssl.SSLContext | bool:
-    """What to check the server's certificate with; read once, since reading them takes longer than many a search."""
-    if not options.verify or not options.url.startswith("https:"):
+    """What to check certificates with; read once, since reading them takes longer than many a search.
+
+    For an address of http: too: where it redirects to one of https:, httpx takes the credentials along.
+    """
+    if not options.verify:
         return False
     try:
         return ssl.create_default_context(cafile=options.ca_file)
@@ -99,12 +117,15 @@ class Line:
         )
         answer = transport.handle_request(request)
         told = answer.read()
+        answer.request = request
         if "set-cookie" in answer.headers:
-            answer.request = request
             self._client.cookies.extract_cookies(answer)
             self._heads.clear()  # the next ones have it
         if answer.has_redirect_location:
-            answer = self._client.send(request)
+            for hook in self._client.event_hooks["response"]:
+                hook(answer)
+            self._heads.clear()  # whoever is asked on the way may give a cookie
+            answer = self._client.send(self._client._build_redirect_request(request, answer))
             told = answer.content
         if answer.status_code != 200:
             raise solr.SolrException(answer.status_code, answer.reason_phrase, answer.text)

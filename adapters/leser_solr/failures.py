@@ -29,6 +29,22 @@ class Interrupted(Exception):
     """A request that is worth repeating failed, outside a search."""
 
 
+class Moved(SolrException):
+    """A redirection from `asked` to `to` by which a search loses its parameters; `url` is the option."""
+
+    def __init__(self, url: str, status: int, asked: httpx.URL, to: httpx.URL) -> None:
+        place = to.copy_with(userinfo=b"", query=None, fragment=None)
+        base = httpx.URL(url).path.rstrip("/")
+        below = asked.path.removeprefix(base)
+        known = asked.path.startswith(base) and place.path.endswith(below)
+        address = place.copy_with(path=place.path.removesuffix(below)) if known else "..."
+        super().__init__(
+            status,
+            f"it redirects to {place}, and a search loses its parameters on that way. Give the address of Solr where it is "
+            f"now as option url: -o url={address}",
+        )
+
+
 def status_of(error: Exception) -> int:
     """The HTTP status Solr answered, 0 where it did not."""
     return int(getattr(error, "httpcode", None) or 0)
@@ -83,6 +99,8 @@ def unreachable(error: Exception, options: SolrBackend.Options) -> LeserError:
     at = f"Solr at {options.url}"
     if isinstance(error, SolrException):
         status, reason = status_of(error), reason_of(error)
+        if isinstance(error, Moved):
+            return LeserError(f"{at} answered {status}: {reason}")
         if status == 401:
             return LeserError(f"{at} answered 401: {_credentials(options)}")
         if status == 403:
