@@ -34,7 +34,7 @@ def open_solr(documents: Sequence[Document]) -> Iterator[tuple[Backend, Callable
         url, configset = os.environ.get("LESER_TEST_SOLR_URL"), "_default"
         if url is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-            url, configset = stack.enter_context(start_solr(folder)).url, CONFIGSET
+            url, configset = stack.enter_context(start_solr(folder, quick=False)).url, CONFIGSET
         backend = SolrBackend(SolrBackend.Options(url=url, index=INDEX, configset=configset, existing="recreate"))
         backend.index(documents)
         stack.callback(backend.close)

@@ -204,7 +204,7 @@ CHECKS: tuple[Callable[[Patient], Finding], ...] = (terms, weights, matching, ho
 def _movable(sample: Sample) -> Iterator[tuple[str, str]]:
     """Hits below the first, each with words that the first and the query don't have: the last hits first."""
     first, *rest = sample.ranking.ids
-    known = {*sample.words(first), *sample.query.casefold().split()}
+    known = {*sample.words(first), *sample.query.lower().split()}
     for id in reversed(rest):
         own = [word for word in sample.words(id) if word not in known]
         yield from ((id, word) for word in sorted(own, key=len, reverse=True)[:3])

@@ -42,7 +42,7 @@ class Sample:
         """Different words of a document's fields, in lower case, as they stand there."""
         document = self.documents.get(id)
         fields = document.fields.values() if document else ()
-        return tuple(dict.fromkeys(word for text in fields for word in _WORD.findall(text.casefold())))
+        return tuple(dict.fromkeys(word for text in fields for word in _WORD.findall(text.lower())))
 
 
 def find_sample(
