@@ -137,7 +137,7 @@ def contradiction(asked: Claims, said: Claims, text: str = "", query: str = "") 
 
     A value that the query does not hold contradicts the query's values of that kind; of lengths one in common is enough,
     for "120 x 60 cm" completes "120 cm". `text` is what was said, `query` what was asked: a number beside nothing but words
-    of the query and such as "pro" stands against every numbered name.
+    of the query and such as "pro" stands against every numbered name and size.
     """
     for kind, values in said.items():
         wanted = asked.get(kind)
@@ -146,7 +146,8 @@ def contradiction(asked: Claims, said: Claims, text: str = "", query: str = "") 
         strangers = [v for v in values if not _among(v, wanted)]
         if strangers and (kind != "length" or len(strangers) == len(values)):
             return f"{_label(kind)} {_shown(strangers[0])} where the query says {_shown(min(wanted, key=str))}"
-    numbers = {v for kind, values in asked.items() if kind.startswith("number ") for v in values}
+    # a size is a number behind a name, too: "gr 630" may be a model's
+    numbers = {v for kind, values in asked.items() if kind.startswith(("number ", "size")) for v in values}
     bare = _bare_number(text, query) if numbers else None
     if bare is not None and bare not in numbers:
         return f"number {bare} where the query says {_shown(min(numbers, key=str))}"
