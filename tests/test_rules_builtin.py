@@ -548,3 +548,13 @@ def test_a_pattern_that_quotes_does_not_swallow_the_next() -> None:
     assert reason(tables, "lamp", "a.b") is not None
     assert reason(tables, "lamp", "xenon") is not None
     assert reason(tables, "lamp", "oak") is None
+
+
+@pytest.mark.parametrize("tick", ["\u02bc", "\u02b9", "\u02c8", "\u02d1", "\ua78b", "\ua78c"])
+def test_a_letter_that_looks_like_an_apostrophe_hides_no_word(tick: str) -> None:
+    book = book_of({"banned": {"words": ["gun"], "analysed": False}, "competitor": {"brands": ["Zeta"]}})
+    for text, code in ((f"gun{tick}s", "banned"), (f"{tick}gun", "banned"), (f"zeta{tick}s", "competitor")):
+        found = checked(book, "case", text)
+        assert found is not None, text
+        assert found.code == code
+    assert checked(book, "case", f"bur{tick}gundy") is None

@@ -35,6 +35,8 @@ _NAMED = re.compile(
 _WORD = regex.compile(r"[\p{L}\p{N}]+")
 _CHUNK_NOISE = regex.compile(r"[^\p{L}\p{N}\s]+")
 _SPACED_LETTERS = re.compile(r"(?<!\S)\S(?: \S(?!\S))+")
+_TICKS = regex.compile(r"[\p{Block=Spacing_Modifier_Letters}\uA78B\uA78C]")
+"""Letters to Unicode, apostrophes and ticks to a reader: "gun\u02bcs" is "gun's"."""
 MEMO = 50_000
 
 
@@ -162,6 +164,8 @@ def _letter(ch: str) -> str:
     digit = unicodedata.decimal(ch, None)
     if digit is not None:
         return str(digit)
+    if _TICKS.match(ch):
+        return "'"
     named = _NAMED.search(unicodedata.name(ch, ""))
     return named[1].lower() if named else ch
 
