@@ -478,6 +478,23 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], RuleBook
     return rules
 
 
+@pytest.mark.parametrize(
+    ("name", "rewards", "code"),
+    [("us-browse", {"R@100", "coverage@10"}, None), ("us-exact", {"P(rel=2)@5", "RR(rel=2)@10"}, "competitor")],
+)
+def test_profiles_that_go_on_from_another_shops_policy(
+    name: str, rewards: set[str], code: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "here.toml"
+    path.write_text(f'extends = "{SHIPPED / name}.toml"\n[policy]\nname = "tiny"\n', encoding="utf-8")
+    checked = check_profile(path)
+    assert {spec.partition("=0")[0] for spec in checked.config.rewards.weights} == rewards
+    assert not checked.config.warmup.enabled
+    found = checked.rules.check("sofa bed", [Expansion("Backhura")])
+    assert (found.code if found else None) == code
+    assert checked.rules.check("backhura sofa bed", [Expansion("Backhura couch")]) is None
+
+
 def test_the_platforms_words_begin_the_prompt() -> None:
     def system(words: str) -> str:
         seen = Observation(Query("1", "sofa"), Ranking(()))
