@@ -13,8 +13,8 @@ from leser.errors import LeserError
 
 SYSTEMS = ("EU", "UK", "US")
 MOST_STEPS = 12
-_LETTER = "XXS|XS|S|M|L|XL|XXL|XXXL|[2-5]XL"
-_VALUE = rf"(?:{_LETTER}|\d{{1,3}}(?:[.,]5)?)"
+LETTERS = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "XXXL", "2XL", "3XL", "4XL", "5XL")
+_VALUE = rf"(?:{'|'.join(LETTERS)}|\d{{1,3}}(?:[.,]5)?)"
 _NUMBER_BEFORE = re.compile(r"\d\s*$")
 _END = r"(?![\w%]|[.,]\d|-\w)"
 

@@ -18,7 +18,6 @@ from leser.errors import LeserError
 
 SEARCHES = 20
 """Texts that are searched with, plain and held to a kind."""
-LETTERS = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "XXXL", "2XL", "3XL", "4XL", "5XL")
 _WORD = re.compile(r"(?<!\S)[^\W\d_]{3,}(?!\S)")
 
 
@@ -100,6 +99,8 @@ def _filters(kind: str, mapped: KindOptions, found: Found) -> tuple[tuple[Filter
         return (Filter(field, "in", example),), f"a text written as {said}"
     number = Filter(field, "gte", 0.0)
     if kind == "size":
+        from leser.constraints.sizes import LETTERS
+
         return (number, Filter(field, "in", LETTERS)), "a size, in numbers or letters,"
     return (number,), "a number"
 
