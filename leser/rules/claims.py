@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
+from leser.rules.folding import language_of
+
 Value = float | str
 TOLERANCE = 0.02
 
@@ -88,7 +90,7 @@ def claims(text: str, locale: str = "en") -> Claims:
         for pattern, read in ((_SIZE, _sizes), (_LETTER_SIZE, _letter_sizes)):
             text = _take(text, pattern, read, found)
         return found
-    comma = re.split(r"[-_]", locale.casefold())[0] in _COMMA_DECIMALS
+    comma = language_of(locale) in _COMMA_DECIMALS
     for match in _MEASURE.finditer(text):
         if match[2] == "in" and text[match.end() :].lstrip()[:1].isdigit():
             continue  # "3 in 1"

@@ -62,6 +62,11 @@ class Folded:
         return tuple(self.readings[0].split())
 
 
+def language_of(locale: str) -> str:
+    """The language of a locale: "de" of "de-AT" and "de_CH"."""
+    return re.split(r"[-_]", locale.casefold())[0]
+
+
 class Folder:
     """Folds texts of one locale; what it has folded is kept."""
 
@@ -74,7 +79,7 @@ class Folder:
     @classmethod
     def of_locale(cls, locale: str) -> Folder:
         """The folder for a locale such as "de" or "de-AT"."""
-        return cls(LETTERS.get(re.split(r"[-_]", locale.casefold())[0], ""))
+        return cls(LETTERS.get(language_of(locale), ""))
 
     def __call__(self, text: str) -> Folded:
         """The text as a reader sees it."""

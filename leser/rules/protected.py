@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from leser.rules.claims import Claims, claims, contradiction
-from leser.rules.folding import Folded
+from leser.rules.folding import Folded, language_of
 from leser.rules.lexicon import Lexicon, entries_of
 from leser.rules.rule import Proposal, Rule, RuleOptions, Site, Violation
 
@@ -96,7 +96,7 @@ class Protected(Rule):
         super().__init__(options, site)
         self._brands = Lexicon(entries_of(options.brands, options.files, self.name), site, plurals=False)
         self._negations = frozenset(site.folder(word).text for word in options.negations)
-        german = re.split(r"[-_]", site.locale.casefold())[0] == "de"
+        german = language_of(site.locale) == "de"
         self._without = _WITHOUT_IN_GERMAN if german else _WITHOUT
 
     def sentence(self) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Any
 
@@ -10,6 +9,7 @@ import regex  # type: ignore[import-untyped]
 from pydantic import Field
 
 from leser.errors import LeserError
+from leser.rules.folding import language_of
 from leser.rules.rule import Proposal, Rule, RuleOptions, Site, Violation
 
 SCRIPTS: dict[str, tuple[str, ...]] = {
@@ -39,7 +39,7 @@ class Script(Rule):
 
     def __init__(self, options: Any, site: Site) -> None:
         super().__init__(options, site)
-        language = re.split(r"[-_]", site.locale.casefold())[0]
+        language = language_of(site.locale)
         self._scripts = options.scripts or ("Latin", *SCRIPTS.get(language, ()))
         self._extra = frozenset(options.characters)
         if options.letters is None:
