@@ -3,8 +3,9 @@
     python -m benchmarks.evidence demo runs/demo-11 runs/demo-12 runs/demo-13
     python -m benchmarks.evidence electronics runs/electronics --queries 'laptop,laptops,notebook'
 
-Writes docs/evidence/NAME.json: each run's evaluation, configuration and times. With --queries, also how many relevant
-documents each named query has in its top 10 as typed and as the run's policy expands it, by split.
+Writes docs/evidence/NAME.json, or with several runs one file for each: a summary of the run's evaluation, its configuration
+and times (benchmarks.condensed says what is kept; runs/NAME/evaluation.json has the rest). With --queries, also how many
+relevant documents each named query has in its top 10 as typed and as the run's policy expands it, by split.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from benchmarks.condensed import write
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "transformers", "numpy", "ir-measures", "pyserini")
@@ -94,7 +97,7 @@ def named_queries(run: Path, texts: list[str]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Write docs/evidence/NAME.json."""
+    """Write the summaries."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("name")
     parser.add_argument("runs", type=Path, nargs="+")
@@ -113,10 +116,8 @@ def main() -> None:
     texts = [text.strip() for text in given.queries.split(",") if text.strip()]
     if texts:
         content["queries"] = {run.name: named_queries(run, texts) for run in given.runs}
-    path = ROOT / "docs" / "evidence" / f"{given.name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(path.relative_to(ROOT))
+    for path in write(ROOT / "docs" / "evidence", content):
+        print(path.relative_to(ROOT))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.condensed import text_of
 from benchmarks.evidence import ROOT, machine
 from benchmarks.grpo_case import SHAPES, Case, Report, Turns
 from leser.errors import LeserError
@@ -179,7 +180,7 @@ def table(base: Case, path: Path = EVIDENCE, *, commit: str | None = None) -> li
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_suffix(".tmp")
-    work.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    work.write_text(text_of(content), encoding="utf-8")
     work.replace(path)
 
 

@@ -11,9 +11,9 @@ Each profile's filter is built as `leser-run --platform FILE` builds it, over th
   clean     its catalogue's own words for its own train queries
 tests/naive_checker.py, which shares no code with leser.rules, reads the profile's TOML itself and looks at whatever comes out.
 
-Writes docs/evidence/rules-audit.json, finished profiles in runs/rules-audit, where a second call finds them. Exits with 1
-where a violation came out, a rule stopped none, something planted came out or passed its own rule, or more than 0.5 % of the
-clean expansions were refused (the rule `repetition` apart: it stops what adds nothing to a query or to another expansion, and
+Writes docs/evidence/rules-audit-NAME.json for each profile (--out names another folder), and finished profiles with their
+examples in runs/rules-audit, where a second call finds them. Exits with 1 where a violation came out, a rule stopped
+none, something planted came out or passed its own rule, or more than 0.5 % of the clean expansions were refused (the rule `repetition` apart: it stops what adds nothing to a query or to another expansion, and
 single words drawn at random often do).
 """
 
@@ -32,6 +32,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from benchmarks.condensed import write
 from benchmarks.evidence import ROOT, commit, machine
 from benchmarks.rules_sampled import WAYS, Said, load, parts_of, sampled, sources_of
 from benchmarks.rules_shop import Shop, open_shop
@@ -271,7 +272,7 @@ def main() -> None:
     )
     parser.add_argument("--pretrained-seconds", type=float, default=480, help="time for a pretrained policy")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evidence" / "rules-audit.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evidence", help="folder for a file per profile")
     chosen = parser.parse_args()
     profiles = {path.stem: finished(path, chosen) for path in chosen.platform}
     faults = [fault for name, result in profiles.items() for fault in faults_of(name, result, chosen.count)]
@@ -283,7 +284,7 @@ def main() -> None:
         "faults": faults,
         "profiles": profiles,
     }
-    chosen.out.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write(chosen.out, content)
     for name, result in profiles.items():
         print(name, json.dumps({key: value for key, value in result.items() if key not in ("sampled", "planted")}))
     print("\n".join(faults) or "No fault.", file=sys.stderr)

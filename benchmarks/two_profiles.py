@@ -15,7 +15,6 @@ Writes docs/evidence/two-profiles.json and docs/two-profiles.svg.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from benchmarks.condensed import write
 from benchmarks.evidence import PACKAGES, ROOT, commit, machine, version
 from leser.errors import LeserError
 from leser.evaluation.measures import Measurer
@@ -225,7 +225,7 @@ def main() -> None:
     parser.add_argument("second", type=Path)
     given = parser.parse_args()
     found = measure(given.first, given.second)
-    (ROOT / "docs" / "evidence" / "two-profiles.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write(ROOT / "docs" / "evidence", found)
     (ROOT / "docs" / "two-profiles.svg").write_text(drawing(found), encoding="utf-8")
     for row in found["rows"]:
         print(row)
