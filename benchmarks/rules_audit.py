@@ -12,9 +12,9 @@ Each profile's filter is built as `leser-run --platform FILE` builds it, over th
 tests/naive_checker.py, which shares no code with leser.rules, reads the profile's TOML itself and looks at whatever comes out.
 
 Writes docs/evidence/rules-audit-NAME.json for each profile (--out names another folder), and finished profiles with their
-examples in runs/rules-audit, where a second call finds them. Exits with 1 where a violation came out, a rule stopped
-none, something planted came out or passed its own rule, or more than 0.5 % of the clean expansions were refused (the rule `repetition` apart: it stops what adds nothing to a query or to another expansion, and
-single words drawn at random often do).
+examples in runs/rules-audit, where a second call finds them. Exits with 1 where a violation came out, a rule stopped none,
+something planted came out or passed its own rule, or more than 0.5 % of the clean expansions were refused (the rule
+`repetition` apart: it stops what adds nothing to a query or to another expansion, and single words drawn at random often do).
 """
 
 from __future__ import annotations

@@ -20,7 +20,11 @@ WIDTHS = (8, 16)
 LONGEST = 2000
 
 
-@click.command("doctor", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "doctor",
+    short_help="Check whether a backend is fit to learn from.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @platform_file
 @config_file
 @task_source

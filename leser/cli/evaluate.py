@@ -9,7 +9,11 @@ import click
 from leser.cli.options import assignments, backend_name, plugin_files, site_file, task_source
 
 
-@click.command("evaluate", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "evaluate",
+    short_help="Evaluate a saved policy, here or on another engine.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @site_file
 @task_source

@@ -21,7 +21,11 @@ NARROW = 100
 STYLES = {"up": "green", "new": "green", "down": "yellow", "gone": "yellow", "same": "dim"}
 
 
-@click.command("expand", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "expand",
+    short_help="Expand one query and show the results.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("query", metavar='"QUERY"')
 @site_file

@@ -9,7 +9,11 @@ import click
 from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
 
 
-@click.command("index", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "index",
+    short_help="Build an engine's index from a task's documents.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @platform_file
 @config_file
 @task_source

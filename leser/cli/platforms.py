@@ -11,12 +11,16 @@ from leser.errors import LeserError
 from leser.printable import printable_lines
 
 
-@click.group("platforms", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "platforms",
+    short_help="Check profiles of sites and markets.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def command() -> None:
     """Look into platform profiles: one file per site or market, for `leser run --platform FILE`."""
 
 
-@command.command("check")
+@command.command("check", short_help="Check profiles and describe each.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @plugin_files
 def check(files: tuple[Path, ...], plugins: tuple[Path, ...]) -> None:

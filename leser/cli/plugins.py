@@ -11,7 +11,7 @@ import click
 from leser.cli.options import plugin_files
 
 
-@click.command("plugins")
+@click.command("plugins", short_help="List backends, rewards, rules and their state.")
 @plugin_files
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
 def command(plugins: tuple[Path, ...], as_json: bool) -> None:

@@ -7,7 +7,11 @@ from pathlib import Path
 import click
 
 
-@click.command("report", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "report",
+    short_help="Write a run's report again, or compare runs.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN2 ...]", type=click.Path(path_type=Path))
 @click.option(
     "--out",

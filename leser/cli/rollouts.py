@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 COUNT = 20
 
 
-@click.command("rollouts", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "rollouts",
+    short_help="List completions sampled in training.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--worst", type=click.IntRange(1), metavar="N", help=f"The N that earned least (default: {COUNT}).")
 @click.option("--best", type=click.IntRange(1), metavar="N", help="The N that earned most.")

@@ -26,7 +26,11 @@ FLAGS = {
 """Where each flag goes in the configuration."""
 
 
-@click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "run",
+    short_help="Train a policy and evaluate it.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @platform_file
 @config_file
 @task_source
