@@ -94,3 +94,26 @@ def test_text_is_the_same_json_in_filled_lines() -> None:
     lines = text.splitlines()
     assert [line for line in lines if len(line) > WIDTH] == ['  "c": "' + "x" * 200 + '",']
     assert len(lines) < 25
+
+
+@pytest.mark.parametrize("seed", [12, 13])
+def test_the_readmes_table_is_what_the_evidence_says(seed: int) -> None:
+    content = json.loads((ROOT / "docs" / "evidence" / f"demo-{seed}.json").read_text(encoding="utf-8"))
+    (measured,) = content["runs"].values()
+    cells = []
+    for system in ("original", "rm3", "dictionary", "warmup", "warmup+", "leser", "ideal"):
+        value = decimal(measured["systems"][system][measured["columns"].index("nDCG@10")])
+        if system == "leser":
+            cells.append(f"**{value}**")
+        elif system == "ideal":
+            cells.append(value)
+        else:
+            delta, low, high = measured["leser over"]["nDCG@10"][system][:3]
+            cells.append(f"{value} (+{decimal(delta)} [{decimal(low)}, {decimal(high)}])")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| shop {seed} | {' | '.join(cells)} |\n" in readme
+
+
+def decimal(value: float) -> str:
+    """A number below 1 as the README writes it: three decimals, no leading zero."""
+    return f"{value:.3f}".removeprefix("0")
