@@ -109,7 +109,7 @@ def test_the_readmes_table_is_what_the_evidence_says(seed: int) -> None:
             cells.append(value)
         else:
             delta, low, high = measured["leser over"]["nDCG@10"][system][:3]
-            cells.append(f"{value} (+{decimal(delta)} [{decimal(low)}, {decimal(high)}])")
+            cells.append(f"{value}<br>+{decimal(delta)} [{decimal(low)}, {decimal(high)}]")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"| shop {seed} | {' | '.join(cells)} |\n" in readme
 
