@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO, cast
 
 from leser.backend import Document
 from leser.errors import LeserError
+
+GZIP = b"\x1f\x8b"
+"""The first two bytes of every gzip file."""
 
 
 def bad_line(path: Path, line: int, reason: str) -> LeserError:
@@ -16,10 +22,25 @@ def bad_line(path: Path, line: int, reason: str) -> LeserError:
     return LeserError(f"{path}, line {line}: {reason}")
 
 
+def open_bytes(path: Path) -> BinaryIO:
+    """A file's bytes, unpacked where it is gzip'd: its first bytes say so, whatever its name says."""
+    file = path.open("rb")
+    if file.peek(2)[:2] != GZIP:
+        return file
+    unpacked = gzip.open(file, "rb")  # noqa: SIM115 - closed by the caller
+    unpacked.myfileobj = file  # type: ignore[assignment]  # so that closing the one closes the other
+    return cast(BinaryIO, unpacked)
+
+
+def open_text(path: Path) -> TextIO:
+    """A file's text, unpacked where it is gzip'd, without a byte order mark, line ends as they are (`newline=""`)."""
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline="")
+
+
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines of a UTF-8 file with their numbers from 1, without line ends; blank lines are left out."""
     try:
-        with path.open("rb") as file:
+        with open_bytes(path) as file:
             for number, raw in enumerate(file, 1):
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
@@ -27,6 +48,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                     raise bad_line(path, number, f"not UTF-8 ({error.reason} at byte {error.start})") from None
                 if line.strip():
                     yield number, line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise LeserError(f"{path} is not a whole gzip file: {error}. Pack or copy it again.") from None
     except OSError as error:
         raise LeserError(f"{path} cannot be read: {error.strerror}.") from None
 
