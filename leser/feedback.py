@@ -16,15 +16,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import regex  # type: ignore[import-untyped]
 from pydantic import Field
 
 from leser.backend import Term
+from leser.letters import WORD
 from leser.options import Options
 
 if TYPE_CHECKING:
     from Stemmer import Stemmer
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_WORD = regex.compile(rf"{WORD}(?:['’]{WORD})?")
+_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)?")  # the same, faster
 _MAX_LETTERS = 20  # longer tokens are codes and addresses, as in Anserini's RM3
 
 
@@ -47,7 +50,7 @@ class FeedbackTerm:
 
 def words(text: str) -> tuple[str, ...]:
     """Word tokens of a text in order, lower-cased; an apostrophe inside a word belongs to it."""
-    return tuple(word.lower() for word in _WORD.findall(text))
+    return tuple(word.lower() for word in (_ASCII_WORD if text.isascii() else _WORD).findall(text))
 
 
 STOP_WORDS = frozenset(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+
+import regex  # type: ignore[import-untyped]
 
 from leser.backend import Backend, ExpandedQuery, Ranking, SearchError, Term
 from leser.config import RunConfig
@@ -223,7 +224,8 @@ def _words_find(patient: Patient, text: str) -> set[str] | SearchError | None:
 
     A failed search is no empty one: its error is the answer.
     """
-    plain = {re.sub(r"[^\w\s]", " ", text), re.sub(r"[^\w\s]|_", " ", text)}
+    # the module `regex` counts marks as part of a word, as engines do
+    plain = {regex.sub(r"[^\w\s]", " ", text), regex.sub(r"[^\w\s]|_", " ", text)}
     answers = patient.search(*((" ".join(words.split()), ()) for words in sorted(plain)))
     found: set[str] = set()
     for answer in answers:

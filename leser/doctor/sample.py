@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 from typing import Any
+
+import regex  # type: ignore[import-untyped]
 
 from leser.backend import Document, ExpandedQuery, Ranking
 from leser.doctor.finding import Finding, of_failure
@@ -26,7 +27,7 @@ COMMON_WORDS = (
 COMMON_FIELDS = ("title", "text", "contents", "name", "description", "body")
 """Fields asked for where a backend's facts don't name its own."""
 
-_WORD = re.compile(r"[^\W\d_]{3,}")
+_WORD = regex.compile(r"[^\W\d_]{3,}")  # unlike in `re`, marks are part of a word
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import regex  # type: ignore[import-untyped]
+
 from leser.backend import ExpandedQuery, Filter, SearchError, Term
 from leser.constraints import Asker, KindOptions
 from leser.doctor.checks import DEEP, Patient
@@ -18,7 +20,7 @@ from leser.errors import LeserError
 
 SEARCHES = 20
 """Texts that are searched with, plain and held to a kind."""
-_WORD = re.compile(r"(?<!\S)[^\W\d_]{3,}(?!\S)")
+_WORD = regex.compile(r"(?<!\S)[^\W\d_]{3,}(?!\S)")  # unlike in `re`, marks are part of a word
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,9 +9,8 @@ import numpy as np
 
 from leser.backend import Ranking, SearchError, Term
 from leser.expansion import Code, Expansion, render
+from leser.letters import words_of
 from leser.task import Query
-
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,8 @@ def behaviour(run: SystemRun, queries: Sequence[Query], no_result: Sequence[Quer
 
 def _wording(run: SystemRun, queries: Sequence[Query]) -> dict[str, float]:
     known = [q for q in queries if q.id in run.expansions]
-    words = {q.id: [w for e in run.expansions[q.id] for w in _WORD.findall(e.text.casefold())] for q in known}
-    own = {q.id: set(_WORD.findall(q.text.casefold())) for q in known}
+    words = {q.id: [w for e in run.expansions[q.id] for w in words_of(e.text.casefold())] for q in known}
+    own = {q.id: set(words_of(q.text.casefold())) for q in known}
     return {
         "left_alone": _mean(not run.expansions[q.id] for q in known),
         "expansions": _mean(len(run.expansions[q.id]) for q in known),

@@ -1,23 +1,24 @@
 """Splits: train, dev and test by query, seeded, with near-duplicates on one side.
 
 Two queries are near-duplicates when they differ in word order, plural, case, accents, punctuation or the space between
-words ("head set", "headset", "Headsets!"). Were they on both sides, the test would ask what training had answered.
+words ("head set", "headset", "Headsets!"). Were they on both sides, the test would ask what training had answered. Vowel
+signs and tone marks are no accents: "कम" and "काम" are two queries.
 """
 
 from __future__ import annotations
 
 import random
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from leser.backend import Document
 from leser.errors import LeserError
+from leser.letters import without_accents, words_of
 from leser.task import Qrels, Query, Split, Task
 
 PARTS = ("train", "dev", "test")
 SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
-_WORD = re.compile(r"\w+")
+_NOT_READ = {ord(sign): None for sign in "'\u200c\u200d"}
+"""What stands inside words without a meaning of its own: apostrophes, and the joiners that some scripts write or leave out."""
 
 
 def assemble(
@@ -115,7 +116,7 @@ def near_duplicates(queries: Sequence[Query]) -> list[list[Query]]:
     groups: dict[str, list[Query]] = {}  # the key of a group to its members
     group_of: dict[str, str] = {}  # a query's form to the key of its group
     for query in sorted(queries, key=lambda query: (query.text, query.id)):
-        words = [stem(word) for word in _WORD.findall(_plain(query.text))] or [query.text]
+        words = [stem(word) for word in words_of(_plain(query.text))] or [query.text]
         forms = (" ".join(sorted(words)), "".join(words))
         keys = sorted({group_of[form] for form in forms if form in group_of})
         home = keys[0] if keys else query.id
@@ -129,8 +130,7 @@ def near_duplicates(queries: Sequence[Query]) -> list[list[Query]]:
 
 
 def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(mark for mark in decomposed if not unicodedata.combining(mark)).replace("_", " ").replace("'", "")
+    return without_accents(text.casefold()).translate(_NOT_READ)
 
 
 def _has_relevant(qrels: Qrels, query: Query) -> bool:

@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
+import regex  # type: ignore[import-untyped]
+
+from leser.letters import WORD
 from leser.rules.folding import language_of
 
 Value = float | str
@@ -54,8 +57,8 @@ _LETTER_SIZE = re.compile(r"(?<!\w)([2-6]x|x{1,4})(s|l)(?!\w)")
 _MODEL = re.compile(r"(?<![\w])[a-z0-9]+(?:[-/][a-z0-9]+)*(?!\w)")
 _PIECES = re.compile(r"(?<!\w)[a-z0-9]+(?:[\s/-][a-z0-9]+)*(?!\w)")
 _MOST_PIECES = 4
-_NUMBERED = re.compile(r"(?<!\w)([^\W\d_]{2,})[\s-]?(\d{1,4})(?![\w.,]*\d)(?!\w)")
-_WORD = re.compile(r"[^\W_]+")
+_NUMBERED = regex.compile(r"(?<!\w)([^\W\d_]{2,})[\s-]?(\d{1,4})(?![\w.,]*\d)(?!\w)")
+_WORD = regex.compile(WORD)
 _VARIANTS = frozenset(
     {
         "air",

@@ -1,12 +1,14 @@
 """Folding: text as a reader sees it, so that no spelling trick gets a word past a list.
 
-Removed: case, what is invisible (zero-width characters, soft hyphens, bidi marks, variation selectors, fillers), combining
-marks, and the difference between characters that look alike (Unicode Technical Standard 39: a Cyrillic "а" is an "a").
+Removed: case, what is invisible (zero-width characters, soft hyphens, bidi marks, variation selectors, fillers), accents
+and optional points, and the difference between characters that look alike (Unicode Technical Standard 39: a Cyrillic "а" is
+an "a").
 Compatibility forms (full width, mathematical, circled letters) become plain ones (NFKC), digits of any script 0 to 9.
 ASCII is never folded into other ASCII: "rn" looks like "m", but a ban on "bum" must not stop "burn".
 
 Marks need care: where a locale has letters of their own (German ä, ö, ü), a clean text keeps them, for "schön" is not
-"schon". A text with anything else unusual in it gets the strict reading, in which no mark counts.
+"schon". A text with anything else unusual in it gets the strict reading, in which no accent counts. The vowel signs, tone
+marks and voicing marks of scripts that cannot be read without them (Devanagari, Thai, Kana, ...) are parts of words in both.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import regex  # type: ignore[import-untyped]
+
+from leser.letters import WORD
 
 LETTERS = {
     "cs": "áčďéěíňóřšťúůýž", "da": "æøå", "de": "äöü", "es": "ñ", "et": "äöõü", "fi": "åäö", "hu": "áéíóöőúüű",
@@ -32,9 +36,17 @@ _NAMED = re.compile(
     r"(?:LATIN|REGIONAL INDICATOR SYMBOL)\b.*?\bLETTER (?:SMALL CAPITAL |DOTLESS |OPEN |LONG |INSULAR |SCRIPT )?([A-Z])"
     r"(?: WITH .*)?$"
 )
-_WORD = regex.compile(r"[\p{L}\p{N}]+")
-_CHUNK_NOISE = regex.compile(r"[^\p{L}\p{N}\s]+")
+_WORD = regex.compile(WORD)
+_CHUNK_NOISE = regex.compile(r"[^\p{L}\p{N}\p{M}\s]+")
 _SPACED_LETTERS = re.compile(r"(?<!\S)\S(?: \S(?!\S))+")
+_SPACED_MARKED_LETTERS = regex.compile(r"(?<!\S)\S\p{M}*(?: \S\p{M}*(?!\S))+")
+_KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
+_OPTIONAL_MARK = regex.compile(
+    r"[\p{Inherited}\p{Common}\p{Latin}\p{Greek}\p{Cyrillic}\p{Coptic}\p{Arabic}\p{Hebrew}\p{Syriac}]"
+)
+"""Scripts whose marks a reader can do without: accents, and the points of scripts that are mostly written without them."""
+_STRAY_MARKS = regex.compile(r"(?<![\p{M}[\p{L}--[\p{Latin}\p{Greek}\p{Cyrillic}]]])\p{M}+", regex.V1)
+"""Marks on a letter of another script, or on none: no part of a word, but a trick ("ba" and a Devanagari sign and "n")."""
 _TICKS = regex.compile(r"[\p{Block=Spacing_Modifier_Letters}\uA78B\uA78C]")
 """Letters to Unicode, apostrophes and ticks to a reader: "gun\u02bcs" is "gun's"."""
 MEMO = 50_000
@@ -99,12 +111,14 @@ class Folder:
 
     @staticmethod
     def _read(composed: str, table: Mapping[int, str], strict: bool) -> Folded:
-        text = " ".join(composed.translate(table).split())
+        text = composed.translate(table)
+        text = " ".join((text if text.isascii() else _STRAY_MARKS.sub("", text)).split())
         written = text if composed.isascii() else " ".join(unicodedata.normalize("NFC", composed.lower()).split())
         parted = f" {' '.join(_WORD.findall(text))} "
         joined = " ".join(_CHUNK_NOISE.sub("", text).split())
-        joined = f" {_SPACED_LETTERS.sub(lambda found: found[0].replace(' ', ''), joined)} "
-        runs = tuple(run.replace(" ", "") for run in _SPACED_LETTERS.findall(parted))
+        spaced = _SPACED_LETTERS if text.isascii() else _SPACED_MARKED_LETTERS
+        joined = f" {spaced.sub(lambda found: found[0].replace(' ', ''), joined)} "
+        runs = tuple(run.replace(" ", "") for run in spaced.findall(parted))
         return Folded(text, (parted,) if joined == parted else (parted, joined), strict, runs, written)
 
 
@@ -145,18 +159,15 @@ def _plain(ch: str) -> str:
     alike = look_alikes()
     if ch in alike:
         return alike[ch]
+    if _KANA.match(ch):
+        return unicodedata.normalize("NFKC", ch)
     out = []
     for part in unicodedata.normalize("NFKD", ch):
-        if unicodedata.category(part) in ("Mn", "Me", "Mc") and not _spoken(part):
+        if unicodedata.category(part) in ("Mn", "Me", "Mc") and _OPTIONAL_MARK.match(part):
             continue
         for letter in part.casefold():
             out.append(_letter(letter))
     return "".join(out)
-
-
-def _spoken(mark: str) -> bool:
-    """Vowel signs of scripts that write them as marks (Devanagari, Thai, ...) are letters; accents are not."""
-    return not regex.match(r"\p{Script=Inherited}", mark) and unicodedata.combining(mark) == 0
 
 
 def _letter(ch: str) -> str:

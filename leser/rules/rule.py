@@ -23,7 +23,6 @@ and a hook `leser_rules()` that returns `[NoPrices]`. `[rules.no-prices]` in a c
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,13 +34,13 @@ from pydantic import Field
 from leser.backend import SearchError
 from leser.errors import EngineDown
 from leser.expansion import Expansion, ExpansionOptions
+from leser.letters import words_of
 from leser.options import Options
 from leser.rules.folding import Folded, Folder
 
 if TYPE_CHECKING:
     from leser.backend import Backend, Capability
 
-_WORDS = re.compile(r"\w+")
 MEMO = 200_000
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
@@ -107,7 +106,7 @@ class EngineWords:
             if "analyze" in self.capabilities:
                 words = self._answer(lambda: self.backend.analyze(missing), len(missing))
             else:
-                words = [_WORDS.findall(t.casefold()) for t in missing]
+                words = [words_of(t.casefold()) for t in missing]
             new = dict(zip(missing, words, strict=True))
             self._keep(self._analysed, new)
             known |= new
