@@ -143,9 +143,10 @@ class MemoryBackend(Backend):
 
 def _read_corpus(folder: Path) -> Iterable[Document]:
     from leser.formats.files import json_corpus
+    from leser.formats.folder import data_file
 
-    path = folder / "corpus.jsonl"
-    if not path.is_file():
+    path = data_file(folder, "corpus.jsonl")
+    if path is None:
         raise LeserError(f"No corpus.jsonl in {folder}, the folder that option documents of backend 'memory' names.")
     return json_corpus(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,25 @@ from pydantic import Field
 
 from leser.errors import LeserError
 from leser.formats import Reader, ReaderOptions
-from leser.formats.files import add_judgment, bad_line, grade_of, json_corpus, json_lines, numbered_lines, text_of
+from leser.formats.files import (
+    add_judgment,
+    bad_line,
+    grade_of,
+    json_corpus,
+    json_lines,
+    number_of,
+    numbered_lines,
+    text_of,
+)
+from leser.formats.folder import (
+    PART_NAMES,
+    data_file,
+    data_files,
+    has_file,
+    one_of,
+    one_source_of_judgments,
+    plain_name,
+)
 from leser.formats.split import PARTS, assemble
 from leser.task import Qrels, Query, Task
 
@@ -30,34 +49,51 @@ class Beir(Reader):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """True for a folder with queries.jsonl and qrels/."""
-        return (path / "queries.jsonl").is_file() and (path / "qrels").is_dir()
+        return has_file(path, "queries.jsonl") and (path / "qrels").is_dir()
 
     def read(self) -> Task:
         """Read the folder; corpus.jsonl is read only when its documents are asked for."""
         folder = self.options.path
         if folder is None or not folder.is_dir():
             raise LeserError(f"The reader 'beir' needs a folder (task.path), given: {folder}.")
-        queries = read_queries(folder / "queries.jsonl")
-        files = {part: folder / "qrels" / f"{part}.tsv" for part in PARTS}
-        judged = {part: read_qrels(path, queries) for part, path in files.items() if path.is_file()}
+        one_source_of_judgments(folder)
+        path = data_file(folder, "queries.jsonl")
+        if path is None:
+            raise LeserError(f"The reader 'beir' finds no queries.jsonl in {folder}.")
+        queries = read_queries(path)
+        files, ignored = _splits(folder / "qrels")
+        judged = {part: read_qrels(files[part], queries) for part in PARTS if part in files}
         if not judged:
             raise LeserError(f"{folder / 'qrels'} holds none of {', '.join(f'{part}.tsv' for part in PARTS)}.")
-        corpus = folder / "corpus.jsonl"
+        corpus = data_file(folder, "corpus.jsonl")
         unjudged = len(queries) - len(set().union(*judged.values()))
-        notes = (
-            [f"{unjudged} queries of {folder / 'queries.jsonl'} are judged in no split and not used."]
-            if unjudged
-            else []
-        )
+        notes = [f"{file} is not read: its name is no split's (train, dev, test)." for file in ignored]
+        if unjudged:
+            notes.append(f"{unjudged} queries of {path} are judged in no split and not used.")
         return assemble(
             folder.resolve().name,
             queries,
             judged,
             seed=self.options.seed,
-            documents=partial(json_corpus, corpus) if corpus.is_file() else None,
+            documents=partial(json_corpus, corpus) if corpus else None,
             title_field=self.options.title_field,
             notes=notes,
         )
+
+
+def _splits(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """The file of each split (validation.tsv is dev), and those .tsv files that are no split's."""
+    found: dict[str, list[Path]] = {}
+    ignored = []
+    for path in data_files(folder):
+        stem, dot, ending = plain_name(path).lower().rpartition(".")
+        if dot and ending == "tsv":
+            part = PART_NAMES.get(stem)
+            if part is None:
+                ignored.append(path)
+            else:
+                found.setdefault(part, []).append(path)
+    return {part: one_of(paths, f"hold the judgments of {part}") for part, paths in found.items()}, ignored
 
 
 def read_queries(path: Path) -> dict[str, Query]:
@@ -86,18 +122,31 @@ def _needs(value: Any, path: Path, line: int) -> dict[str, frozenset[str]]:
 
 
 def read_qrels(path: Path, queries: dict[str, Query]) -> Qrels:
-    """Judgments of one tab-separated file: the header, then query id, document id and grade."""
+    """Judgments of one tab-separated file: a header or none, then query id, document id and grade, quoted where need be."""
     qrels: dict[str, dict[str, int]] = {}
+    first = True
     for line, row in numbered_lines(path):
-        columns = [column.strip() for column in row.split("\t")]
+        columns = _columns(row, path, line)
         if len(columns) != 3:
             raise bad_line(
                 path, line, f"expected 3 columns separated by tabs (query-id, corpus-id, score), found {len(columns)}"
             )
         query, document, grade = columns
-        if line == 1 and query == "query-id":
+        header = first and query not in queries and (query == "query-id" or number_of(grade) is None)
+        first = False
+        if header:
             continue
         if query not in queries:
             raise bad_line(path, line, f"query {query} is not in queries.jsonl")
         add_judgment(qrels, query, document, grade_of(grade, path, line), path, line)
     return qrels
+
+
+def _columns(row: str, path: Path, line: int) -> list[str]:
+    """Columns as BEIR's own loader reads them: those in quotes, which csv.writer puts around a quote, without them."""
+    if '"' not in row:
+        return [column.strip() for column in row.split("\t")]
+    try:
+        return [column.strip() for column in next(csv.reader([row], delimiter="\t"))]
+    except csv.Error as error:
+        raise bad_line(path, line, f"not readable as tab-separated values: {error}") from None

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
@@ -15,6 +18,9 @@ from leser.errors import LeserError
 
 GZIP = b"\x1f\x8b"
 """The first two bytes of every gzip file."""
+GRADE_LIMIT = 1000
+"""Highest grade that is read (the lowest is -1000): measures keep a counter for each grade, or take 2 to its power."""
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
 
 
 def bad_line(path: Path, line: int, reason: str) -> LeserError:
@@ -55,12 +61,14 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Objects of a JSON-lines file with their line numbers."""
+    """Objects of a JSON-lines file with their line numbers; NaN and Infinity, which are no JSON, are read as null."""
     for number, line in numbered_lines(path):
         try:
-            row = json.loads(line)
+            row = json.loads(line, parse_constant=lambda _: None)
         except json.JSONDecodeError as error:
             raise bad_line(path, number, f"no JSON: {error.msg} at column {error.colno}") from None
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+            raise bad_line(path, number, f"not readable as JSON: {error}") from None
         if not isinstance(row, dict):
             raise bad_line(path, number, "expected a JSON object")
         yield number, row
@@ -76,12 +84,31 @@ def text_of(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:
     return value.strip()
 
 
+def number_of(text: str) -> Decimal | None:
+    """A number as grades are written (2, -1, 2.0, 2e0), None for anything else."""
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
 def grade_of(text: str, path: Path, line: int) -> int:
-    """A whole-number grade; measures need one."""
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_line(path, line, f"the grade '{text}' is no whole number") from None
+    """A whole-number grade from -1000 to 1000, however it is written (2, 2.0, 2e0); measures need one."""
+    problem = f"the grade '{text}' is no whole number"
+    number = number_of(text)
+    if number is None:
+        raise bad_line(path, line, problem)
+    return whole_grade(number, path, line, problem)
+
+
+def whole_grade(number: Decimal, path: Path, line: int, problem: str) -> int:
+    """The number as a grade; raises LeserError outside of the limits, and with `problem` where it is not whole."""
+    if abs(number) > GRADE_LIMIT:
+        raise bad_line(
+            path,
+            line,
+            f"the grade {number} is not between -{GRADE_LIMIT} and {GRADE_LIMIT}. Map grades to smaller ones",
+        )
+    if number != number.to_integral_value():
+        raise bad_line(path, line, problem)
+    return int(number)
 
 
 def add_judgment(
@@ -111,12 +138,16 @@ def json_corpus(path: Path) -> Iterator[Document]:
 
 
 def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    """A JSON value as text fields: lists joined, objects as dotted names, null and empty left out."""
-    if isinstance(value, dict):
-        for inner, item in value.items():
-            yield from _texts(f"{key}.{inner}", item)
-        return
-    items = value if isinstance(value, list) else [value]
-    text = ", ".join(item if isinstance(item, str) else json.dumps(item) for item in items if item is not None)
-    if text:
-        yield key, text
+    """A JSON value as text fields: lists joined, objects as dotted names; null, what is no number, and empty left out."""
+    found: dict[str, list[str]] = {}
+    stack = [(key, value)]
+    while stack:
+        name, item = stack.pop()
+        if isinstance(item, dict):
+            stack.extend((f"{name}.{inner}", of_inner) for inner, of_inner in reversed(item.items()))
+        elif isinstance(item, list):
+            stack.extend((name, one) for one in reversed(item))
+        elif item is not None and item != "" and not (isinstance(item, float) and not isfinite(item)):
+            found.setdefault(name, []).append(item if isinstance(item, str) else json.dumps(item))
+    for name, texts in found.items():
+        yield name, ", ".join(texts)

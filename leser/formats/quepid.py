@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from pydantic import Field
 
 from leser.errors import LeserError
 from leser.formats import Reader, ReaderOptions
-from leser.formats.files import add_judgment, bad_line, json_corpus, numbered_lines
+from leser.formats.files import add_judgment, bad_line, json_corpus, number_of, numbered_lines, whole_grade
+from leser.formats.folder import data_file, data_files, plain_name
 from leser.formats.split import assemble
 from leser.task import Query, Task
 
@@ -53,36 +55,35 @@ class Quepid(Reader):
             if rating:
                 add_judgment(qrels, identifier, document, self._grade(rating, file, line), file, line)
         unrated = sum(not judgments for judgments in qrels.values())
-        corpus = file.parent / "corpus.jsonl"
+        corpus = data_file(file.parent, "corpus.jsonl")
         return assemble(
-            file.stem,
+            Path(plain_name(file)).stem,
             {identifier: Query(identifier, text) for text, identifier in ids.items()},
             {"all": qrels},
             seed=self.options.seed,
-            documents=partial(json_corpus, corpus) if corpus.is_file() else None,
+            documents=partial(json_corpus, corpus) if corpus else None,
             title_field=self.options.title_field,
             notes=[f"{unrated} queries have no rating at all."] if unrated else [],
         )
 
     def _grade(self, rating: str, path: Path, line: int) -> int:
-        try:
-            grade = float(rating) * self.options.scale
-        except ValueError:
-            raise bad_line(path, line, f"the rating '{rating}' is no number") from None
-        if not grade.is_integer():
-            raise bad_line(
-                path,
-                line,
-                f"the rating {rating} times {self.options.scale:g} is no whole grade; set task.scale",
-            )
-        return int(grade)
+        number = number_of(rating)
+        if number is None:
+            raise bad_line(path, line, f"the rating '{rating}' is no number")
+        scale = self.options.scale
+        problem = f"the rating {rating} times {scale:g} is no whole grade; set task.scale"
+        return whole_grade(number * Decimal(str(scale)), path, line, problem)  # exact, unlike 0.29 * 100
 
 
 def _csv_in(path: Path) -> Path | None:
     if path.is_file():
-        return path if path.suffix.lower() == ".csv" else None
-    found = list(path.glob("*.csv"))
+        return path if _is_csv(path) else None
+    found = [file for file in data_files(path) if _is_csv(file)]
     return found[0] if len(found) == 1 else None
+
+
+def _is_csv(path: Path) -> bool:
+    return plain_name(path).lower().endswith(".csv")
 
 
 def _columns(header: list[str]) -> tuple[int, int, int] | None:

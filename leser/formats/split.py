@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 
 from leser.backend import Document
 from leser.errors import LeserError
+from leser.formats.files import GRADE_LIMIT
 from leser.letters import without_accents, words_of
 from leser.task import Qrels, Query, Split, Task
 
@@ -68,9 +70,10 @@ def split_of(name: str, queries: Iterable[Query], qrels: Qrels) -> Split:
 
 
 def check_splits(task: Task) -> Task:
-    """The task itself, once every split has a query and none stands in two of them; raises LeserError."""
+    """The task itself, once its grades are grades, every split has a query and none stands in two; raises LeserError."""
     seen: dict[str, str] = {}
     for split in task.splits:
+        _check_grades(task.name, split.qrels)
         if not split.queries:
             raise LeserError(
                 f"Task '{task.name}': no {split.name} query has a relevant document (a grade above 0). "
@@ -83,6 +86,17 @@ def check_splits(task: Task) -> Task:
                 )
             seen[query.id] = split.name
     return task
+
+
+def _check_grades(task: str, qrels: Qrels) -> None:
+    """What LESER's own readers say with file and line, for those of others."""
+    for query, grades in qrels.items():
+        for document, grade in grades.items():
+            if not isinstance(grade, Integral) or abs(grade) > GRADE_LIMIT:
+                raise LeserError(
+                    f"Task '{task}': the grade {grade!r} of document {document} for query {query} is not valid. Grades are "
+                    f"whole numbers between -{GRADE_LIMIT} and {GRADE_LIMIT}."
+                )
 
 
 def divide(queries: Sequence[Query], qrels: Qrels, shares: Mapping[str, float], seed: int) -> dict[str, set[str]]:

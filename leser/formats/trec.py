@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +13,11 @@ from leser.backend import Document
 from leser.errors import LeserError
 from leser.formats import Reader, ReaderOptions
 from leser.formats.files import add_judgment, bad_line, grade_of, json_corpus, numbered_lines
-from leser.formats.split import PARTS, assemble
+from leser.formats.folder import data_files, one_of, one_source_of_judgments, part_of, plain_name
+from leser.formats.sgml import sgml_corpus
+from leser.formats.split import assemble
+from leser.formats.topics import read_topics
 from leser.task import Qrels, Query, Task
-
-_TAG = re.compile(r"<(/?)(\w+)[^>]*>")
-_LABEL = re.compile(r"^(number|topic)\s*:", re.IGNORECASE)
-_DOCUMENT_TEXT = re.compile(r"<(?P<tag>\w+)[^>]*>(?P<text>.*?)</(?P=tag)\s*>", re.DOTALL)
 
 
 class Trec(Reader):
@@ -37,95 +36,65 @@ class Trec(Reader):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """True for a folder with files topics* and qrels*."""
-        return path.is_dir() and bool(_files(path, "topics")) and bool(_files(path, "qrels"))
+        return path.is_dir() and bool(data_files(path, "topics")) and bool(data_files(path, "qrels"))
 
     def read(self) -> Task:
-        """Read the folder; qrels files named after train, dev or test (qrels.test.txt) are those splits."""
+        """Read the folder; qrels files named after train, dev (validation) or test (qrels.test.txt) are those splits."""
         folder = self.options.path
         if folder is None or not folder.is_dir():
             raise LeserError(f"The reader 'trec' needs a folder (task.path), given: {folder}.")
-        topics: dict[str, str] = {}
-        for path in _files(folder, "topics"):
-            topics.update(read_topics(path))
+        one_source_of_judgments(folder)
+        topics = self._topics(data_files(folder, "topics"))
+        corpus = _corpus_files(folder)
         judged: dict[str, Qrels] = {}
         needs: dict[str, dict[str, set[str]]] = {}
-        for path in _files(folder, "qrels"):
-            part = next((part for part in PARTS if part in re.split(r"[._-]", path.name)), "all")
-            if part in judged or (judged and "all" in {part, *judged}):
-                raise LeserError(
-                    f"{path}: a second file for the split '{part}'. Name them qrels.train.txt, qrels.test.txt."
-                )
-            judged[part] = read_qrels(path, topics, needs)
-        queries = {key: Query(key, text, needs=self._needs(needs.get(key, {}))) for key, text in topics.items()}
+        for part, path in self._parts(data_files(folder, "qrels")).items():
+            judged[part] = read_qrels(path, topics, needs if self.options.subtopics else None)
+        served = {key: {need: frozenset(ids) for need, ids in by_need.items()} for key, by_need in needs.items()}
+        queries = {key: Query(key, text, needs=served.get(key, {})) for key, text in topics.items()}
         return assemble(
             folder.resolve().name,
             queries,
             judged,
             seed=self.options.seed,
-            documents=partial(_corpus, folder) if _files(folder, "corpus") else None,
+            documents=partial(_corpus, corpus) if corpus else None,
             title_field=self.options.title_field,
         )
 
-    def _needs(self, by_need: dict[str, set[str]]) -> dict[str, frozenset[str]]:
-        return {need: frozenset(ids) for need, ids in by_need.items()} if self.options.subtopics else {}
-
-
-def _files(folder: Path, stem: str) -> list[Path]:
-    return sorted(path for path in folder.glob(f"{stem}*") if path.is_file())
-
-
-def read_topics(path: Path) -> dict[str, str]:
-    """Query texts by id: `id<TAB>text` lines, or title topics (<top> <num> Number: 301 <title> ... </top>)."""
-    lines = list(numbered_lines(path))
-    if any(line.lstrip().lower().startswith("<top>") for _, line in lines):
-        return dict(_title_topics(path, lines))
-    topics: dict[str, str] = {}
-    for number, line in lines:
-        identifier, tab, text = line.partition("\t")
-        if not tab or not identifier.strip() or not text.strip():
-            raise bad_line(path, number, "expected a query id, a tab and the query's text")
-        if identifier.strip() in topics:
-            raise bad_line(path, number, f"a second query with the id {identifier.strip()}")
-        topics[identifier.strip()] = " ".join(text.split())
-    return topics
-
-
-def _title_topics(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[str, str]]:
-    """Title topics, in which <num> and <title> may lack an end tag and the text may stand on the next line."""
-    topic: dict[str, str] = {}
-    seen: set[str] = set()
-    tag, start = "", 0
-    for number, line in lines:
-        position = 0
-        for match in _TAG.finditer(line):
-            topic[tag] = f"{topic.get(tag, '')} {line[position : match.start()]}"
-            position = match.end()
-            closing, tag = match[1], match[2].lower()
-            if tag == "top" and not closing:
-                topic, start = {}, number
-            elif tag == "top":
-                identifier, text = _label_off(topic.get("num", "")), _label_off(topic.get("title", ""))
-                if not identifier or not text or identifier in seen:
-                    problem = (
-                        f"a second topic {identifier}" if identifier in seen else "a topic without <num> or <title>"
+    def _topics(self, files: Sequence[Path]) -> dict[str, str]:
+        topics: dict[str, str] = {}
+        source: dict[str, Path] = {}
+        for path in files:
+            for key, text in read_topics(path).items():
+                if key in topics:
+                    raise LeserError(
+                        f"Query {key} stands in {source[key]} and in {path}. Keep one of the two files, and move the other "
+                        "one out of the folder or add .bak to its name."
                     )
-                    raise bad_line(path, start, problem)
-                seen.add(identifier)
-                yield identifier, text
-            if closing:
-                tag = ""
-        topic[tag] = f"{topic.get(tag, '')} {line[position:]}"
-    if not seen:
-        raise bad_line(path, start, "no topic ends with </top>")
+                topics[key], source[key] = text, path
+        return topics
+
+    def _parts(self, files: Sequence[Path]) -> dict[str, Path]:
+        """The file of each split, or one of all queries."""
+        parts: dict[str, Path] = {}
+        for path in files:
+            part = part_of(path.name) or "all"
+            other = parts.get(part) or next((given for name, given in parts.items() if "all" in (part, name)), None)
+            if other is not None:
+                raise LeserError(
+                    f"{path}: a second file for the split '{part}', beside {other}. Name them after their splits "
+                    "(qrels.train.txt, qrels.dev.txt, qrels.test.txt), or add .bak to the one that is not meant."
+                )
+            parts[part] = path
+        return parts
 
 
-def _label_off(text: str) -> str:
-    return " ".join(_LABEL.sub("", text.strip()).split())
+def read_qrels(path: Path, topics: dict[str, str], needs: dict[str, dict[str, set[str]]] | None = None) -> Qrels:
+    """Judgments: query id, iteration, document id, grade, separated by white space.
 
-
-def read_qrels(path: Path, topics: dict[str, str], needs: dict[str, dict[str, set[str]]]) -> Qrels:
-    """Judgments: query id, iteration, document id, grade, separated by white space; `needs` gets the second column."""
-    qrels: dict[str, dict[str, int]] = {}
+    With `needs` the second column is a subtopic: `needs` gets it, and a document's grade is the highest of its subtopics'.
+    """
+    judged: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
     for line, row in numbered_lines(path):
         columns = row.split()
         if len(columns) != 4:
@@ -134,34 +103,42 @@ def read_qrels(path: Path, topics: dict[str, str], needs: dict[str, dict[str, se
         if query not in topics:
             raise bad_line(path, line, f"query {query} is in no topics file")
         grade = grade_of(grade_text, path, line)
-        if grade > 0:
-            needs.setdefault(query, {}).setdefault(need, set()).add(document)
-        add_judgment(qrels, query, document, grade, path, line)
+        add_judgment(judged.setdefault((query, "" if needs is None else need), {}), query, document, grade, path, line)
+    qrels: dict[str, dict[str, int]] = {}
+    for (query, need), found in judged.items():
+        for document, grade in found[query].items():
+            grades = qrels.setdefault(query, {})
+            grades[document] = max(grade, grades.get(document, grade))
+            if needs is not None and grade > 0:
+                needs.setdefault(query, {}).setdefault(need, set()).add(document)
     return qrels
 
 
-def _corpus(folder: Path) -> Iterator[Document]:
-    for path in _files(folder, "corpus"):
-        yield from json_corpus(path) if path.suffix == ".jsonl" else _sgml_corpus(path)
+def _corpus(files: Sequence[Path]) -> Iterator[Document]:
+    """Documents of all files; raises LeserError where two files hold one, for nobody could tell which one is meant."""
+    seen: dict[str, int] = {}
+    for number, path in enumerate(files):
+        for document in json_corpus(path) if _is_json(path) else sgml_corpus(path):
+            if len(files) > 1:
+                before = seen.setdefault(document.id, number)
+                if before != number:
+                    raise LeserError(
+                        f"Document {document.id} stands in {files[before]} and in {path}. Keep one of the two files, and "
+                        "move the other one out of the folder or add .bak to its name."
+                    )
+            yield document
 
 
-def _sgml_corpus(path: Path) -> Iterator[Document]:
-    """Documents between <DOC> and </DOC>: <DOCNO>, and every other element a field, named in small letters."""
-    buffer: list[str] = []
-    start = 0
-    for number, line in numbered_lines(path):
-        upper = line.strip().upper()
-        if upper.startswith("<DOC>"):
-            buffer, start = [], number
-            line = line.strip()[len("<DOC>") :]
-        end = line.upper().find("</DOC>")
-        buffer.append(line if end < 0 else line[:end])
-        if end >= 0:
-            found = [
-                (m["tag"].lower(), " ".join(m["text"].split())) for m in _DOCUMENT_TEXT.finditer("\n".join(buffer))
-            ]
-            fields = dict(found)
-            identifier = fields.pop("docno", "")
-            if not identifier:
-                raise bad_line(path, start, "a <DOC> without <DOCNO>")
-            yield Document(identifier, fields)
+def _is_json(path: Path) -> bool:
+    return plain_name(path).endswith(".jsonl") or next(
+        (line for _, line in numbered_lines(path)), ""
+    ).lstrip().startswith("{")
+
+
+def _corpus_files(folder: Path) -> list[Path]:
+    """The files of the corpus; one called just "corpus" is all of it, and raises LeserError beside any other."""
+    files = data_files(folder, "corpus")
+    whole = [path for path in files if re.fullmatch(r"corpus(\.[a-z]+)?", plain_name(path), re.IGNORECASE)]
+    if whole and len(files) > 1:
+        one_of([whole[0], next(path for path in files if path != whole[0])], "be the corpus")
+    return files
