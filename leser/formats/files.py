@@ -139,6 +139,10 @@ def json_corpus(path: Path) -> Iterator[Document]:
 
 def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
     """A JSON value as text fields: lists joined, objects as dotted names; null, what is no number, and empty left out."""
+    if isinstance(value, str):  # nearly all are
+        if value:
+            yield key, value
+        return
     found: dict[str, list[str]] = {}
     stack = [(key, value)]
     while stack:

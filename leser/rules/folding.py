@@ -45,6 +45,7 @@ _OPTIONAL_MARK = regex.compile(
     r"[\p{Inherited}\p{Common}\p{Latin}\p{Greek}\p{Cyrillic}\p{Coptic}\p{Arabic}\p{Hebrew}\p{Syriac}]"
 )
 """Scripts whose marks a reader can do without: accents, and the points of scripts that are mostly written without them."""
+_MARK = regex.compile(r"\p{M}")
 _STRAY_MARKS = regex.compile(r"(?<![\p{M}[\p{L}--[\p{Latin}\p{Greek}\p{Cyrillic}]]])\p{M}+", regex.V1)
 """Marks on a letter of another script, or on none: no part of a word, but a trick ("ba" and a Devanagari sign and "n")."""
 _TICKS = regex.compile(r"[\p{Block=Spacing_Modifier_Letters}\uA78B\uA78C]")
@@ -112,11 +113,12 @@ class Folder:
     @staticmethod
     def _read(composed: str, table: Mapping[int, str], strict: bool) -> Folded:
         text = composed.translate(table)
-        text = " ".join((text if text.isascii() else _STRAY_MARKS.sub("", text)).split())
+        marked = not text.isascii() and _MARK.search(text) is not None
+        text = " ".join((_STRAY_MARKS.sub("", text) if marked else text).split())
         written = text if composed.isascii() else " ".join(unicodedata.normalize("NFC", composed.lower()).split())
         parted = f" {' '.join(_WORD.findall(text))} "
         joined = " ".join(_CHUNK_NOISE.sub("", text).split())
-        spaced = _SPACED_LETTERS if text.isascii() else _SPACED_MARKED_LETTERS
+        spaced = _SPACED_MARKED_LETTERS if marked else _SPACED_LETTERS
         joined = f" {spaced.sub(lambda found: found[0].replace(' ', ''), joined)} "
         runs = tuple(run.replace(" ", "") for run in spaced.findall(parted))
         return Folded(text, (parted,) if joined == parted else (parted, joined), strict, runs, written)
