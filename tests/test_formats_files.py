@@ -97,7 +97,7 @@ def test_backups_are_never_data(tmp_path: Path, registry: Registry, ending: str)
     files = trec(**{f"{name}{ending}": text for name, text in stale.items()})
     task = read_task(folder_of(tmp_path, files), registry)
     assert seen(task) == seen(read_task(folder_of(tmp_path / "clean", trec()), registry))
-    left = shop({f"qrels/test.tsv{ending}": "nonsense", f"qrels.tsv{ending}": "nonsense"})
+    left = shop({f"qrels/test.tsv{ending}": "nonsense", f"qrels.tsv{ending}": "nonsense", "qrels/._test.tsv": "x"})
     assert read_task(folder_of(tmp_path / "shop", left), registry).notes == ()
 
 

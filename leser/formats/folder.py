@@ -14,7 +14,7 @@ PART_NAMES = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 """What the files of a split are called, and the split."""
-_BACKUP = re.compile(r"~$|\.(?:bak|orig|sw[a-p])(?![a-z])", re.IGNORECASE)
+_BACKUP = re.compile(r"^\.|~$|\.(?:bak|orig|sw[a-p])(?![a-z])", re.IGNORECASE)
 _GZIP = re.compile(r"\.gz$", re.IGNORECASE)
 
 
@@ -24,7 +24,7 @@ def plain_name(path: Path) -> str:
 
 
 def data_files(folder: Path, stem: str = "") -> list[Path]:
-    """The files of a folder whose names begin with `stem`, sorted; backups of editors and tools are left out."""
+    """The files of a folder whose names begin with `stem`, sorted; backups and hidden files are left out."""
     return sorted(p for p in folder.glob(f"{stem}*") if p.is_file() and not _BACKUP.search(plain_name(p)))
 
 
