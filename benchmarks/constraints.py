@@ -30,6 +30,7 @@ from leser_memory import MemoryBackend
 
 from leser.backend import Document, ExpandedQuery, Ranking
 from leser.constraints import Asker, ConstraintOptions, Constraints
+from leser.options import seed_argument
 from leser.task import Query
 
 SHARE_TRAPS = 0.25
@@ -264,7 +265,7 @@ def main() -> None:
     """Measure both languages and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=300, help="queries over both languages (default: 300)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of catalogue and queries (default: 1)")
+    parser.add_argument("--seed", type=seed_argument, default=1, help="seed of catalogue and queries (default: 1)")
     parser.add_argument("--phrases", choices=sorted(FILES), default="seen", help="which phrases (default: seen)")
     given = parser.parse_args()
     phrases = tomllib.loads(Path(__file__).with_name(FILES[given.phrases]).read_text("utf-8"))

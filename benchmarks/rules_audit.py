@@ -37,6 +37,7 @@ from benchmarks.evidence import ROOT, commit, machine
 from benchmarks.rules_sampled import WAYS, Said, load, parts_of, sampled, sources_of
 from benchmarks.rules_shop import Shop, open_shop
 from leser.expansion import NONE, Expansion, ExpansionOptions, Parsed, parse
+from leser.options import seed_argument
 from leser.rules import RuleBook
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -271,7 +272,7 @@ def main() -> None:
         "--pretrained", action="append", default=[], help="a pretrained policy to ask too, e.g. smollm2"
     )
     parser.add_argument("--pretrained-seconds", type=float, default=480, help="time for a pretrained policy")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=seed_argument, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evidence", help="folder for a file per profile")
     chosen = parser.parse_args()
     profiles = {path.stem: finished(path, chosen) for path in chosen.platform}

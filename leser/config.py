@@ -24,7 +24,7 @@ from leser.constraints.options import ConstraintOptions
 from leser.errors import LeserError
 from leser.expansion import ExpansionOptions
 from leser.grpo.options import GrpoOptions
-from leser.options import Options, validate_options
+from leser.options import Options, Seed, validate_options
 from leser.platform.profile import EXTENDS, Written, lay, place
 from leser.platform.site import move, sited
 from leser.policy.options import PolicyOptions
@@ -106,7 +106,7 @@ class RulesTable(_Gathering):
 class RunConfig(Options):
     """Everything a run is told. Each table but [task], [backend] and [rules] is a model that stands by what it configures."""
 
-    seed: int = Field(1, description="seed of everything that is drawn")
+    seed: Seed = Field(1, description="seed of everything that is drawn")
     plugins: tuple[Path, ...] = Field((), description="files that are plugins, as --plugin names them")
     platform: PlatformTable = Field(default_factory=PlatformTable)
     task: TaskTable = Field(default_factory=TaskTable)

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from leser.errors import LeserError, unknown_name
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 _LAST_LATIN = "\xff"
+MOST_SEED = 2**63 - 1
+"""The greatest seed that numpy's and torch's generators take alike, and that TOML can hold."""
+
+
+def _in_range(value: Any, whole: ValidatorFunctionWrapHandler) -> int:
+    """A seed as `random`, numpy and torch all take it; `random` alone would take -1 too, and draw what 1 draws."""
+    try:
+        seed: int = whole(value)
+    except ValidationError:
+        seed = -1
+    if not 0 <= seed <= MOST_SEED:
+        raise PydanticCustomError("seed", "A seed is a whole number from 0 to {most}", {"most": MOST_SEED})
+    return seed
+
+
+Seed = Annotated[int, WrapValidator(_in_range)]
+"""The type of every option that is a seed, a plugin's too: a whole number from 0 to MOST_SEED."""
+
+
+def seed_argument(text: str) -> int:
+    """A seed on the command line of a script, for argparse's `type`; raises ArgumentTypeError with the range."""
+    try:
+        seed: int = TypeAdapter(Seed).validate_python(text)
+    except ValidationError as error:
+        raise ArgumentTypeError(f"{error.errors()[0]['msg']} (got {text!r})") from None
+    return seed
 
 
 class Options(BaseModel):

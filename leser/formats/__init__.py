@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from leser.hooks import hookimpl
-from leser.options import Options
+from leser.options import Options, Seed
 
 if TYPE_CHECKING:
     from leser.task import Task
@@ -33,7 +33,7 @@ class ReaderOptions(Options):
     """Options every reader shares."""
 
     path: Path | None = Field(None, description="folder or file that holds the task")
-    seed: int = Field(1, description="seed of the split, where the task does not come with one")
+    seed: Seed = Field(1, description="seed of the split, where the task does not come with one")
 
 
 class Reader(ABC):

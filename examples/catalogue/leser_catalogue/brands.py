@@ -5,8 +5,9 @@ Such a file is what `files` of the rule `protected` reads; a profile's own list 
 
 from __future__ import annotations
 
-import sys
+import argparse
 
+from leser.options import seed_argument
 from leser_catalogue.products import make_products
 from leser_catalogue.vocabulary import draw
 
@@ -17,4 +18,6 @@ def brands_of(seed: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(brands_of(int(sys.argv[1]))))
+    parser = argparse.ArgumentParser(prog="python -m leser_catalogue.brands")
+    parser.add_argument("seed", type=seed_argument)
+    print("\n".join(brands_of(parser.parse_args().seed)))

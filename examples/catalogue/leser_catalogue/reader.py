@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from leser.formats import Reader, ReaderOptions
+from leser.options import Seed
 from leser.task import Task
 from leser_catalogue.words import Language
 
@@ -17,7 +18,7 @@ class Demo(Reader):
     class Options(ReaderOptions):
         """Options of the demo task."""
 
-        seed: int = Field(1, description="seed of the shop: products, vocabulary and queries")
+        seed: Seed = Field(1, description="seed of the shop: products, vocabulary and queries")
         language: Language = Field("en", description="language of shop and shoppers: en, de")
 
     options: Options

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from leser.backend import ExpandedQuery, Ranking, SearchError, Term
 from leser.errors import LeserError
 from leser.feedback import FeedbackOptions, rm3_terms
+from leser.options import seed_argument
 from leser.task import Query, Split
 from leser_catalogue.generator import COUNTS, LANGUAGES, Catalogue, make_catalogue
 from leser_catalogue.grammar import grammar
@@ -145,7 +146,7 @@ def study(seed: int, language: str = "en") -> tuple[list[Row], tuple[int, int, f
 def main() -> None:
     """Print the table of each seed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=seed_argument, nargs="+", default=[1, 2, 3])
     parser.add_argument("--language", choices=LANGUAGES, default="en")
     arguments = parser.parse_args()
     for seed in arguments.seeds:
