@@ -134,7 +134,7 @@ class RewardSet:
                 )
         for column, reward in enumerate(self.rewards):
             asked = np.flatnonzero(~failed if reward.unsearched else ~(failed | unsearched))
-            values[asked, column] = _ask(reward, [outcomes[row] for row in asked.tolist()])
+            values[asked, column] = ask(reward, [outcomes[row] for row in asked.tolist()])
             if reward.gate:
                 gated |= values[:, column] < 1.0 - _TOLERANCE
         measured = values[:, [not reward.gate for reward in self.rewards]]
@@ -157,7 +157,7 @@ def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, floa
     spec = parse_spec(match["spec"])
     if spec.family not in classes:
         raise unknown_name("reward", spec.family, classes)
-    reward = _made(classes[spec.family], spec)
+    reward = made(classes[spec.family], spec)
     given = match["weight"]
     if given is None:
         return reward, 1.0
@@ -174,7 +174,8 @@ def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, floa
     return reward, weight
 
 
-def _made(cls: type[Reward], spec: RewardSpec) -> Reward:
+def made(cls: type[Reward], spec: RewardSpec) -> Reward:
+    """The reward of a specification; raises LeserError, naming its class, where it cannot be made."""
     try:
         return cls(spec)
     except LeserError:
@@ -185,8 +186,8 @@ def _made(cls: type[Reward], spec: RewardSpec) -> Reward:
         ) from error
 
 
-def _ask(reward: Reward, outcomes: Sequence[Outcome]) -> list[float]:
-    """The reward's answers, NaN for None, held to its contract."""
+def ask(reward: Reward, outcomes: Sequence[Outcome]) -> list[float]:
+    """The reward's answers, NaN for None, held to its contract; raises LeserError, naming it and the query."""
     if not outcomes:
         return []
     name = f"The reward '{reward.spec.text}' ({type(reward).__module__}.{type(reward).__qualname__})"

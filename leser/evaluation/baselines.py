@@ -94,6 +94,8 @@ class Baseline(ABC):
 
     name: ClassVar[str]
     api: ClassVar[int] = 1
+    tuned: ClassVar[bool] = False
+    """Whether `fit` asks what the rewards say of a search, so that a run checks before training that one of them can."""
 
     class Options(Options):
         """Options of this baseline."""

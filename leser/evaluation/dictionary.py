@@ -26,6 +26,7 @@ class Dictionary(Baseline):
     """
 
     name = "dictionary"
+    tuned = True
 
     class Options(Baseline.Options):
         """How much is searched."""

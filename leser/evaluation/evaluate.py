@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,11 +61,13 @@ def evaluate(
     resamples: int = 10_000,
     seed: int = 0,
     platform: str | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Measure every run on the split's queries and compare `policy` with all others, and all others with `original`.
 
     Measures are ir-measures' names, or rewards' (`coverage@10`) out of `rewards`; those are told the
-    `platform`. Raises LeserError for an unknown measure and for two systems of one name.
+    `platform`. Raises LeserError for an unknown measure, for two systems of one name, and for a measure that fails on a run;
+    with `warn`, that is told of it and the measure is left out.
     """
     names = [run.name for run in runs]
     if len(set(names)) != len(names):
@@ -74,7 +76,7 @@ def evaluate(
         raise LeserError(
             f"The split '{split.name}' has no query with a relevant document: there is nothing to measure."
         )
-    measurer = Measurer(split, measures, rewards, documents, platform)
+    measurer = Measurer(split, measures, rewards, documents, platform, warn)
     before = next((run for run in runs if run.name == original), None)
     values = {run.name: measurer(run, before) for run in runs}
     rivals = [name for name in names if name not in (policy, IDEAL)]

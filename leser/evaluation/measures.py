@@ -6,14 +6,17 @@ ties differently (pytrec_eval by id, msmarco by order). A document given twice c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from leser.backend import Document, Ranking
+from leser.backend import Document, Hit, Ranking
 from leser.errors import LeserError, unknown_name
+from leser.evaluation.outside import compute
+from leser.evaluation.providers import IN_PROCESS, REMARKS, evaluator_of, provider_of, read_measure, values_of
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Code
 from leser.reward import Outcome, Reward, parse_spec
+from leser.scoring import ask, made
 
 if TYPE_CHECKING:
     from leser.task import Split
@@ -21,13 +24,18 @@ if TYPE_CHECKING:
 Values = dict[str, float]
 """Query id to value; a query the measure does not apply to is absent."""
 DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10", "Judged@10", "coverage@10")
+_UNJUDGED = "leser-unjudged"
+_TRIED_DOCUMENTS = 3
+_TRIAL_S = 120.0
 
 
 class Measurer:
     """Measures runs on one split; built once, judgments are prepared once.
 
     `rewards` maps family names to reward classes; `documents` are needed by rewards that read fields. Raises LeserError
-    for a name neither ir-measures nor a reward has, and for a reward that needs more than the two rankings.
+    for a name neither ir-measures nor a reward has, for parameters that no provider takes, and for a reward that needs more
+    than the two rankings. A measure that fails on a run raises LeserError; with `warn`, that is told of it and the measure
+    has no value.
     """
 
     def __init__(
@@ -37,35 +45,90 @@ class Measurer:
         rewards: Mapping[str, type[Reward]] | None = None,
         documents: Mapping[str, Document] | None = None,
         platform: str | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self.split = split
         self.platform = platform
         self.names = tuple(dict.fromkeys(measures))
         self.documents = documents or {}
+        self._warn = warn
         self._rewards: dict[str, Reward] = {}
-        self._standard = {}
+        self._standard: dict[str, Any] = {}
+        self._providers: dict[str, str] = {}
+        self._evaluators: dict[str, Any] = {}
         for name in self.names:
-            standard = _standard(name)
+            standard = read_measure(name)
             if standard is None:
                 self._rewards[name] = _reward(name, rewards or {})
             else:
-                self._standard[standard] = name
-        self._evaluators = _evaluators(tuple(self._standard), split)
+                self._standard[name], self._providers[name] = standard, provider_of(standard, name)
+        self._grades = {query.id: split.qrels[query.id] for query in split.queries if query.id in split.qrels}
+
+    @property
+    def depth(self) -> int:
+        """The deepest place a measure's cutoff names; 0 where none has a cutoff."""
+        cutoffs = [measure.params.get("cutoff", 0) for measure in self._standard.values()]
+        return max([*cutoffs, *(reward.spec.cutoff or 0 for reward in self._rewards.values())], default=0)
 
     def __call__(self, run: SystemRun, original: SystemRun | None = None) -> dict[str, Values]:
         """Every measure's values over the split's queries; `original` gives rewards the rankings before expansion."""
-        values: dict[str, Values] = {name: {} for name in self.names}
-        if self._standard:
-            ranked = {q.id: r for q in self.split.queries if (r := run.ranking(q.id)) is not None and r.hits}
-            scored = {query: decreasing(r) for query, r in ranked.items()}
-            for metric in (m for evaluator in self._evaluators for m in evaluator.iter_calc(scored)):
-                values[self._standard[metric.measure]][metric.query_id] = float(metric.value)
-            for name in self._standard.values():
-                # A query that only the judgments or only the split knows must not slip through either way.
-                values[name] = {q.id: values[name].get(q.id, 0.0) for q in self.split.queries}
-        for name, reward in self._rewards.items():
-            values[name] = self._rewarded(reward, run, original)
+        ranked = {q.id: r for q in self.split.queries if (r := run.ranking(q.id)) is not None and r.hits}
+        scored = {query: decreasing(r) for query, r in ranked.items()}
+        outside = [name for name in self._standard if self._providers[name] not in IN_PROCESS]
+        computed = compute(outside, self._grades, [scored]) if self._grades else {}
+        values: dict[str, Values] = {}
+        for name in self.names:
+            try:
+                if name in self._rewards:
+                    values[name] = self._rewarded(self._rewards[name], run, original)
+                elif not self._grades:
+                    values[name] = self._whole({})
+                elif name in computed:
+                    self._check(name, computed[name].failure)
+                    values[name] = self._whole(computed[name].values[0])
+                else:
+                    values[name] = self._whole(self._inside(name, scored))
+            except LeserError as error:
+                if self._warn is None:
+                    raise
+                self._warn(f"{error} It is left out for {run.name}.")
+                values[name] = {}
         return values
+
+    def try_out(self) -> None:
+        """Compute every measure on a few made rankings of the split's own ids; raises LeserError for one that fails.
+
+        A provider may end its process over a parameter or an id: ir-measures' measures are all tried in one of their own.
+        """
+        runs = [SystemRun("a trial", given) for given in _trial_runs(self.split)]
+        scored = [{query: decreasing(r) for query, r in run.rankings.items() if isinstance(r, Ranking)} for run in runs]
+        if self._grades:
+            for name, found in compute(list(self._standard), self._grades, scored, patience_s=_TRIAL_S).items():
+                self._check(name, found.failure)
+        for reward in self._rewards.values():
+            for run in runs:
+                self._rewarded(reward, run, runs[0])
+
+    def _check(self, name: str, failure: str) -> None:
+        if failure:
+            provider = self._providers[name]
+            raise LeserError(
+                f"The measure '{name}' cannot be computed on the {self.split.name} queries: ir-measures' {provider} fails: "
+                f"{failure.rstrip('.')}. {REMARKS.get(provider, '')}".rstrip()
+            )
+
+    def _inside(self, name: str, scored: Mapping[str, Mapping[str, float]]) -> Values:
+        try:
+            if name not in self._evaluators:
+                self._evaluators[name] = evaluator_of(self._standard[name], self._grades)
+            return values_of(self._evaluators[name], scored)
+        except Exception as error:  # whatever a provider raises
+            self._check(name, f"{type(error).__name__}: {error}")
+            raise
+
+    def _whole(self, values: Values) -> Values:
+        """The values of the split's queries: one that only the judgments or only the split knows slips through neither way."""
+        return {query.id: values.get(query.id, 0.0) for query in self.split.queries}
 
     def _rewarded(self, reward: Reward, run: SystemRun, original: SystemRun | None) -> Values:
         outcomes = []
@@ -86,8 +149,20 @@ class Measurer:
                     platform=self.platform,
                 )
             )
-        scored = zip(self.split.queries, reward.score(outcomes), strict=True)
-        return {query.id: float(value) for query, value in scored if value is not None}
+        scored = zip(self.split.queries, ask(reward, outcomes), strict=True)
+        return {query.id: value for query, value in scored if value == value}
+
+
+def _trial_runs(split: Split) -> list[dict[str, Ranking]]:
+    """What engines answer: only what is relevant, judged and unjudged together, nothing relevant, nothing at all."""
+    runs: list[dict[str, Ranking]] = [{}, {}, {}, {}]
+    for query in split.queries:
+        grades = split.qrels.get(query.id, {})
+        relevant = [doc for doc, grade in grades.items() if grade > 0][:_TRIED_DOCUMENTS]
+        judged = [_UNJUDGED, *list(grades)[:_TRIED_DOCUMENTS]]
+        for run, ids in zip(runs, (relevant, judged, [_UNJUDGED]), strict=False):
+            run[query.id] = Ranking(tuple(Hit(doc, float(len(ids) - place)) for place, doc in enumerate(ids)))
+    return runs
 
 
 def decreasing(ranking: Ranking) -> dict[str, float]:
@@ -96,48 +171,12 @@ def decreasing(ranking: Ranking) -> dict[str, float]:
     return {doc: float(len(unique) - place) for place, doc in enumerate(unique)}
 
 
-def _standard(name: str) -> Any | None:
-    import ir_measures
-
-    try:
-        measure: Any = ir_measures.parse_measure(name)
-    except NameError:
-        return None
-    except (ValueError, SyntaxError) as error:
-        raise LeserError(f"ir-measures cannot read the measure '{name}': {error}.") from None
-    known = [*measure.SUPPORTED_PARAMS]
-    if any(parameter not in known for parameter in measure.params):
-        raise LeserError(f"ir-measures refuses the measure '{name}'. Its parameters: {', '.join(known) or 'none'}.")
-    try:
-        measure.validate_params()
-    except AssertionError as error:
-        raise LeserError(
-            f"ir-measures refuses the measure '{name}': {error}. Parameters: {', '.join(known)}."
-        ) from None
-    return measure
-
-
 def _reward(name: str, rewards: Mapping[str, type[Reward]]) -> Reward:
     spec = parse_spec(name)
     if spec.family not in rewards:
         raise unknown_name("measure", spec.family, [*rewards, "nDCG", "R", "RR", "P", "AP", "Judged"])
-    reward = rewards[spec.family](spec)
+    reward = made(rewards[spec.family], spec)
     if reward.needs or reward.fields:
         needed = ", ".join([*sorted(reward.needs), *(f"the field {f}" for f in reward.fields)])
         raise LeserError(f"'{name}' needs {needed} and cannot be reported as a measure. Leave it to training.")
     return reward
-
-
-def _evaluators(measures: Sequence[Any], split: Split) -> list[Any]:
-    """ir-measures' evaluators; apart for Judged, the one measure to which a grade below 0 is a judgment.
-
-    trec_eval takes such grades as unjudged, but may loop without end over a query that has no others: they are left out.
-    """
-    import ir_measures
-
-    qrels = {query.id: dict(split.qrels[query.id]) for query in split.queries if query.id in split.qrels}
-    judged = [measure for measure in measures if measure.NAME == "Judged"]
-    others = [measure for measure in measures if measure.NAME != "Judged"]
-    kept = {query: {doc: grade for doc, grade in grades.items() if grade >= 0} for query, grades in qrels.items()}
-    pairs = ((judged, qrels), (others, {query: grades for query, grades in kept.items() if grades}))
-    return [ir_measures.evaluator(group, given) for group, given in pairs if group and given]

@@ -82,6 +82,8 @@ class PassageWriter:
 class _Passages(Baseline):
     """A passage for each query, and the grid of settings that dev chooses from; `chosen` holds what it preferred."""
 
+    tuned = True
+
     class Options(Baseline.Options):
         """How long passages are, and the grid that is searched."""
 
@@ -249,7 +251,7 @@ def baselines_of(evaluation: EvaluationOptions, policy: PolicyOptions) -> tuple[
     refused = next((name for name in evaluation.baselines if name in own), None)
     if refused is not None:
         raise LeserError(NEEDS_SENTENCES.format(name=refused))
-    return evaluation.baselines
+    return tuple(dict.fromkeys(evaluation.baselines))
 
 
 def _line(text: str) -> str:

@@ -22,6 +22,7 @@ class RM3(Baseline):
     """
 
     name = "rm3"
+    tuned = True
 
     class Options(Baseline.Options):
         """The grid that is searched, and how many dev queries judge it."""

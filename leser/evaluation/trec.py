@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -23,11 +23,8 @@ def write_runs(folder: Path, runs: Sequence[SystemRun], split: Split | None = No
     """
     folder.mkdir(parents=True, exist_ok=True)
     order = [query.id for query in (*split.queries, *split.no_result)] if split else []
-    paths: list[Path] = []
-    for run in runs:
-        path = folder / f"{quote(run.name, safe=' +@').replace(' ', '_')}.run"
-        if path in paths:
-            raise LeserError(f"Two systems would write {path}. Rename '{run.name}'.")
+    paths = [folder / file for file in run_files([run.name for run in runs])]
+    for run, path in zip(runs, paths, strict=True):
         query_id, doc_id, tag = _encoder("query"), _encoder("document"), _encoder("system")
         with path.open("w", encoding="utf-8", newline="\n") as file:
             for query in order or run.rankings:
@@ -35,8 +32,25 @@ def write_runs(folder: Path, runs: Sequence[SystemRun], split: Split | None = No
                 scores = decreasing(ranking) if ranking else {}
                 for rank, (doc, score) in enumerate(scores.items(), start=1):
                     file.write(f"{query_id(query)} Q0 {doc_id(doc)} {rank} {score:g} {tag(run.name)}\n")
-        paths.append(path)
     return paths
+
+
+def run_files(systems: Sequence[str]) -> list[str]:
+    """The name of each system's file; raises LeserError where two systems have one."""
+    files: dict[str, str] = {}
+    for name in systems:
+        file = f"{quote(name, safe=' +@').replace(' ', '_')}.run"
+        if file in files:
+            raise LeserError(f"Two systems would write {file}: '{files[file]}' and '{name}'. Rename one.")
+        files[file] = name
+    return list(files)
+
+
+def check_ids(kind: str, ids: Iterable[str]) -> None:
+    """Raise LeserError for ids that no TREC run can tell apart; `kind` says of what, in messages."""
+    encode = _encoder(kind)
+    for given in ids:
+        encode(given)
 
 
 def _encoder(kind: str) -> Callable[[str], str]:

@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from leser.errors import LeserError
+from leser.evaluation.evaluate import IDEAL, POLICY
+from leser.evaluation.measures import Measurer
+from leser.evaluation.pseudo_documents import baselines_of
+from leser.evaluation.trec import check_ids, run_files
 from leser.policy.options import PolicyOptions
 from leser.run.preparation import Prepared
 from leser.teacher import Attempt
 
 if TYPE_CHECKING:
+    from leser.config import RunConfig
     from leser.learner import Learner
+    from leser.plugins import Registry
     from leser.policy.policy import Policy
+    from leser.task import Split
 
 TRIED_QUERIES = 8
 LEAST_PROMPT = 16
@@ -24,6 +31,28 @@ def check_rewards(prepared: Prepared) -> None:
     teacher, train = prepared.teacher, prepared.task.train
     asked = [Attempt(query, i, teacher.say()) for i, query in enumerate(train.queries[:TRIED_QUERIES])]
     teacher.score(teacher.judge(asked, train))
+
+
+def check_final(config: RunConfig, registry: Registry, prepared: Prepared, split: Split) -> None:
+    """Try out what only the evaluation of `split` uses, which comes after the training: measures, baselines, names, ids.
+
+    Raises LeserError for what could not work there.
+    """
+    Measurer(split, config.evaluation.measures, registry.all("reward"), platform=config.platform.name).try_out()
+    baselines = baselines_of(config.evaluation, config.policy)
+    best_of = [f"best-of-{config.evaluation.best_of}"] if config.evaluation.best_of else []
+    run_files([*baselines, IDEAL, "prompted", "warmup", "warmup+", *best_of, POLICY])
+    check_ids("query", (query.id for query in (*split.queries, *split.no_result)))
+    for name in baselines:
+        cls = registry.get("baseline", name)
+        try:
+            cls()
+        except Exception as error:  # whatever a plugin raises
+            raise LeserError(
+                f"The baseline '{name}' ({cls.__module__}.{cls.__qualname__}) cannot be made: {type(error).__name__}: {error}."
+            ) from error
+    if any(registry.get("baseline", name).tuned for name in baselines):
+        prepared.teacher.rewards.two_rankings_only()
 
 
 def check_context(options: PolicyOptions, new_tokens: int) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import resource
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import SearchError, Term
+from leser.errors import EngineDown, LeserError
 from leser.evaluation.baselines import BaselineContext
 from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
 from leser.evaluation.grid import best_setting
+from leser.evaluation.measures import Measurer
 from leser.evaluation.pseudo_documents import baselines_of, passage_writer
 from leser.evaluation.systems import SystemRun, run_of_terms
 from leser.evaluation.trec import write_runs
@@ -25,6 +27,8 @@ from leser.policy.generate import Sample
 from leser.report import write_report
 from leser.report.answers import FILE, Titles, answers_of, write_answers
 from leser.report.provenance import provenance
+from leser.report.systems import measures_of
+from leser.run.disk import DiskFull
 from leser.run.folder import RunFolder, write_atomically
 from leser.task import Query, Split, Task
 
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from leser.run.stages import Training
 
 DEPTH = 100
+"""How deep rankings are; a measure that looks further has them as deep as it looks."""
 REFERENCE_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 
 
@@ -51,8 +56,15 @@ def final_evaluation(
     """Evaluate on test, write evaluation.json, trec/ and report.html; returns evaluation.json's content."""
     test = prepared.task.test
     reporter.say("Evaluating on test ...")
-    runs = baseline_runs(config, registry, prepared, test)
-    runs += _policy_runs(config, prepared, training, learner)
+    left_out: list[str] = []
+
+    def leave_out(said: str) -> None:
+        left_out.append(said)
+        reporter.warn(said)
+
+    depth = depth_of(config, registry, test)
+    runs = baseline_runs(config, registry, prepared, test, leave_out)
+    runs += _policy_runs(config, prepared, training, learner, depth)
     result = evaluate(
         test,
         runs,
@@ -61,12 +73,14 @@ def final_evaluation(
         resamples=config.evaluation.resamples,
         seed=config.seed,
         platform=config.platform.name,
+        warn=leave_out,
     )
-    content = _content(result, config, training, learner, asked_of(test))
+    content = _content(result, config, training, learner, asked_of(test)) | ({"left_out": left_out} if left_out else {})
     write_runs(folder.path / "trec", runs, test)
-    answers = answers_of(test, runs, result.per_query, config.evaluation.measures[0], titles_from(prepared))
+    primary = next(iter(measures_of(content)), "")
+    answers = answers_of(test, runs, result.per_query, primary, titles_from(prepared))
     write_answers(folder.path / FILE, answers)
-    write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), answers)
+    write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), answers, " ".join(left_out))
     # last, for its presence says that the run is finished
     write_atomically(folder.path / "evaluation.json", json.dumps(content, indent=1, ensure_ascii=False))
     reporter.say(f"Test, {result.queries} queries, mean prompt length {content['mean_prompt_tokens']:.0f} tokens.")
@@ -103,26 +117,47 @@ def prompt_facts(learner: Learner, queries: Sequence[Query]) -> dict[str, Any]:
     return {"mean_prompt_tokens": fmean(lengths), "hits_dropped": alone.hits_dropped}
 
 
-def baseline_runs(config: RunConfig, registry: Registry, prepared: Prepared, split: Split) -> list[SystemRun]:
-    """The configured baselines, fitted on train and dev, and the task's ideal expansions, on a split."""
-    task, asked = prepared.task, asked_of(split)
+def depth_of(config: RunConfig, registry: Registry, split: Split) -> int:
+    """How deep rankings must be for the configured measures."""
+    return max(DEPTH, Measurer(split, config.evaluation.measures, registry.all("reward")).depth)
+
+
+def baseline_runs(
+    config: RunConfig, registry: Registry, prepared: Prepared, split: Split, leave_out: Callable[[str], None]
+) -> list[SystemRun]:
+    """The configured baselines, fitted on train and dev, and the task's ideal expansions, on a split.
+
+    One that fails is left out, and `leave_out` told why: it must not cost what was trained. An engine that is down and a
+    full disk are raised, for --resume goes on from there.
+    """
+    task, asked, depth = prepared.task, asked_of(split), depth_of(config, registry, split)
     context = BaselineContext(
         client=prepared.client,
         task=task,
-        k=DEPTH,
+        k=depth,
         rewards=prepared.teacher.rewards,
         seed=config.seed,
         write=passage_writer(config.policy),
         platform=config.platform.name,
         ask=prepared.teacher.ask,
     )
-    runs = []
-    for name in baselines_of(config.evaluation, config.policy):
+
+    def fitted(name: str) -> Sequence[tuple[Term, ...]]:
+        if name == IDEAL:
+            return _ideal(task, context, asked)
         baseline = registry.get("baseline", name)()
         baseline.fit(context)
-        runs.append(_search_terms(prepared, asked, name, baseline.terms(asked)))
-    if task.ideal is not None:
-        runs.append(_search_terms(prepared, asked, IDEAL, _ideal(task, context, asked)))
+        return baseline.terms(asked)  # type: ignore[no-any-return]
+
+    runs = []
+    for name in (*baselines_of(config.evaluation, config.policy), *((IDEAL,) if task.ideal is not None else ())):
+        try:
+            runs.append(_search_terms(prepared, asked, name, fitted(name), depth))
+        except (EngineDown, DiskFull):
+            raise
+        except Exception as error:  # whatever a baseline, which may be a plugin's, raises
+            why = str(error) if isinstance(error, LeserError) else f"{type(error).__name__}: {error}"
+            leave_out(f"The system '{name}' failed and is left out of the evaluation. {why}")
     return runs
 
 
@@ -145,32 +180,34 @@ def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> li
 
 
 def _search_terms(
-    prepared: Prepared, queries: Sequence[Query], name: str, terms: Sequence[tuple[Term, ...]]
+    prepared: Prepared, queries: Sequence[Query], name: str, terms: Sequence[tuple[Term, ...]], depth: int
 ) -> SystemRun:
     asked = [prepared.teacher.ask(q, t) for q, t in zip(queries, terms, strict=True)]
-    return run_of_terms(name, queries, terms, prepared.client.search_terms(asked, DEPTH))
+    return run_of_terms(name, queries, terms, prepared.client.search_terms(asked, depth))
 
 
-def _policy_runs(config: RunConfig, prepared: Prepared, training: Training, learner: Learner) -> list[SystemRun]:
+def _policy_runs(
+    config: RunConfig, prepared: Prepared, training: Training, learner: Learner, depth: int
+) -> list[SystemRun]:
     """The policy as it was, after the warm-up, after more of it, and after GRPO."""
     test = prepared.task.test
     runs = []
     if config.evaluation.prompted:
-        runs.append(policy_run("prompted", training.prompted().answer(test, asked_of(test), DEPTH)))
+        runs.append(policy_run("prompted", training.prompted().answer(test, asked_of(test), depth)))
     if config.warmup.enabled:
         training.load(training.parts / "warmup")
-        runs.append(policy_run("warmup", learner.answer(test, asked_of(test), DEPTH)))
+        runs.append(policy_run("warmup", learner.answer(test, asked_of(test), depth)))
         if config.evaluation.best_of:
-            runs.append(_best_of(config, learner, test))
+            runs.append(_best_of(config, learner, test, depth))
         if config.evaluation.warmup_plus:
             training.load(training.parts / "warmup-plus")
-            runs.append(policy_run("warmup+", learner.answer(test, asked_of(test), DEPTH)))
+            runs.append(policy_run("warmup+", learner.answer(test, asked_of(test), depth)))
     training.load(training.folder.path / "policy")
-    runs.append(policy_run("leser", learner.answer(test, asked_of(test), DEPTH)))
+    runs.append(policy_run("leser", learner.answer(test, asked_of(test), depth)))
     return runs
 
 
-def _best_of(config: RunConfig, learner: Learner, test: Split) -> SystemRun:
+def _best_of(config: RunConfig, learner: Learner, test: Split, depth: int) -> SystemRun:
     """Of N sampled completions the one the policy itself finds likeliest per token: no label is looked at."""
     count = config.evaluation.best_of
     rows = learner.sample(asked_of(test), count, seed=config.seed, step=-1, temperature=config.grpo.temperature)
@@ -179,7 +216,7 @@ def _best_of(config: RunConfig, learner: Learner, test: Split) -> SystemRun:
         return fmean(sample.logprobs) if sample.finished else float("-inf")
 
     chosen = [max(row, key=likelihood) for row in rows]
-    return policy_run(f"best-of-{count}", learner.served(test, asked_of(test), chosen, DEPTH))
+    return policy_run(f"best-of-{count}", learner.served(test, asked_of(test), chosen, depth))
 
 
 def policy_run(name: str, answers: Answers) -> SystemRun:
@@ -207,7 +244,7 @@ def titles_from(prepared: Prepared) -> Titles:
 
 def table(result: Evaluation) -> list[str]:
     """The systems side by side in the first measure, and what the policy gains over each, for the terminal."""
-    measure = next(iter(next(iter(result.systems.values()))))
+    measure = next(iter(measures_of(result.to_json())), "")
     lines = [f"  {'system':<12}{measure:>10}   leser's gain over it, 95 % interval, wins/ties/losses"]
     against = {c["baseline"]: c for c in result.comparisons if c["system"] == "leser" and c["measure"] == measure}
     for name, figures in result.systems.items():

@@ -23,7 +23,6 @@ from leser.errors import EngineDown, LeserError
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Code
-from leser.reward import parse_spec
 from leser.run.options import MonitorOptions
 from leser.run.watch import Watch
 from leser.task import Query, Split
@@ -135,14 +134,15 @@ class Monitor:
             self._check_measure()
 
     def _check_measure(self) -> None:
+        """Try the measure on dev: one that cannot be computed there is known before anything is trained."""
         name, depth = self.options.measure, self._teacher.depth
-        Measurer(self._dev, [name])
-        cutoff = parse_spec(name).cutoff
-        if cutoff is not None and cutoff > depth:
+        measurer = Measurer(self._dev, [name])
+        if measurer.depth > depth:
             raise LeserError(
                 f"training.monitor.measure is {name}, but rankings in training are {depth} deep. Choose one of at most "
                 f"@{depth}, or a reward that reads deeper."
             )
+        measurer.try_out()
 
     def close(self) -> None:
         """Close the second engine, where there is one."""
@@ -198,17 +198,21 @@ class Monitor:
         figures = {}
         if self.options.measure:
             asked = [outcome.query for outcome in answers.served]
-            figures[f"dev_{self.options.measure}"] = self._measured(asked, answers)
+            figures |= self._measured(asked, answers)
         if self._second is not None:
             figures["dev_second_engine"] = self._second(answers)
         return figures
 
-    def _measured(self, asked: Sequence[Query], answers: Answers) -> float:
-        measurer = Measurer(replace(self._dev, queries=tuple(asked)), [self.options.measure])
+    def _measured(self, asked: Sequence[Query], answers: Answers) -> dict[str, float]:
+        """The second measure's mean; left out where it fails: the monitor ends no training that goes well."""
+        split = replace(self._dev, queries=tuple(asked))
+        measurer = Measurer(split, [self.options.measure], warn=lambda said: self._once("measure", said))
         failed = SearchError("the search failed")
         rankings = {outcome.query.id: outcome.expanded or failed for outcome in answers.served}
         values = measurer(SystemRun("dev", rankings))[self.options.measure]
-        return fmean(values.values()) if values else float("nan")
+        if values:
+            self._failing.discard("measure")
+        return {f"dev_{self.options.measure}": fmean(values.values())} if values else {}
 
 
 def second_engine(config: RunConfig, registry: Registry, task: Task, teacher: Teacher) -> SecondEngine | None:

@@ -83,7 +83,9 @@ class EvaluationOptions(Options):
     """What the final table holds."""
 
     measures: tuple[str, ...] = Field(
-        ("nDCG@10", "R@100", "RR@10", "Judged@10", "coverage@10"), description="ir-measures' names, or a reward's"
+        ("nDCG@10", "R@100", "RR@10", "Judged@10", "coverage@10"),
+        min_length=1,
+        description="ir-measures' names, or a reward's; the first is the one that the report is about",
     )
     baselines: tuple[str, ...] = Field(("original", "rm3", "dictionary"), description="baselines that need no policy")
     passages: bool = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from leser.evaluation.evaluate import Evaluation
     from leser.plugins import Registry
 
+log = logging.getLogger(__name__)
 _UNFIT = re.compile(r"[^\w.+@-]+")
 
 
@@ -38,17 +40,21 @@ def reevaluate(
     """
     from leser.config import task_of
     from leser.evaluation.evaluate import evaluate
-    from leser.run.final import DEPTH, asked_of, baseline_runs, policy_run
+    from leser.run.checks import check_final
+    from leser.run.final import asked_of, baseline_runs, depth_of, policy_run
 
     path = run.folder.path / f"evaluation-{_fit(name) if name else default_name(run, config, split)}.json"
+    run.folder.check_writable()
     prepared = open_engine(config, registry, task_of(config, registry))
     try:
         part = prepared.task.test if split == "test" else prepared.task.dev
         if not part.queries:
             raise LeserError(f"The task {prepared.task.name} has no {split} query with a relevant document.")
+        check_final(config, registry, prepared, part)
         learner = open_learner(run.folder, config, prepared)
-        runs = baseline_runs(config, registry, prepared, part)
-        runs.append(policy_run("leser", learner.answer(part, asked_of(part), DEPTH)))
+        left_out: list[str] = []
+        runs = baseline_runs(config, registry, prepared, part, left_out.append)
+        runs.append(policy_run("leser", learner.answer(part, asked_of(part), depth_of(config, registry, part))))
     finally:
         prepared.client.close()
     result = evaluate(
@@ -59,13 +65,17 @@ def reevaluate(
         resamples=config.evaluation.resamples,
         seed=config.seed,
         platform=config.platform.name,
+        warn=left_out.append,
     )
+    for said in left_out:
+        log.warning(said)
     content = result.to_json() | ({"platform": config.platform.name} if config.platform.name else {})
     content |= {
         "task": config.task.table(),
         "backend": config.backend.table(),
         "mean_prompt_tokens": learner.mean_prompt_length(),
         "made": provenance(),
+        **({"left_out": left_out} if left_out else {}),
     }
     write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False))
     return Reevaluated(result, path)

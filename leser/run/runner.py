@@ -11,7 +11,7 @@ from leser.config import task_of
 from leser.errors import LeserError
 from leser.evaluation.pseudo_documents import baselines_of
 from leser.policy.options import check_policy
-from leser.run.checks import check_context, check_loaded, check_rewards, policy_notes, prompt_notes
+from leser.run.checks import check_context, check_final, check_loaded, check_rewards, policy_notes, prompt_notes
 from leser.run.disk import check_room, telling_when_full
 from leser.run.folder import RunFolder, write_folder
 from leser.run.monitor import Monitor, second_engine
@@ -45,6 +45,7 @@ def run(config: RunConfig, registry: Registry) -> int:
             check_context(config.policy, config.training.max_new_tokens)
             reporter.say(f"Policy {check_policy(config.policy)}. {example_search(prepared)}.")
             check_rewards(prepared)
+            check_final(config, registry, prepared, prepared.task.test)
             with closing(_monitor(config, registry, prepared, reporter)) as monitor:
                 if config.dry_run:
                     folder.check_writable()
