@@ -7,7 +7,8 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from leser.policy.attention import ATTENTION_NAME, SharedPrefix, register, slidi
 from leser.policy.options import SMOLLM2_HUB_ID, PolicyOptions, check_policy, offline, smollm2_gguf
 from leser.policy.policy import MARKERS, Kind, Policy
 
-__all__ = ["Policy", "PolicyOptions", "check_policy", "load_policy"]
+__all__ = ["Policy", "PolicyOptions", "check_policy", "load_policy", "preview_policy"]
 log = logging.getLogger(__name__)
 
 
@@ -46,21 +47,83 @@ def load_policy(
     return prepare(policy, options, seed)
 
 
-def _load(options: PolicyOptions, cache_dir: Path | None) -> Policy:
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def preview_policy(options: PolicyOptions, task_texts: Iterable[str] = (), cache_dir: Path | None = None) -> Policy:
+    """The policy that `options` name without its weights: it encodes and decodes all it would, on the device "meta".
 
-    source = options.name
-    extra: dict[str, Any] = {"revision": options.revision} if options.revision else {}
-    if options.name == "smollm2":
-        gguf = smollm2_gguf()
-        source, extra = (str(converted_smollm2(gguf, cache_dir)), {}) if gguf else (SMOLLM2_HUB_ID, extra)
-    elif Path(source).expanduser().is_dir():
-        source, extra = str(Path(source).expanduser()), {}
+    For a dry run. `tiny` has a tokenizer of `task_texts`, a few of the task's. Raises LeserError as `load_policy` would,
+    except for what only weights can show, and for a device that is not there.
+    """
+    quiet()
+    _check_device(options)
+    if options.name == "tiny":
+        from leser.policy.tiny import make_model, train_tokenizer
+
+        check_policy(options)
+        tokenizer: Any = train_tokenizer(list(task_texts), options.tiny.vocabulary)
+        with torch.device("meta"):
+            model: Any = make_model(max(len(tokenizer), options.tiny.vocabulary), options.tiny)
+        policy = Policy(model, tokenizer, "tiny", "tiny", (int(tokenizer.eos_token_id),), options.tiny.max_context)
+    else:
+        policy = _outline(options, cache_dir)
+    return prepare(policy, options.model_copy(update={"device": "meta"}), 0)
+
+
+def _outline(options: PolicyOptions, cache_dir: Path | None) -> Policy:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
     check_policy(options)
+    gguf = smollm2_gguf() if options.name == "smollm2" else None
+    source, extra = _source(options, cache_dir, convert=False)
+    if gguf and Path(source) == gguf.parent:
+        extra = {"gguf_file": gguf.name}
+    with _reading(options, source):
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=options.trust_remote_code, **extra)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=options.trust_remote_code, **extra)
+        make: Any = AutoModelForCausalLM
+        with torch.device("meta"):
+            model = make.from_config(config, trust_remote_code=options.trust_remote_code)
+        try:
+            model.generation_config = GenerationConfig.from_pretrained(
+                source, **{k: v for k, v in extra.items() if k != "gguf_file"}
+            )
+        except OSError:  # a model need not come with one
+            log.debug("%s holds no generation_config.json.", source)
+    return _policy(options, model, tokenizer)
+
+
+def _source(options: PolicyOptions, cache_dir: Path | None, *, convert: bool) -> tuple[str, dict[str, Any]]:
+    """Where a policy's files are, and what else their readers are given; SmolLM2's GGUF is only converted on request."""
+    extra: dict[str, Any] = {"revision": options.revision} if options.revision else {}
     if offline():
         extra |= {"local_files_only": True}
+    if options.name == "smollm2":
+        if (gguf := smollm2_gguf()) is None:
+            return SMOLLM2_HUB_ID, extra
+        made = _converted_folder(gguf, cache_dir)
+        if convert:
+            return str(converted_smollm2(gguf, cache_dir)), {}
+        return str(made if (made / "config.json").is_file() else gguf.parent), {}
+    folder = Path(options.name).expanduser()
+    return (str(folder), {}) if folder.is_dir() else (options.name, extra)
+
+
+@contextmanager
+def _reading(options: PolicyOptions, source: str) -> Iterator[None]:
+    """Turn whatever the readers of models and tokenizers raise into LeserError."""
     try:
+        yield
+    except LeserError:
+        raise
+    except Exception as error:  # they raise their own, tokenizers' and safetensors' bare ones, and missing packages'
+        raise LeserError(f"Policy '{options.name}' could not be loaded from {source}: {error}") from error
+
+
+def _load(options: PolicyOptions, cache_dir: Path | None) -> Policy:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    check_policy(options)
+    source, extra = _source(options, cache_dir, convert=True)
+    with _reading(options, source):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=options.trust_remote_code, **extra)
         model = AutoModelForCausalLM.from_pretrained(
             source,
@@ -69,11 +132,16 @@ def _load(options: PolicyOptions, cache_dir: Path | None) -> Policy:
             trust_remote_code=options.trust_remote_code,
             **extra,
         )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise LeserError(f"Policy '{options.name}' could not be loaded from {source}: {error}") from error
-    return Policy(
+    return _policy(options, model, tokenizer)
+
+
+def _policy(options: PolicyOptions, model: Any, tokenizer: Any) -> Policy:
+    policy = Policy(
         model, tokenizer, options.name, _kind(tokenizer), _eos_ids(model, tokenizer), _max_context(model, tokenizer)
     )
+    if policy.kind == "chat":
+        policy.chat  # noqa: B018 - a template that cannot write a prompt is known now
+    return policy
 
 
 def quiet() -> None:
@@ -92,7 +160,8 @@ def _kind(tokenizer: Any) -> Kind:
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
     """The tokens that end a completion, the tokenizer's own (what a supervised target ends with) first."""
     configured = model.generation_config.eos_token_id if model.generation_config else None
-    named = configured if isinstance(configured, list) else [configured, model.config.eos_token_id]
+    own = getattr(model.config.get_text_config(), "eos_token_id", None)
+    named = configured if isinstance(configured, list) else [configured, own]
     flat = [
         i
         for item in (tokenizer.eos_token_id, *named)
@@ -101,7 +170,8 @@ def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
     ]
     if not flat:
         raise LeserError(
-            "The policy's tokenizer names no end token, so no completion could end. Set eos_token in its files."
+            "Neither the policy's tokenizer nor its configuration names an end token, so no completion could end. Set eos_token "
+            "in tokenizer_config.json, or eos_token_id in config.json."
         )
     return tuple(dict.fromkeys(int(i) for i in flat))
 
@@ -115,6 +185,7 @@ def _max_context(model: Any, tokenizer: Any) -> int:
 def prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
     """Device, type, adapters, shared-prefix attention; dropout off, since a shared prompt would share its noise too."""
     device = options.device if options.device != "auto" else _best_device()
+    _check_device(options)
     model = policy.causal_lm.to(getattr(torch, options.dtype)).to(device)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -131,6 +202,19 @@ def prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
     policy.model.eval()
     policy.max_context = min(policy.max_context, options.max_context or policy.max_context)
     return policy
+
+
+def _check_device(options: PolicyOptions) -> None:
+    """Raise LeserError for a device that torch does not have here."""
+    if options.device == "auto":
+        return
+    try:
+        torch.empty(1, device=options.device)
+    except (RuntimeError, AssertionError) as error:  # the second where torch was built without it
+        reason = str(error).strip().split("\n", 1)[0]
+        raise LeserError(
+            f"policy.device '{options.device}' cannot be used here: {reason}. Set another, or auto."
+        ) from error
 
 
 def _best_device() -> str:
@@ -175,10 +259,13 @@ def _with_lora(model: Any, options: PolicyOptions, seed: int) -> torch.nn.Module
     return wrapped
 
 
+def _converted_folder(gguf: Path, cache_dir: Path | None) -> Path:
+    return (cache_dir or platformdirs.user_cache_path("leser")) / f"smollm2-{gguf.stat().st_size:x}"
+
+
 def converted_smollm2(gguf: Path, cache_dir: Path | None) -> Path:
     """The folder of the converted weights, made on first use; a second process that converts meanwhile does no harm."""
-    stat = gguf.stat()
-    folder = (cache_dir or platformdirs.user_cache_path("leser")) / f"smollm2-{stat.st_size:x}"
+    folder = _converted_folder(gguf, cache_dir)
     if (folder / "config.json").is_file():
         return folder
     from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,7 @@ import torch
 
 from leser.errors import LeserError
 from leser.policy.attention import SharedPrefix
+from leser.policy.chat import ChatTemplate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -50,18 +52,22 @@ class Policy:
         """Where the weights are."""
         return next(self.model.parameters()).device
 
+    @cached_property
+    def chat(self) -> ChatTemplate:
+        """The chat template of a policy of kind "chat", tried out; raises LeserError for one that cannot write a prompt."""
+        return ChatTemplate(self.tokenizer, self.name)
+
     def encode_chat(self, turns: Sequence[tuple[str, str]]) -> list[int]:
         """Token ids of (role, content) turns up to the point where the assistant answers.
 
-        Special tokens inside a content are dropped: text is data. Raises LeserError for a policy without a chat
-        template.
+        Special tokens inside a content are dropped: text is data. Raises LeserError for a tiny policy, and for a chat template
+        that cannot write these turns.
         """
         if self.kind == "tiny":
             raise LeserError(f"Policy '{self.name}' is a tiny policy and reads no chat: use encode_marked.")
         if self.kind == "text":
             return self.encode_text("\n\n".join(content for _, content in turns) + "\n")
-        messages = [{"role": role, "content": self._without_special(content)} for role, content in turns]
-        text: Any = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text = self.chat.render([(role, self._without_special(content)) for role, content in turns])
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def encode_text(self, text: str) -> list[int]:
@@ -90,8 +96,9 @@ class Policy:
         return [*self._encode_data(text), self.eos_ids[0]]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of a completion without special tokens."""
-        text = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The text of a completion without special tokens, and without its end token, special or not."""
+        kept = list(tokens[:-1] if tokens and tokens[-1] in self.eos_ids else tokens)
+        text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text)
 
     def save(self, folder: Path) -> None:

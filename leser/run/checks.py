@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from leser.errors import LeserError
 from leser.evaluation.evaluate import IDEAL, POLICY
 from leser.evaluation.measures import Measurer
-from leser.evaluation.pseudo_documents import baselines_of
+from leser.evaluation.pseudo_documents import PseudoDocument, Query2Doc, baselines_of
 from leser.evaluation.trec import check_ids, run_files
+from leser.expansion import Expansion
 from leser.policy.options import PolicyOptions
 from leser.run.preparation import Prepared
 from leser.teacher import Attempt
@@ -73,14 +74,58 @@ def _hold_prompt(what: str, context: int, new_tokens: int) -> None:
         )
 
 
-def check_loaded(policy: Policy, new_tokens: int) -> None:
-    """Raise LeserError when the loaded policy's own context leaves no room for a prompt."""
+def check_writing(config: RunConfig, prepared: Prepared, policy: Policy) -> list[str]:
+    """Write real prompts and an answer as training and evaluation will, weights or not; returns what a user should know.
+
+    Raises LeserError when the context leaves no room, when the chat template or the tokenizer cannot write them, or when a
+    token is none of the model's.
+    """
+    from leser.learner import Learner
+
+    new_tokens = config.training.max_new_tokens
     _hold_prompt(f"The context of policy '{policy.name}'", policy.max_context, new_tokens)
+    if set(baselines_of(config.evaluation, config.policy)) & {Query2Doc.name, PseudoDocument.name}:
+        _hold_passage(policy)
+    queries = prepared.task.train.queries[:TRIED_QUERIES]
+    learner = Learner(policy, prepared.teacher, config.prompt, new_tokens)
+    written = learner.prompts(queries)
+    answer = (Expansion(" ".join(queries[0].text.split())),)
+    if config.evaluation.prompted and config.prompt.examples and policy.kind != "tiny":
+        shown = [(seen, answer) for seen in learner.observations(queries[:1])]
+        written += Learner(policy, prepared.teacher, config.prompt, new_tokens, shown).prompts(queries)
+    said = prepared.teacher.say(answer)
+    target = policy.encode_completion(said)
+    highest, held = max(map(max, [*written, target])), int(policy.causal_lm.get_input_embeddings().weight.shape[0])
+    if highest >= held:
+        raise LeserError(
+            f"Policy '{policy.name}' holds {held} tokens, but its tokenizer writes number {highest}. Save the model with the "
+            "tokenizer it was trained with, or resize its embeddings."
+        )
+    read = policy.decode(target)
+    same = " ".join(read.casefold().split()) == " ".join(said.casefold().split())
+    return (
+        [] if same else [f"The tokenizer of policy '{policy.name}' changes what is written: '{said}' becomes '{read}'."]
+    )
+
+
+def _hold_passage(policy: Policy) -> None:
+    tokens = max(Query2Doc.Options().tokens, PseudoDocument.Options().tokens)
+    if policy.max_context < tokens + LEAST_PROMPT:
+        raise LeserError(
+            f"The context of policy '{policy.name}' is {policy.max_context} tokens, too few for the passages of {tokens} that "
+            "the evaluation asks of it. Set evaluation.passages=false and take them out of evaluation.baselines, or raise "
+            "policy.max_context."
+        )
 
 
 def policy_notes(policy: Policy) -> list[str]:
     """What a user should know of the policy that was loaded."""
     notes = []
+    if policy.kind == "chat" and policy.chat.folds:
+        notes.append(
+            f"The chat template of policy '{policy.name}' takes no system turn: the instructions stand at the head of the first "
+            "user turn."
+        )
     if policy.kind == "text":
         notes.append(
             f"Policy '{policy.name}' has no chat template: prompts are plain text that ends with 'Answer:'. The warm-up "

@@ -11,7 +11,15 @@ from leser.config import task_of
 from leser.errors import LeserError
 from leser.evaluation.pseudo_documents import baselines_of
 from leser.policy.options import check_policy
-from leser.run.checks import check_context, check_final, check_loaded, check_rewards, policy_notes, prompt_notes
+from leser.run.checks import (
+    TRIED_QUERIES,
+    check_context,
+    check_final,
+    check_rewards,
+    check_writing,
+    policy_notes,
+    prompt_notes,
+)
 from leser.run.disk import check_room, telling_when_full
 from leser.run.folder import RunFolder, write_folder
 from leser.run.monitor import Monitor, second_engine
@@ -49,6 +57,7 @@ def run(config: RunConfig, registry: Registry) -> int:
             with closing(_monitor(config, registry, prepared, reporter)) as monitor:
                 if config.dry_run:
                     folder.check_writable()
+                    _check_outline(config, prepared, folder, reporter)
                     print(config.resolved())
                     reporter.say("Dry run: everything was checked, nothing was trained or written.")
                     return 0
@@ -57,6 +66,16 @@ def run(config: RunConfig, registry: Registry) -> int:
         finally:
             prepared.client.close()
     return 0
+
+
+def _check_outline(config: RunConfig, prepared: Prepared, folder: RunFolder, reporter: Reporter) -> None:
+    """Check the policy as far as it can be without its weights, which a dry run neither loads nor makes."""
+    from leser.policy.load import preview_policy
+
+    policy = preview_policy(config.policy, task_texts=[q.text for q in prepared.task.train.queries[:TRIED_QUERIES]])
+    for text in [*policy_notes(policy), *check_writing(config, prepared, policy)]:
+        reporter.say(text)
+    check_room(folder, policy.model)
 
 
 def _monitor(config: RunConfig, registry: Registry, prepared: Prepared, reporter: Reporter) -> Monitor:
@@ -82,12 +101,14 @@ def _in_folder(
     else:
         try:
             policy = build_policy(config, prepared.task, folder, reporter)
-            check_loaded(policy, config.training.max_new_tokens)
+            notes = check_writing(config, prepared, policy)
             check_room(folder, policy.model)
         except LeserError:
             if fresh:  # a folder that holds nothing but a configuration that cannot work would only be in the way
                 _take_back(folder)
             raise
+        for text in [*policy_notes(policy), *notes]:
+            reporter.say(text)
         _train_and_evaluate(config, registry, prepared, folder, reporter, policy, monitor)
     registry.hook.leser_run_ended(run=folder)
 
@@ -113,8 +134,6 @@ def _train_and_evaluate(
     from leser.run.final import final_evaluation
     from leser.run.stages import Training
 
-    for text in policy_notes(policy):
-        reporter.say(text)
     learner = Learner(policy, prepared.teacher, config.prompt, config.training.max_new_tokens)
     training = Training(
         config, prepared, learner, folder, reporter, lambda row: registry.hook.leser_step(metrics=row), monitor
