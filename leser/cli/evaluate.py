@@ -37,6 +37,7 @@ def command(
     Task, backend and options are the run's own unless given here; another engine is a fair test of what was learned. The
     result is written to RUN/evaluation-NAME.json; the run's own evaluation.json is never touched.
     """
+    from leser.policy.threads import choose_threads
     from leser.run.final import table
     from leser.run.opened import configured, open_finished
     from leser.run.reevaluate import reevaluate
@@ -45,6 +46,7 @@ def command(
     config, registry = configured(
         finished.folder, {"task.name": task, "backend.name": backend}, assignments, plugins, platform
     )
+    click.echo(str(choose_threads(config.policy)), err=True)
     done = reevaluate(finished, config, registry, "dev" if split == "dev" else "test", name)
     click.echo(f"{split.capitalize()}, {done.result.queries} queries, backend {config.backend.name}:")
     for line in table(done.result):

@@ -66,4 +66,4 @@ def command(platform: Path | None, config: Path | None, assignments: tuple[str, 
 
     from leser.run.runner import run
 
-    return run(resolved, registry)
+    return run(resolved, registry, own_process=True)

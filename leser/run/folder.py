@@ -7,6 +7,7 @@ checkpoints/step-N/    last two and the best on dev; policy/: the best on dev, a
 evaluation.json        systems, intervals, and where they come from; its presence says that the run is finished
 answers.jsonl          each test query: what it earned, what the policy wrote, the hits of those that changed most
 trec/*.run, report.html
+threads                how many threads torch had, for --resume
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class RunFolder:
         self.rollouts = path / "rollouts"
         self.checkpoints = path / "checkpoints"
         self.config_path = path / "config.toml"
+        self._threads = path / "threads"
 
     def create(self, config_text: str, *, resume: bool, known: Known | None = None) -> None:
         """Make the folder or take up an earlier run's; raises LeserError when that would mix two runs.
@@ -54,13 +56,34 @@ class RunFolder:
                     "Run with the same settings, or start a new run with another --out."
                 )
             return
-        begun = {self.rollouts.name, self.checkpoints.name, self.config_path.name + ".part"}  # by a run killed at once
+        begun = {p.name for p in (self.rollouts, self.checkpoints, self._threads)}  # by a run killed at once
+        begun |= {f"{p.name}.part" for p in (self.config_path, self._threads)}
         if self.path.is_dir() and {p.name for p in self.path.iterdir()} - begun:
             raise LeserError(f"{self.path} is not empty and holds no run. Choose another folder with --out.")
         self.check_writable()
         for part in (self.path, self.rollouts, self.checkpoints):
             part.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config_path, config_text)
+
+    @property
+    def threads(self) -> int | None:
+        """How many threads the run began with, None where that is not known: sums of another order end in other bits."""
+        try:
+            return int(self._threads.read_text(encoding="ascii"))
+        except (OSError, ValueError):  # a run that is not there, or of a version that did not write it
+            return None
+
+    def note_threads(self, count: int) -> None:
+        """Write down how many threads the run begins with."""
+        write_atomically(self._threads, f"{count}\n")
+
+    def forget(self) -> None:
+        """Remove the configuration and what else a run has at once: one that could not begin would only be in the way."""
+        for file in (self.config_path, self._threads):
+            file.unlink(missing_ok=True)
+        for part in (self.rollouts, self.checkpoints, self.path):
+            if part.is_dir() and not any(part.iterdir()):
+                part.rmdir()
 
     def check_writable(self) -> None:
         """Raise LeserError when files can't be written here; leaves no trace."""

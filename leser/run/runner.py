@@ -11,6 +11,7 @@ from leser.config import task_of
 from leser.errors import LeserError
 from leser.evaluation.pseudo_documents import baselines_of
 from leser.policy.options import check_policy
+from leser.policy.threads import choose_threads
 from leser.run.checks import (
     TRIED_QUERIES,
     check_context,
@@ -37,8 +38,11 @@ if TYPE_CHECKING:
     from leser.warmup.targets import Target
 
 
-def run(config: RunConfig, registry: Registry) -> int:
-    """Run (or with `config.dry_run` only check) one configuration; returns the exit code. Raises LeserError."""
+def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> int:
+    """Run (or with `config.dry_run` only check) one configuration; returns the exit code. Raises LeserError.
+
+    In a process that is LESER's own, torch is given a sensible number of threads.
+    """
     folder = RunFolder(Path(config.out))
     with Reporter() as reporter:
         task = task_of(config, registry)
@@ -51,6 +55,8 @@ def run(config: RunConfig, registry: Registry) -> int:
             if lacking:
                 reporter.warn(f"{lacking}. What the index lacks cannot be found: every measure is lower for it.")
             check_context(config.policy, config.training.max_new_tokens)
+            if own_process:
+                reporter.say(str(choose_threads(config.policy, folder.threads if config.resume else None)))
             reporter.say(f"Policy {check_policy(config.policy)}. {example_search(prepared)}.")
             check_rewards(prepared)
             check_final(config, registry, prepared, prepared.task.test)
@@ -93,8 +99,12 @@ def _in_folder(
     monitor: Monitor,
 ) -> None:
     """Make or take up the run folder, and everything from there on."""
+    import torch
+
     fresh = not folder.config_path.exists()
     folder.create(config.resolved(), resume=config.resume, known=known_to(registry))
+    if fresh:
+        folder.note_threads(torch.get_num_threads())
     registry.hook.leser_run_started(run=folder)
     if (folder.path / "evaluation.json").exists():
         reporter.say(f"{folder.path} holds a finished run: see {folder.path / 'report.html'}.")
@@ -115,10 +125,7 @@ def _in_folder(
 
 def _take_back(folder: RunFolder) -> None:
     shutil.rmtree(folder.path / "policies", ignore_errors=True)
-    folder.config_path.unlink(missing_ok=True)
-    for part in (folder.rollouts, folder.checkpoints, folder.path):
-        if part.is_dir() and not any(part.iterdir()):
-            part.rmdir()
+    folder.forget()
 
 
 def _train_and_evaluate(
