@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leser.errors import LeserError
 from leser.evaluation.evaluate import IDEAL, POLICY
@@ -95,7 +95,8 @@ def check_writing(config: RunConfig, prepared: Prepared, policy: Policy) -> list
         written += Learner(policy, prepared.teacher, config.prompt, new_tokens, shown).prompts(queries)
     said = prepared.teacher.say(answer)
     target = policy.encode_completion(said)
-    highest, held = max(map(max, [*written, target])), int(policy.causal_lm.get_input_embeddings().weight.shape[0])
+    embeddings: Any = policy.causal_lm.get_input_embeddings()
+    highest, held = max(map(max, [*written, target])), int(embeddings.weight.shape[0])
     if highest >= held:
         raise LeserError(
             f"Policy '{policy.name}' holds {held} tokens, but its tokenizer writes number {highest}. Save the model with the "

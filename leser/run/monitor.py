@@ -195,7 +195,7 @@ class Monitor:
 
     def _held_out(self, answers: Answers) -> dict[str, float]:
         """Dev's second measure, of the rankings that the look has made, and dev's reward on the second engine."""
-        figures = {}
+        figures: dict[str, float] = {}
         if self.options.measure:
             asked = [outcome.query for outcome in answers.served]
             figures |= self._measured(asked, answers)

@@ -96,4 +96,4 @@ class EvaluationOptions(Options):
     prompted: bool = Field(True, description="also ask the policy as it was before any training")
     best_of: int = Field(8, ge=0, description="completions sampled for the system best-of-N; 0 leaves it out")
     warmup_plus: bool = Field(True, description="also train supervised for as long as GRPO took")
-    resamples: int = Field(10_000, ge=100, description="bootstrap resamples")
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap resamples")
