@@ -14,6 +14,7 @@ ir-measures' grammar: `cheaper@10`, `R(rel=2)@100`.
 from __future__ import annotations
 
 import ast
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,11 +101,11 @@ def parse_spec(text: str) -> RewardSpec:
         f"Cannot read the reward '{text}'. Expected NAME, NAME@k or NAME(key=value)@k, e.g. nDCG@10 or R(rel=2)@100."
     )
     body, at, cutoff_text = text.strip().partition("@")
-    if at and not (cutoff_text.isdigit() and int(cutoff_text) > 0):
+    if at and not re.fullmatch(r"0*[1-9][0-9]{0,17}", cutoff_text, re.ASCII):  # what every engine's integers hold
         raise bad
     try:
         node = ast.parse(body, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # the second for a null byte
         raise bad from None
     params: dict[str, Any] = {}
     if isinstance(node, ast.Call) and not node.args:
@@ -113,7 +114,7 @@ def parse_spec(text: str) -> RewardSpec:
                 raise bad
             try:
                 params[keyword.arg] = ast.literal_eval(keyword.value)
-            except ValueError:
+            except (ValueError, TypeError):  # the second for a key that cannot be one
                 raise bad from None
         node = node.func
     if not isinstance(node, ast.Name):

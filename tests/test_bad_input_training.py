@@ -11,12 +11,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
+import torch
 from bad_input import TRAININGS, holds, run_cli, shop, tables, write
 from leser_memory import MemoryBackend
 from leser_relevance import NDCG
@@ -127,7 +128,18 @@ def damage(out: Path, step: int) -> None:
     weights.write_bytes(content)
 
 
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As many threads in this process as ENVIRONMENT gives the others: sums of another order end in other bits."""
+    monkeypatch.setenv("OMP_NUM_THREADS", ENVIRONMENT["OMP_NUM_THREADS"])
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("one_thread")
 def test_ctrl_c_damage_and_a_full_disk_lose_nothing(tmp_path: Path) -> None:
     """One training, in peace, interrupted, damaged and out of disk: it ends the same each time, bit for bit."""
     warmup = {"steps_between_evaluations": BETWEEN, "patience": 9, "max_evaluations": 2, "samples": 0}

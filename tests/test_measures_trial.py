@@ -15,7 +15,7 @@ from leser.evaluation.evaluate import evaluate
 from leser.evaluation.measures import Measurer
 from leser.evaluation.outside import compute
 from leser.evaluation.systems import SystemRun
-from leser.reward import Outcome, Reward
+from leser.reward import Outcome, Reward, RewardSpec, parse_spec
 from leser.task import Query, Split
 
 GRADES = {"1": {"d1": 1, "d2": 0}, "2": {"d3": 2}}
@@ -159,3 +159,22 @@ def test_a_reward_is_tried_as_a_measure_too() -> None:
 def test_how_deep_the_measures_look() -> None:
     assert Measurer(split(), ["nDCG@10", "R@1000", "coverage@20"], {"coverage": Coverage}).depth == 1000
     assert Measurer(split(), ["AP", "IPrec@0.5"]).depth == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nDCG@²",
+        "nDCG@" + "9" * 5000,
+        "P@99999999999999999999",
+        "nDCG(gains={[1]:2})@10",
+        "nDCG(gains={{}:2})@10",
+        "nDCG\0@10",
+    ],
+)
+def test_a_reward_that_is_none_is_told_from_one(text: str) -> None:
+    with pytest.raises(LeserError, match="Cannot read the reward"):
+        parse_spec(text)
+    with pytest.raises(LeserError):
+        Measurer(split(), [text]).try_out()
+    assert parse_spec("R(rel=2)@0100") == RewardSpec("R(rel=2)@0100", "R", {"rel": 2}, 100)
