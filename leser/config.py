@@ -31,6 +31,7 @@ from leser.policy.options import PolicyOptions
 from leser.prompt import PromptOptions
 from leser.run.options import EvaluationOptions, RewardOptions, TrainingOptions
 from leser.search import SearchOptions
+from leser.search.checked import built
 from leser.warmup.options import WarmupOptions
 
 if TYPE_CHECKING:
@@ -255,8 +256,7 @@ def task_of(config: RunConfig, registry: Registry) -> Task:
 def backend_of(config: RunConfig, registry: Registry) -> Backend:
     """The configured backend, which connects when it is first used."""
     cls = registry.get("backend", config.backend.name)
-    backend: Backend = cls(validate_options(cls.Options, config.backend.options, f"backend '{config.backend.name}'"))
-    return backend
+    return built(cls, validate_options(cls.Options, config.backend.options, f"backend '{config.backend.name}'"))
 
 
 def _filled(model: type[Options], values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -18,6 +18,10 @@ class EngineDown(LeserError):
     exit_code = 75
 
 
+class PluginFault(LeserError):
+    """A plugin does not keep its contract: no retry and no --resume helps before it is corrected."""
+
+
 class IndexMissing(LeserError):
     """The engine answers, but the index is not there; `build` are the options of the `leser index` command that makes it."""
 

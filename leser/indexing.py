@@ -7,6 +7,7 @@ from math import isfinite
 
 from leser.backend import Backend, Document
 from leser.errors import LeserError
+from leser.search.checked import CheckedBackend
 from leser.task import Task
 
 KEYWORD_LENGTH = 256
@@ -27,7 +28,7 @@ def index_task(backend: Backend, task: Task, progress: Callable[[int], None] | N
         raise LeserError(f"Backend '{backend.name}' writes no index: {hint}.")
     if task.documents is None:
         raise LeserError(f"Task '{task.name}' carries no documents to index. Give a task folder with corpus.jsonl.")
-    count = backend.index(_counted(task.documents(), progress))
+    count = CheckedBackend(backend).index(_counted(task.documents(), progress))
     if count == 0:
         raise LeserError(f"Task '{task.name}' has an empty corpus: the index was made with no document in it.")
     return count

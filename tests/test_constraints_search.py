@@ -144,7 +144,7 @@ class Lacking(MemoryBackend):
     name = "lacking"
 
 
-@pytest.mark.parametrize("capability", ["filters", "term_weights", "fields"])
+@pytest.mark.parametrize("capability", ["filters", "term_weights", "fields", "phrases"])
 def test_an_engine_that_lacks_what_is_needed_is_refused_at_the_start(capability):
     kind = type("Lacking", (Lacking,), {"capabilities": MemoryBackend.capabilities - {capability}})
     backend: Backend = kind.of(SHELF)

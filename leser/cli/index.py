@@ -32,6 +32,7 @@ def command(
     from leser.config import backend_of, complete, load_config, task_of
     from leser.indexing import index_task
     from leser.plugins import load_plugins
+    from leser.search.checked import CheckedBackend
 
     given = {"task.name": task, "backend.name": backend, "plugins": plugins or None}
     loaded = load_config(
@@ -44,5 +45,5 @@ def command(
         read = task_of(resolved, registry)
         count = index_task(engine, read, lambda done: click.echo(f"{done} documents ...", err=True))
     finally:
-        engine.close()
+        CheckedBackend(engine).close()
     click.echo(f"Indexed {count} documents of the task {read.name} in the backend {engine.name}.")

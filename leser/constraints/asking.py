@@ -11,6 +11,7 @@ from leser.backend import Backend, Capability, ExpandedQuery, Filter, SearchErro
 from leser.constraints.found import Constraints
 from leser.constraints.options import ConstraintOptions, KindOptions
 from leser.errors import LeserError
+from leser.search.checked import CheckedBackend
 from leser.task import Query
 
 MEMO = 100_000
@@ -69,7 +70,7 @@ class Asker:
             condition = Filter(mapped.field, "lte", 0.0) if number else Filter(mapped.field, "eq", "leser")
             excluded = (Term("leser", field=mapped.field, match="phrase", negate=True),) if words else ()
             filters = (condition,) if "filters" in needed else ()
-            (answer,) = backend.search([ExpandedQuery(f"check-{kind}", "leser", excluded, filters)], 1)
+            answer = CheckedBackend(backend).search_one(ExpandedQuery(f"check-{kind}", "leser", excluded, filters), 1)
             if isinstance(answer, SearchError):
                 raise LeserError(
                     f"[constraints.kinds.{kind}] field '{mapped.field}': a first search held to it fails: {answer.message}"
@@ -84,6 +85,7 @@ def _needed(kind: str, mapped: KindOptions) -> dict[Capability, str]:
     words = bool(mapped.values) or kind in BUILT_IN
     if words:
         needed |= {"term_weights": "excluded words", "fields": "words excluded in one field"}
+        needed["phrases"] = "excluded words that stand together"
     if not words or mapped.values:
         needed["filters"] = "conditions on fields"
     return needed

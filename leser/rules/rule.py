@@ -37,6 +37,7 @@ from leser.expansion import Expansion, ExpansionOptions
 from leser.letters import words_of
 from leser.options import Options
 from leser.rules.folding import Folded, Folder
+from leser.search.checked import CheckedBackend
 
 if TYPE_CHECKING:
     from leser.backend import Backend, Capability
@@ -88,6 +89,7 @@ class EngineWords:
     def __init__(self, backend: Backend, ask: Ask | None = None) -> None:
         self.backend = backend
         self.ask = ask
+        self._checked = CheckedBackend(backend)
         fields = getattr(backend.options, "fields", None)
         self._fields: tuple[str | None, ...] = tuple(fields) if isinstance(fields, Mapping) and fields else (None,)
         self._analysed: dict[str, list[str]] = {}
@@ -104,7 +106,7 @@ class EngineWords:
         missing = [t for t in dict.fromkeys(texts) if t not in known]
         if missing:
             if "analyze" in self.capabilities:
-                words = self._answer(lambda: self.backend.analyze(missing), len(missing))
+                words = self._answer(lambda: self._checked.analyze(missing), len(missing))
             else:
                 words = [words_of(t.casefold()) for t in missing]
             new = dict(zip(missing, words, strict=True))
@@ -121,7 +123,7 @@ class EngineWords:
         missing = [t for t in dict.fromkeys(terms) if t not in known]
         if missing:
             fields = (field,) if field is not None else self._fields
-            columns = self._answer(lambda: [self.backend.doc_freq(missing, f) for f in fields], 1)
+            columns = self._answer(lambda: [self._checked.doc_freq(missing, f) for f in fields], 1)
             new = dict(zip(missing, map(max, zip(*columns, strict=True)), strict=True))
             self._keep(self._frequencies, {(t, field): n for t, n in new.items()})
             known |= new

@@ -25,6 +25,7 @@ from leser.evaluation.systems import SystemRun
 from leser.expansion import Code
 from leser.run.options import MonitorOptions
 from leser.run.watch import Watch
+from leser.search.checked import CheckedBackend
 from leser.task import Query, Split
 from leser.teacher import Attempt, Teacher
 
@@ -77,7 +78,7 @@ class UnknownWords:
     """Which analysed words stand in no document, by the engine's own count; each word is asked for once."""
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        self._backend = CheckedBackend(backend)
         fields = getattr(backend.options, "fields", None)
         self._fields: tuple[str | None, ...] = tuple(fields) if isinstance(fields, Mapping) and fields else (None,)
         self._known: dict[str, bool] = {}
@@ -226,7 +227,7 @@ def second_engine(config: RunConfig, registry: Registry, task: Task, teacher: Te
 
     table = BackendTable(name=options.engine, options=options.engine_options)
     backend = open_backend(config.model_copy(update={"backend": table}), registry, task)
-    backend.check()
+    CheckedBackend(backend).check()
     client = SearchClient(backend, config.search)
     client.check_mode(config.expansion)
     teacher.ask.check(backend)

@@ -15,6 +15,7 @@ from leser.printable import printable
 from leser.rules import build_book
 from leser.scoring import RewardSet
 from leser.search import SearchClient
+from leser.search.checked import CheckedBackend
 from leser.task import Task
 from leser.teacher import Teacher
 
@@ -45,7 +46,7 @@ def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
             raise LeserError(
                 f"The backend '{backend.name}' holds documents in process, but the task {task.name} brings none."
             )
-        backend.load(task.documents())
+        CheckedBackend(backend).load(task.documents())
     return backend
 
 
@@ -64,7 +65,7 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
     ask = Asker(config.constraints.at(config.platform.locale))
     backend = open_backend(config, registry, task)
     try:
-        facts = backend.check()
+        facts = dict(CheckedBackend(backend).check())
     except IndexMissing as error:
         seed = config.task.options.get("seed", 1)
         raise LeserError(error.told(config.task.name + (f" -o task.seed={seed}" if seed != 1 else ""))) from error
@@ -79,7 +80,7 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
         facts["rules"] = ", ".join(rules.codes)
     if config.constraints.enabled:
         facts["constraints"] = f"{', '.join(config.constraints.kinds)} ({ask.options.locale})"
-    facts["judged_missing"] = check_judged(backend, task)
+    facts["judged_missing"] = check_judged(client, task)
     return Prepared(task, backend, client, teacher, facts)
 
 
@@ -90,11 +91,14 @@ def check_evaluation(config: RunConfig, registry: Registry, task: Task) -> None:
     Measurer(task.test, config.evaluation.measures, registry.all("reward"))
 
 
-def check_judged(backend: Backend, task: Task, sample: int = 2000) -> str:
+def check_judged(engine: Backend | SearchClient, task: Task, sample: int = 2000) -> str:
     """Which share of (a sample of) the judged documents the index lacks, in words; raises LeserError above half."""
     judged = sorted({d for split in task.splits for grades in split.qrels.values() for d in grades})
     asked = judged[:: max(1, len(judged) // sample)]
-    held = backend.fetch(asked, (task.title_field,))
+    if isinstance(engine, SearchClient):
+        held = engine.fetch(asked, (task.title_field,), resumable=False)
+    else:
+        held = CheckedBackend(engine).fetch(asked, (task.title_field,))
     missing = [d for d in asked if d not in held]
     if not missing:
         return ""

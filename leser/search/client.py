@@ -6,6 +6,7 @@ threads -> retry what failed for the moment -> note errors and latencies -> hand
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -15,15 +16,25 @@ from typing import Self, TypeVar
 from cachetools import LRUCache
 
 from leser.backend import Backend, Document, ExpandedQuery, Ranking, SearchError, Term
-from leser.errors import EngineDown, IndexMissing, LeserError
+from leser.errors import EngineDown, IndexMissing, LeserError, PluginFault
 from leser.expansion import Expansion, ExpansionOptions
+from leser.search.answers import Answer, Mended
+from leser.search.checked import CheckedBackend, named
 from leser.search.fusion import reciprocal_rank_fusion
 from leser.search.guards import CircuitBreaker, Counts, SearchStats
 from leser.search.options import SearchOptions
-from leser.search.sending import Answer, Sender
+from leser.search.refusal import Refusal
+from leser.search.sending import Sender
 from leser.search.texts import Asked
 
+log = logging.getLogger(__name__)
 Told = TypeVar("Told")
+_MENDED = {
+    "repeated_ids": "holds documents twice. Each counts where it comes first, and the hits after it close up. Where the index "
+    "holds them twice, build it anew.",
+    "rising_scores": "has scores that rise down the ranking. The engine's order is kept, and the scores are lowered to the one "
+    "before. Check that it sorts by score.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +52,10 @@ class SearchClient:
         self.backend = backend
         self.options = options or SearchOptions()
         self._counts = Counts()
-        self._sender = Sender(backend, self.options, self._counts)
-        self._weighted = "term_weights" in backend.capabilities
+        self._checked = CheckedBackend(backend, self._note_mended)
+        self._sender = Sender(self._checked, self.options, self._counts)
+        self._refusal = Refusal(backend, self.options)
+        self._warned: set[str] = set()
         self._breaker = CircuitBreaker(backend.name, self.options.breaker_window)
         self._rankings: LRUCache[Hashable, Ranking] = LRUCache(self.options.cache_size)
         self._documents: LRUCache[Hashable, Document | None] = LRUCache(self.options.cache_size)
@@ -59,7 +72,7 @@ class SearchClient:
     def close(self) -> None:
         """Stop the threads and close the backend; calling it twice is fine."""
         self._sender.close()
-        self.backend.close()
+        self._checked.close()
 
     def stats(self) -> SearchStats:
         """Counts and latencies so far."""
@@ -141,12 +154,14 @@ class SearchClient:
         """Search queries with their weighted terms; an engine without term weights searches each alone, and they are fused."""
         if "term_weights" in self.backend.capabilities:
             return self.search(queries, k)
+        refused = [self._refusal.fused(query) for query in queries]
         requests = [
             (_alone(query), tuple(Expansion(term.text, term.weight) for term in query.terms if not term.negate))
-            for query in queries
+            for query, refusal in zip(queries, refused, strict=True)
+            if refusal is None
         ]
-        results = self.search_expansions(requests, k, options=ExpansionOptions(mode="fuse", weight=1.0))
-        return [result.ranking for result in results]
+        results = iter(self.search_expansions(requests, k, options=ExpansionOptions(mode="fuse", weight=1.0)))
+        return [next(results).ranking if refusal is None else refusal for refusal in refused]
 
     def check_mode(self, options: ExpansionOptions) -> None:
         """Raise LeserError if the backend can't apply expansions in this mode."""
@@ -165,7 +180,7 @@ class SearchClient:
         self._breaker.check()
         try:
             return self._fetch(ids, fields)
-        except EngineDown:
+        except (EngineDown, PluginFault):
             raise
         except Exception as error:
             if isinstance(error, LeserError) and not resumable:
@@ -178,13 +193,13 @@ class SearchClient:
             ) from error
 
     def _fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
-        fingerprint = self._sender.insist(self.backend.fingerprint)
+        fingerprint = self._sender.insist(self._checked.fingerprint)
         wanted = {id: (fingerprint, id, tuple(fields)) for id in ids}
         with self._lock:
             found = {id: self._documents[key] for id, key in wanted.items() if key in self._documents}
         missing = [id for id in wanted if id not in found]
         if missing:
-            fetched = self._sender.insist(lambda: self.backend.fetch(missing, fields))
+            fetched = self._sender.insist(lambda: self._checked.fetch(missing, fields))
             self._counts.add(fetched=len(missing))
             found.update((id, fetched.get(id)) for id in missing)
             with self._lock:
@@ -200,7 +215,7 @@ class SearchClient:
         self._breaker.check()
         try:
             return self._sender.ask(question)
-        except EngineDown:
+        except (EngineDown, PluginFault):
             raise
         except LeserError as error:
             failure = SearchError(str(error), "engine")
@@ -209,10 +224,19 @@ class SearchClient:
         self._noted([failure] * queries)
         return failure
 
+    def _note_mended(self, mended: Mended) -> None:
+        """Count what was mended in rankings, and warn of each kind the first time."""
+        for kind, said in _MENDED.items():
+            number = getattr(mended, kind)
+            if number and kind not in self._warned:
+                self._warned.add(kind)
+                log.warning("%s: a ranking %s", named(self.backend), said)
+            self._counts.add(**{kind: number})
+
     def _fingerprint(self, patient: bool) -> str | SearchError:
         """The backend's, or why it has none for now: reading it may be what opens the connection."""
         try:
-            return (self._sender.insist if patient else self._sender.ask)(self.backend.fingerprint)
+            return (self._sender.insist if patient else self._sender.ask)(self._checked.fingerprint)
         except LeserError:
             raise
         except Exception as error:
@@ -224,23 +248,6 @@ class SearchClient:
         self._counts.add(errors=len(errors) - errors.count(None))
         self._breaker.record(errors)
         return answers
-
-    def _refusal(self, asked: Asked) -> SearchError | None:
-        """Why a query is not to be sent, or None: it is too big, or holds what the engine would leave out in silence."""
-        query, most = asked.query, len(asked.texts)
-        if query.terms and not self._weighted:
-            return SearchError(f"The backend '{self.backend.name}' has no weighted terms (mode fuse has none)", "query")
-        # a word is a character and a space at least: what is short as a whole needs no counting
-        if most <= self.options.max_length and (most + 1) // 2 + len(query.filters) <= self.options.max_clauses:
-            return None
-        parts = [query.text, *(term.text for term in query.terms)]
-        length = sum(map(len, parts))
-        if length > self.options.max_length:
-            return SearchError(f"{length} characters, at most {self.options.max_length} (max_length) are sent", "query")
-        clauses = sum(len(text.split()) for text in parts) + len(query.filters)
-        if clauses > self.options.max_clauses:
-            return SearchError(f"{clauses} clauses, at most {self.options.max_clauses} (max_clauses) are sent", "query")
-        return None
 
     def _recall(
         self, keys: Sequence[Hashable], answers: list[Answer | None], pending: dict[int, ExpandedQuery]

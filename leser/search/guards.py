@@ -6,7 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import quantiles
 from threading import Lock
 
@@ -93,7 +93,8 @@ class CircuitBreaker:
 @dataclass(frozen=True, slots=True)
 class SearchStats:
     """Counts since the client was made. Latencies are the engine's own time a query where it says so, else the time of a
-    call divided by its queries; over the last 10,000 queries."""
+    call divided by its queries; over the last 10,000 queries. `repeated_ids` and `rising_scores` count the rankings that
+    were mended for holding a document twice, or a score above the one before it."""
 
     asked: int
     searches: int
@@ -103,6 +104,8 @@ class SearchStats:
     retries: int
     errors: int
     fetched: int
+    repeated_ids: int
+    rising_scores: int
     seconds: float
     p50_ms: float | None
     p95_ms: float | None
@@ -113,9 +116,8 @@ class Counts:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._counts = dict.fromkeys(
-            ("asked", "searches", "cache_hits", "deduplicated", "refused", "retries", "errors", "fetched"), 0
-        )
+        measured = ("seconds", "p50_ms", "p95_ms")
+        self._counts = {field.name: 0 for field in fields(SearchStats) if field.name not in measured}
         self._seconds = 0.0
         self._latencies: deque[float] = deque(maxlen=10_000)
 

@@ -21,20 +21,21 @@ from tenacity import (
     wait_random,
 )
 
-from leser.backend import Backend, ExpandedQuery, Ranking, SearchError
+from leser.backend import ExpandedQuery, Ranking, SearchError
 from leser.errors import EngineDown, LeserError
+from leser.search.answers import Answer
+from leser.search.checked import CheckedBackend
 from leser.search.guards import Counts, Deadline, RateLimit
 from leser.search.options import SearchOptions
 
 log = logging.getLogger(__name__)
-Answer = Ranking | SearchError
 Told = TypeVar("Told")
 
 
 class Sender:
     """Asks a backend, again where that may help; owns the threads that calls are made from."""
 
-    def __init__(self, backend: Backend, options: SearchOptions, counts: Counts) -> None:
+    def __init__(self, backend: CheckedBackend, options: SearchOptions, counts: Counts) -> None:
         self._backend = backend
         self._options = options
         self._counts = counts
@@ -118,7 +119,10 @@ class Sender:
         return answers
 
     def _call(self, queries: list[ExpandedQuery], k: int, total: bool, deadline: Deadline) -> list[Answer]:
-        """One call of the backend. What it raises, LeserError apart, fails this chunk and nothing else."""
+        """One call of the backend. What it raises, LeserError apart, fails this chunk and nothing else.
+
+        An answer that breaks the contract is no failure of the engine: it raises PluginFault.
+        """
         self._limit.wait(len(queries), deadline)
         self._counts.add(searches=len(queries))
         started = time.perf_counter()
@@ -127,11 +131,9 @@ class Sender:
         except LeserError:
             raise
         except Exception as error:
-            log.exception("Backend '%s' raised out of search()", self._backend.name)
+            log.exception("Backend '%s' raised out of search()", self._backend.backend.name)
             return _all_failed(f"{type(error).__name__}: {error}", queries)
         seconds = time.perf_counter() - started
-        if len(answers) != len(queries):
-            return _all_failed(f"{len(answers)} answers came back to {len(queries)} queries", queries)
         share = 1000 * seconds / len(queries)
         took = (answer.took_ms for answer in answers if isinstance(answer, Ranking))
         self._counts.add_latencies(seconds, [share if ms is None else ms for ms in took])
