@@ -10,11 +10,9 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,11 +20,11 @@ from typing import Any
 import pluggy
 
 from leser import hooks
+from leser.contract import fault_of
 from leser.errors import LeserError, unknown_name
+from leser.plugin_files import cause_of, load_file, named_files
 
 GROUP = "leser"
-API = 1
-"""The plugin API this LESER speaks; a class that declares a newer one is reported as broken."""
 KINDS = {
     "backend": "leser_backends",
     "reward": "leser_rewards",
@@ -69,11 +67,29 @@ class Offer:
 
 
 class Registry:
-    """The plugins that were found; classes by kind and name, and `hook` to call observers."""
+    """The plugins that were found; classes by kind and name, and `notify` for observers."""
 
     def __init__(self, manager: pluggy.PluginManager, offers: Iterable[Offer]) -> None:
         self.hook = manager.hook
+        self._manager = manager
         self._offers = tuple(offers)
+        self._failed: set[tuple[str, str]] = set()
+
+    def notify(self, hook: str, **values: Any) -> None:
+        """Call this hook of every observer, each by itself and with dictionaries of its own.
+
+        What one raises is reported, the first time, and keeps nothing from the others, nor from the run.
+        """
+        plugins = [(name, plugin) for name, plugin in self._manager.list_name_plugin() if plugin is not None]
+        for name, plugin in plugins:
+            others = [other for _, other in plugins if other is not plugin]
+            given = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+            try:
+                self._manager.subset_hook_caller(hook, others)(**given)
+            except (Exception, SystemExit) as error:
+                if (name, hook) not in self._failed:
+                    self._failed.add((name, hook))
+                    log.warning("The observer %s failed in %s(): %s. The run goes on.", name, hook, cause_of(error))
 
     def get(self, kind: str, name: str) -> type[Any]:
         """The class of `kind` ("backend", "reward", "rule", "reader", "baseline") called `name`; raises LeserError."""
@@ -133,11 +149,20 @@ def load_plugins(files: Iterable[str | Path] = (), block: Iterable[str] | None =
             continue
         try:
             origins[_register(manager, entry.load(), origin)] = origin
-        except Exception as error:  # whatever a third party's module raises concerns only that plugin
+        except KeyboardInterrupt:
+            raise
+        except (
+            BaseException
+        ) as error:  # whatever a third party's module raises, sys.exit included, concerns only that plugin
             offers.append(_broken(origin, error))
-    for path in dict.fromkeys(Path(file).resolve() for file in files):
-        origin = Origin(path.name, f"--plugin {path.name}")
-        origins[_register(manager, _module_of(path), origin)] = origin
+    named = named_files(files)
+    for path, name in named.items():
+        alone = sum(other.name == path.name for other in named) == 1
+        origin = Origin(path.name, f"--plugin {path.name if alone else path}")
+        try:
+            origins[_register(manager, _file_plugin(path, name), origin)] = origin
+        except pluggy.PluginValidationError as error:
+            raise LeserError(f"The plugin {path} cannot be used: {error}") from error
     _check_hooks(manager, origins)
     offers.extend(_collect(manager, origins))
     return Registry(manager, offers)
@@ -154,17 +179,8 @@ def _register(manager: pluggy.PluginManager, module: object, origin: Origin) -> 
     return key
 
 
-def _module_of(path: Path) -> ModuleType:
-    name = f"leser_plugin_{path.stem}"
-    spec = spec_from_file_location(name, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise LeserError(f"No plugin at {path}. --plugin takes a Python file (.py) that defines LESER hooks.")
-    module = module_from_spec(spec)
-    sys.modules[name] = module  # pydantic and dataclasses look annotations up there
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise LeserError(f"The plugin {path} cannot be loaded: {type(error).__name__}: {error}") from error
+def _file_plugin(path: Path, name: str) -> ModuleType:
+    module = load_file(path, name)
     if not any(hasattr(value, "leser_impl") for value in vars(module).values()):
         names = ", ".join(KINDS.values())
         raise LeserError(
@@ -204,33 +220,26 @@ def _collect(manager: pluggy.PluginManager, origins: dict[str, Origin]) -> Itera
 
 def _offers_of(kind: str, hook: str, function: Callable[[], Any], origin: Origin) -> list[Offer]:
     try:
-        classes = list(function())
-    except Exception as error:
+        classes = function()
+    except (Exception, SystemExit) as error:
         return [_broken(origin, error)]
+    if not isinstance(classes, list | tuple):
+        return [_broken(origin, LeserError(f"{hook}() must return a list of classes, it returned {classes!r}"))]
     return [_checked(kind, hook, cls, origin) for cls in classes]
 
 
 def _checked(kind: str, hook: str, cls: Any, origin: Origin) -> Offer:
     name = getattr(cls, "name", None)
-    api = getattr(cls, "api", 1)
-    state = "ok"
-    if not inspect.isclass(cls):
-        state = f"broken: {hook}() must return a list of classes, it holds {cls!r}"
-    elif not isinstance(name, str) or not name:
-        state = f"broken: {cls.__module__}.{cls.__qualname__} has no class attribute `name`"
-    elif not isinstance(api, int) or api > API:
-        state = f"broken: made for plugin API {api}, this LESER speaks {API}; upgrade leser"
-    elif inspect.isabstract(cls):
-        state = f"broken: {cls.__qualname__} lacks {', '.join(sorted(getattr(cls, '__abstractmethods__', ())))}"
+    wrong = fault_of(kind, hook, cls)
+    state = f"broken: {wrong}" if wrong else "ok"
     if state != "ok":
         log.warning("%s '%s' of %s is skipped: %s", kind, name or origin.plugin, origin, state.removeprefix("broken: "))
     shown = name if isinstance(name, str) and name else origin.plugin
     return Offer(kind, shown, _first_line(cls), origin, state, cls if inspect.isclass(cls) else None)
 
 
-def _broken(origin: Origin, error: Exception) -> Offer:
-    cause = str(error) if isinstance(error, LeserError) else f"{type(error).__name__}: {error}"
-    state = f"broken: {cause}"
+def _broken(origin: Origin, error: BaseException) -> Offer:
+    state = f"broken: {cause_of(error)}"
     log.warning("Plugin '%s' of %s is skipped: %s", origin.plugin, origin, state.removeprefix("broken: "))
     return Offer("plugin", origin.plugin, "", origin, state)
 

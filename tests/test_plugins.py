@@ -138,7 +138,7 @@ def test_a_newer_api_is_broken_not_loaded(install: Install) -> None:
     [
         (("    name = ", "    title = "), "no class attribute `name`"),
         (("return [Engine]", "return [1]"), "list of classes"),
-        (("return [Engine]", "return 1"), "not iterable"),
+        (("return [Engine]", "return 1"), "must return a list of classes, it returned 1"),
         (("def search", "def find"), "lacks search"),
         (("def leser_backends()", "def leser_backends(wrong)"), "wrong"),
         (("@hookimpl", ""), "no hook"),

@@ -105,7 +105,7 @@ def _in_folder(
     folder.create(config.resolved(), resume=config.resume, known=known_to(registry))
     if fresh:
         folder.note_threads(torch.get_num_threads())
-    registry.hook.leser_run_started(run=folder)
+    registry.notify("leser_run_started", run=folder)
     if (folder.path / "evaluation.json").exists():
         reporter.say(f"{folder.path} holds a finished run: see {folder.path / 'report.html'}.")
     else:
@@ -120,7 +120,7 @@ def _in_folder(
         for text in [*policy_notes(policy), *notes]:
             reporter.say(text)
         _train_and_evaluate(config, registry, prepared, folder, reporter, policy, monitor)
-    registry.hook.leser_run_ended(run=folder)
+    registry.notify("leser_run_ended", run=folder)
 
 
 def _take_back(folder: RunFolder) -> None:
@@ -143,7 +143,7 @@ def _train_and_evaluate(
 
     learner = Learner(policy, prepared.teacher, config.prompt, config.training.max_new_tokens)
     training = Training(
-        config, prepared, learner, folder, reporter, lambda row: registry.hook.leser_step(metrics=row), monitor
+        config, prepared, learner, folder, reporter, lambda row: registry.notify("leser_step", metrics=row), monitor
     )
     training.restore()
     try:
@@ -152,7 +152,7 @@ def _train_and_evaluate(
     except (KeyboardInterrupt, LeserError):
         reporter.say(f"Stopped. Go on with: leser-run --config {folder.config_path} --resume")
         raise
-    registry.hook.leser_evaluated(evaluation=evaluation)
+    registry.notify("leser_evaluated", evaluation=evaluation)
 
 
 def _train(
