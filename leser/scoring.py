@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leser.errors import LeserError, unknown_name
+from leser.contract import reward_fault
+from leser.declared import Documents
+from leser.errors import EngineDown, LeserError, PluginFault, unknown_name
 from leser.expansion import Code
 from leser.reward import Outcome, Reward, RewardSpec, parse_spec
 
@@ -134,7 +137,7 @@ class RewardSet:
                 )
         for column, reward in enumerate(self.rewards):
             asked = np.flatnonzero(~failed if reward.unsearched else ~(failed | unsearched))
-            values[asked, column] = ask(reward, [outcomes[row] for row in asked.tolist()])
+            values[asked, column] = ask_reward(reward, [outcomes[row] for row in asked.tolist()])
             if reward.gate:
                 gated |= values[:, column] < 1.0 - _TOLERANCE
         measured = values[:, [not reward.gate for reward in self.rewards]]
@@ -157,7 +160,7 @@ def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, floa
     spec = parse_spec(match["spec"])
     if spec.family not in classes:
         raise unknown_name("reward", spec.family, classes)
-    reward = made(classes[spec.family], spec)
+    reward = make_reward(classes[spec.family], spec)
     given = match["weight"]
     if given is None:
         return reward, 1.0
@@ -174,33 +177,50 @@ def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, floa
     return reward, weight
 
 
-def made(cls: type[Reward], spec: RewardSpec) -> Reward:
-    """The reward of a specification; raises LeserError, naming its class, where it cannot be made."""
+def make_reward(cls: type[Reward], spec: RewardSpec) -> Reward:
+    """An instance of a family, checked for what it says of itself; raises LeserError."""
+    name = f"The reward '{spec.text}' ({cls.__module__}.{cls.__qualname__})"
     try:
-        return cls(spec)
+        reward = cls(spec)
+        depth = reward.depth
     except LeserError:
         raise
-    except Exception as error:
-        raise LeserError(
-            f"The reward '{spec.text}' ({cls.__module__}.{cls.__qualname__}) cannot be made: {type(error).__name__}: {error}."
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise PluginFault(f"{name} cannot be made: {type(error).__name__}: {error}.") from error
+    if getattr(reward, "spec", None) is not spec:
+        raise PluginFault(f"{name} cannot be made: __init__() left `spec` unset. Call super().__init__(spec) in it.")
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        raise PluginFault(f"{name} has the depth {depth!r}. It must be a whole number of hits, 1 or more.")
+    if wrong := reward_fault(reward):
+        raise PluginFault(f"The reward '{spec.text}' cannot be used: {wrong}.")
+    return reward
 
 
-def ask(reward: Reward, outcomes: Sequence[Outcome]) -> list[float]:
-    """The reward's answers, NaN for None, held to its contract; raises LeserError, naming it and the query."""
+def ask_reward(reward: Reward, outcomes: Sequence[Outcome]) -> list[float]:
+    """The reward's answers, NaN for None, held to its contract; raises PluginFault naming the reward and the query."""
     if not outcomes:
         return []
     name = f"The reward '{reward.spec.text}' ({type(reward).__module__}.{type(reward).__qualname__})"
+    shared = {id(held): held for outcome in outcomes if isinstance(held := outcome.documents, Documents)}
+    with ExitStack() as reading:
+        for documents in shared.values():
+            reading.enter_context(documents.read_by(name, reward.fields))
+        return _held_to_contract(reward, name, outcomes)
+
+
+def _held_to_contract(reward: Reward, name: str, outcomes: Sequence[Outcome]) -> list[float]:
     try:
         answers = reward.score(outcomes)
-    except Exception as error:
-        raise LeserError(
+    except (PluginFault, EngineDown):
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginFault(
             f"{name} raised {type(error).__name__}: {error}, asked about {_where(reward, outcomes)}."
         ) from error
     if not isinstance(answers, Sequence | np.ndarray) or isinstance(answers, str):
-        raise LeserError(f"{name} gave {type(answers).__name__}, not a list of numbers.")
+        raise PluginFault(f"{name} gave {type(answers).__name__}, not a list of numbers.")
     if len(answers) != len(outcomes):
-        raise LeserError(
+        raise PluginFault(
             f"{name} gave {len(answers)} values for {len(outcomes)} outcomes, asked about {_where(reward, outcomes)}. It must "
             "give one each, in order."
         )
@@ -209,17 +229,17 @@ def ask(reward: Reward, outcomes: Sequence[Outcome]) -> list[float]:
     for outcome, answer in zip(outcomes, answers, strict=True):
         where = f"for query '{outcome.query.id}'"
         if applies.setdefault((outcome.query.id, outcome.group), answer is not None) is not (answer is not None):
-            raise LeserError(
+            raise PluginFault(
                 f"{name} applies to some completions {where} and gave None for others. None means that it does not"
                 " apply to the query, so it must be given for all of a group or for none."
             )
         if answer is None:
             continue
         if not isinstance(answer, Real):
-            raise LeserError(f"{name} gave {answer!r} {where}: it must be a number, or None where it does not apply.")
+            raise PluginFault(f"{name} gave {answer!r} {where}: it must be a number, or None where it does not apply.")
         if not low - _TOLERANCE <= answer <= high + _TOLERANCE:
             hint = " Where it does not apply to a query, give None." if math.isnan(answer) else ""
-            raise LeserError(f"{name} gave {answer!r} {where}, outside its range {low:g} to {high:g}.{hint}")
+            raise PluginFault(f"{name} gave {answer!r} {where}, outside its range {low:g} to {high:g}.{hint}")
     return [math.nan if answer is None else float(answer) for answer in answers]
 
 
@@ -231,7 +251,7 @@ def _where(reward: Reward, outcomes: Sequence[Outcome]) -> str:
     for query, own in by_query.items():
         try:
             right = len(reward.score(own)) == len(own)
-        except Exception:  # the failure that is being located
+        except (Exception, SystemExit):  # the failure that is being located
             right = False
         if not right:
             return f"query '{query}'"

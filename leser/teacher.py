@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from leser.backend import Document, Ranking, SearchError
 from leser.constraints.asking import Asker
+from leser.declared import Documents
 from leser.errors import EngineDown, LeserError
 from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
 from leser.feedback import FeedbackOptions, feedback_terms
@@ -191,7 +192,7 @@ class Teacher:
             per_expansion="per_expansion" in self.rewards.needs,
         )
         by_index = dict(zip(sent, results, strict=True))
-        documents = self._documents(by_index.values(), split)
+        documents = Documents(self._documents(by_index.values(), split))
         outcomes = []
         for i, (attempt, (expansions, code, reason)) in enumerate(zip(attempts, read, strict=True)):
             result = by_index.get(i)

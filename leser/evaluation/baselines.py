@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from leser.backend import Document, Ranking, SearchError, Term
 from leser.constraints.asking import Asker
+from leser.declared import Documents
 from leser.expansion import Code
 from leser.hooks import hookimpl
 from leser.options import Options
@@ -84,7 +85,8 @@ class BaselineContext:
             ids = {hit.id for _, _, answer in answers if isinstance(answer, Ranking) for hit in answer.hits}
             ids |= {doc for query in queries for doc in split.qrels.get(query.id, {})}
             documents = self.client.fetch(sorted(ids), rewards.fields)
-        outcomes = [_outcome(split, group, *answer, documents, self.platform) for group, answer in enumerate(answers)]
+        held = Documents(documents)
+        outcomes = [_outcome(split, group, *answer, held, self.platform) for group, answer in enumerate(answers)]
         totals: list[float] = rewards.score(outcomes).total.tolist()
         return totals
 

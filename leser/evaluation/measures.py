@@ -7,16 +7,18 @@ ties differently (pytrec_eval by id, msmarco by order). A document given twice c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import Document, Hit, Ranking
+from leser.declared import Documents
 from leser.errors import LeserError, unknown_name
 from leser.evaluation.outside import compute
 from leser.evaluation.providers import IN_PROCESS, REMARKS, evaluator_of, provider_of, read_measure, values_of
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Code
 from leser.reward import Outcome, Reward, parse_spec
-from leser.scoring import ask, made
+from leser.scoring import ask_reward, make_reward
 
 if TYPE_CHECKING:
     from leser.task import Split
@@ -50,7 +52,7 @@ class Measurer:
         self.split = split
         self.platform = platform
         self.names = tuple(dict.fromkeys(measures))
-        self.documents = documents or {}
+        self.documents = Documents(documents or {})
         self._warn = warn
         self._rewards: dict[str, Reward] = {}
         self._standard: dict[str, Any] = {}
@@ -149,8 +151,8 @@ class Measurer:
                     platform=self.platform,
                 )
             )
-        scored = zip(self.split.queries, ask(reward, outcomes), strict=True)
-        return {query.id: value for query, value in scored if value == value}
+        scored = zip(self.split.queries, ask_reward(reward, outcomes), strict=True)
+        return {query.id: value for query, value in scored if not isnan(value)}
 
 
 def _trial_runs(split: Split) -> list[dict[str, Ranking]]:
@@ -175,7 +177,7 @@ def _reward(name: str, rewards: Mapping[str, type[Reward]]) -> Reward:
     spec = parse_spec(name)
     if spec.family not in rewards:
         raise unknown_name("measure", spec.family, [*rewards, "nDCG", "R", "RR", "P", "AP", "Judged"])
-    reward = made(rewards[spec.family], spec)
+    reward = make_reward(rewards[spec.family], spec)
     if reward.needs or reward.fields:
         needed = ", ".join([*sorted(reward.needs), *(f"the field {f}" for f in reward.fields)])
         raise LeserError(f"'{name}' needs {needed} and cannot be reported as a measure. Leave it to training.")
