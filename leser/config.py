@@ -231,6 +231,7 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
         rule: _filled(registry.get("rule", rule).Options, given, f"[rules.{rule}]")
         for rule, given in config.rules.options.items()
     }
+    evaluation = config.evaluation.model_copy(update={"baseline_options": _baseline_options(config, registry)})
     training = config.training
     if (monitor := training.monitor).enabled and monitor.engine:
         engine = place(registry.get("backend", monitor.engine).Options, monitor.engine_options)
@@ -241,8 +242,25 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
             "task": config.task.model_copy(update={"options": task_options}),
             "backend": config.backend.model_copy(update={"options": backend_options}),
             "training": training,
+            "evaluation": evaluation,
         }
     )
+
+
+def _baseline_options(config: RunConfig, registry: Registry) -> dict[str, dict[str, Any]]:
+    """The options of each baseline that some are given for, filled in; raises LeserError for a baseline that is not run."""
+    from leser.evaluation.calls import table_of
+    from leser.evaluation.pseudo_documents import PASSAGES
+
+    table = config.evaluation
+    run = (*table.baselines, *(PASSAGES if table.passages else ()))
+    options = {}
+    for name, given in table.baseline_options.items():
+        cls = registry.get("baseline", name)
+        if name not in run:
+            raise LeserError(f"{table_of(name)} is set, but evaluation.baselines does not name '{name}'. Add it there.")
+        options[name] = _filled(cls.Options, given, table_of(name))
+    return options
 
 
 def task_of(config: RunConfig, registry: Registry) -> Task:

@@ -46,7 +46,11 @@ def fault_of(kind: str, hook: str, cls: Any) -> str:
     return (
         _name_fault(kind, cls, where)
         or _api_fault(cls)
-        or (f"{cls.__qualname__} lacks {', '.join(sorted(cls.__abstractmethods__))}" if inspect.isabstract(cls) else "")
+        or (
+            f"{cls.__qualname__} lacks {', '.join(sorted(getattr(cls, '__abstractmethods__', ())))}"
+            if inspect.isabstract(cls)
+            else ""
+        )
         or _options_fault(cls, where, options)
         or _call_fault(kind, cls, where)
         or next((wrong for look in _LOOKS.get(kind, ()) if (wrong := look(cls, where))), "")

@@ -44,7 +44,9 @@ class Documents(Mapping[str, Document]):
             return
         names = [*sorted(declared), "title" if field is None else str(field)]
         wanted = ", ".join(map(repr, names)) + ("," if len(names) == 1 else "")
-        raise PluginFault(f"{self._who} reads {what} that it does not declare. Write `fields = ({wanted})` in its class.")
+        raise PluginFault(
+            f"{self._who} reads {what} that it does not declare. Write `fields = ({wanted})` in its class."
+        )
 
     def __getitem__(self, id: str) -> Document:
         self.allow("documents")

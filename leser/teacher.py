@@ -6,15 +6,17 @@ an engine's failure and an empty result are never one zero.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from leser.backend import Document, Ranking, SearchError
 from leser.constraints.asking import Asker
 from leser.declared import Documents
-from leser.errors import EngineDown, LeserError
+from leser.errors import EngineDown
 from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
 from leser.feedback import FeedbackOptions, feedback_terms
+from leser.printable import printable
 from leser.prompt import Observation, PromptOptions, titles_of
 from leser.reward import Outcome
 from leser.rules import RuleBook, Unanswered, default_book
@@ -22,6 +24,7 @@ from leser.scoring import RewardSet, Scores
 from leser.search import SearchClient
 from leser.task import Query, Split
 
+log = logging.getLogger(__name__)
 SEARCHES_AT_ONCE = 2048
 ORIGINAL_DEPTH = 100
 """How deep originals are searched. Fixed, so that a prompt never depends on how deep a reward or a measure reads."""
@@ -58,6 +61,7 @@ class Teacher:
         self.platform = platform
         self.depth = max(rewards.depth, 10)
         self._originals: dict[str, Ranking] = {}
+        self._refused: dict[str, SearchError] = {}
         self.rules = rules or default_book(client.backend, expansion)
         self.rules.site.words.ask = client.ask
         self._sentences = self.rules.sentences()
@@ -66,26 +70,44 @@ class Teacher:
     def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
         """Each query's own ranking, searched once, with all the patience of the deadline: nothing is learned without it.
 
-        Raises EngineDown when one fails for good, and LeserError when the engine refuses it.
+        A query that the engine refuses as it stands has an empty one, and `refusal` says why: nothing is learned from it,
+        and the others go on. Raises EngineDown when one fails for good.
         """
         queries = list(queries)
         missing = [q for q in queries if q.id not in self._originals]
+        refused: list[Query] = []
         depth = max(self.depth, ORIGINAL_DEPTH)
         for first in range(0, len(missing), SEARCHES_AT_ONCE):  # the client's deadline is for a batch
             part = missing[first : first + SEARCHES_AT_ONCE]
             answers = self.client.search([self.ask(q) for q in part], depth, total=self._counts, patient=True)
             for query, answer in zip(part, answers, strict=True):
                 self._originals[query.id] = self._original(query, answer)
+            refused += [query for query in part if query.id in self._refused]
+        if refused:
+            example = refused[0]
+            log.warning(
+                "The engine refuses %d of %d queries as they stand, such as '%s' (id %s): %s. They teach nothing, and count 0 "
+                "for every system. Take them out of the task, or change the limits in [search].",
+                *(
+                    len(refused),
+                    len(missing),
+                    printable(example.text, 80),
+                    example.id,
+                    self._refused[example.id].message,
+                ),
+            )
         return {q.id: self._originals[q.id] for q in queries}
+
+    def refusal(self, query: Query) -> SearchError | None:
+        """Why the engine refuses a query as it stands, once its original was asked for; None where it does not."""
+        return self._refused.get(query.id)
 
     def _original(self, query: Query, answer: Ranking | SearchError) -> Ranking:
         if isinstance(answer, Ranking):
             return answer
         if answer.kind == "query":
-            raise LeserError(
-                f"The engine refuses the query '{query.text[:80]}' (id {query.id}) as it stands: {answer.message}. "
-                "Take it out of the task, or change the limits in [search]."
-            )
+            self._refused[query.id] = answer
+            return Ranking(())
         raise EngineDown(
             f"The engine failed on the query '{query.text[:80]}' as it stands: {answer.message}. "
             "Check it with the engine's own tools, then run again with --resume."
@@ -182,7 +204,7 @@ class Teacher:
     def judge(self, attempts: Sequence[Attempt], split: Split, depth: int | None = None) -> list[Outcome]:
         """Search with every readable completion, `depth` hits deep (none: as the rewards read), and say what came of each."""
         originals = self.originals({a.query.id: a.query for a in attempts}.values())
-        read = self._read_all(attempts)
+        read = [self._unless_refused(a, r) for a, r in zip(attempts, self._read_all(attempts), strict=True)]
         sent = [i for i, (_, code, _) in enumerate(read) if code in (Code.OK, Code.NONE)]
         requests = [(self.ask(attempts[i].query), read[i][0]) for i in sent]
         results = self.client.search_expansions(
@@ -224,6 +246,15 @@ class Teacher:
                 )
             )
         return outcomes
+
+    def _unless_refused(
+        self, attempt: Attempt, read: tuple[tuple[Expansion, ...], Code, str]
+    ) -> tuple[tuple[Expansion, ...], Code, str]:
+        """The completion as it was read; beside a query that the engine refuses it is not searched with either."""
+        refused = self._refused.get(attempt.query.id)
+        if refused is None or read[1] not in (Code.OK, Code.NONE):
+            return read
+        return read[0], Code.ENGINE_ERROR, refused.message
 
     def _documents(self, results: Iterable[object], split: Split) -> dict[str, Document]:
         """The fields that rewards read, each unique document once."""

@@ -125,11 +125,12 @@ class Original(Baseline):
 
 def run_baseline(baseline: Baseline, context: BaselineContext, split: Split) -> SystemRun:
     """Fit a baseline, then search a split with it, queries without a relevant document included."""
+    from leser.evaluation.calls import fit_baseline, terms_of
     from leser.evaluation.systems import run_of_terms
 
-    baseline.fit(context)
+    fit_baseline(baseline, context)
     queries = (*split.queries, *split.no_result)
-    terms = baseline.terms(queries)
+    terms = terms_of(baseline, queries)
     return run_of_terms(baseline.name, queries, terms, context.search(queries, terms))
 
 

@@ -224,6 +224,10 @@ class PseudoDocument(_Passages):
         return rm3_terms(query, [passage], None, options, original_weight=weight)
 
 
+PASSAGES = (Query2Doc.name, PseudoDocument.name)
+"""The baselines that `evaluation.passages` adds."""
+
+
 def writes_sentences(options: PolicyOptions) -> bool:
     """Whether a policy can be asked for a passage: not `tiny`, nor a folder that holds a saved one."""
     if options.name == "tiny":
@@ -245,10 +249,9 @@ def baselines_of(evaluation: EvaluationOptions, policy: PolicyOptions) -> tuple[
 
     Raises LeserError where one of the two was named and the policy cannot.
     """
-    own = (Query2Doc.name, PseudoDocument.name)
     if writes_sentences(policy):
-        return tuple(dict.fromkeys((*evaluation.baselines, *(own if evaluation.passages else ()))))
-    refused = next((name for name in evaluation.baselines if name in own), None)
+        return tuple(dict.fromkeys((*evaluation.baselines, *(PASSAGES if evaluation.passages else ()))))
+    refused = next((name for name in evaluation.baselines if name in PASSAGES), None)
     if refused is not None:
         raise LeserError(NEEDS_SENTENCES.format(name=refused))
     return tuple(dict.fromkeys(evaluation.baselines))

@@ -8,6 +8,7 @@ from typing import Any
 
 from leser.errors import LeserError, unknown_name
 from leser.formats import Reader
+from leser.formats.checked import read, recognises
 from leser.formats.split import check_splits
 from leser.options import validate_options
 from leser.plugins import Registry
@@ -24,7 +25,7 @@ def read_task(source: str | Path, registry: Registry, options: Mapping[str, Any]
     reader, path = find_reader(str(source), registry, values.pop("format", None))
     if path is not None:
         values["path"] = path
-    return check_splits(reader(validate_options(reader.Options, values, f"task '{reader.name}'")).read())
+    return check_splits(read(reader, validate_options(reader.Options, values, f"task '{reader.name}'")))
 
 
 def find_reader(source: str, registry: Registry, wanted: str | None = None) -> tuple[type[Reader], Path | None]:
@@ -33,13 +34,13 @@ def find_reader(source: str, registry: Registry, wanted: str | None = None) -> t
     path = Path(source)
     if wanted is not None:
         return registry.get("reader", wanted), None if source == wanted else path
-    if source in readers and not (path.exists() and readers[source].recognises(path)):
+    if source in readers and not (path.exists() and recognises(readers[source], path)):
         return readers[source], None
     if not path.exists():
         if path.name != source:
             raise LeserError(f"No task at {path.absolute()}: there is no such file or folder.")
         raise unknown_name("task", source, readers)
-    matching = [name for name, reader in readers.items() if reader.recognises(path)]
+    matching = [name for name, reader in readers.items() if recognises(reader, path)]
     if len(matching) > 1:
         raise LeserError(f"{path} could be {' or '.join(matching)}. Say which with -o task.format=NAME.")
     if not matching:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leser.errors import LeserError
+from leser.errors import LeserError, PluginFault
 from leser.expansion import Expansion, ExpansionOptions
 from leser.options import validate_options
 from leser.rules.folding import Folder
 from leser.rules.repetition import Repetition
 from leser.rules.rule import Ask, EngineWords, Proposal, Rule, Site, Violation
+from leser.search.answers import shown
 
 if TYPE_CHECKING:
     from leser.backend import Backend
@@ -33,11 +34,13 @@ class RuleBook:
 
     def sentences(self) -> tuple[str, ...]:
         """What the prompt says of the rules, in order; rules that have nothing to say are left out."""
-        said = [
-            given if (given := rule.options.sentence) is not None else self._guarded(rule, rule.sentence)
-            for rule in self.rules
-        ]
-        return tuple(text.strip() for text in said if isinstance(text, str) and text.strip())
+        said = []
+        for rule in self.rules:
+            text = given if (given := rule.options.sentence) is not None else self._guarded(rule, rule.sentence)
+            if not isinstance(text, str | None):
+                raise PluginFault(f"The rule {_who(rule)} must say a sentence or None, it said {shown(text)}.")
+            said.append((text or "").strip())
+        return tuple(filter(None, said))
 
     def texts(self, query: str, expansions: Sequence[Expansion]) -> tuple[str, ...]:
         """What these rules have the engine analyse for a completion, so that a batch's can be asked in one request."""
@@ -53,14 +56,27 @@ class RuleBook:
         if not expansions:
             return None
         proposal = Proposal(query, tuple(expansions), self.site)
+        return next((found for rule in self.rules if (found := self._asked(rule, proposal)) is not None), None)
+
+    def try_out(self, query: str, expansions: Sequence[Expansion]) -> None:
+        """Ask every rule about these expansions, also after one is broken; raises as `check` does."""
+        proposal = Proposal(query, tuple(expansions), self.site)
         for rule in self.rules:
-            found = self._guarded(rule, rule.check, proposal)
-            if found is None:
-                continue
-            if not isinstance(found, Violation):
-                raise LeserError(f"The rule {_who(rule)} must answer a Violation or None, it answered {found!r}.")
-            return found
-        return None
+            self._asked(rule, proposal)
+
+    def _asked(self, rule: Rule, proposal: Proposal) -> Violation | None:
+        found = self._guarded(rule, rule.check, proposal)
+        if found is None:
+            return None
+        if not isinstance(found, Violation):
+            raise PluginFault(f"The rule {_who(rule)} must answer a Violation or None, it answered {shown(found)}.")
+        place = found.at is None or (isinstance(found.at, int) and not isinstance(found.at, bool))
+        if not (isinstance(found.code, str) and found.code and isinstance(found.reason, str) and place):
+            raise PluginFault(
+                f"The rule {_who(rule)} must answer a Violation with its code and a reason as text, and the place of an "
+                f"expansion or None; it answered {shown(found)}."
+            )
+        return found
 
     @staticmethod
     def _guarded(rule: Rule, ask: Any, *values: Any) -> Any:
@@ -68,8 +84,8 @@ class RuleBook:
             return ask(*values)
         except LeserError:
             raise
-        except Exception as error:
-            raise LeserError(
+        except (Exception, SystemExit) as error:
+            raise PluginFault(
                 f"The rule {_who(rule)} failed: {type(error).__name__}: {error}. Correct it, or leave it out of [rules]."
             ) from error
 
@@ -100,14 +116,20 @@ def build_book(
         cls = registry.get("rule", name)
         options = validate_options(cls.Options, given, f"[rules.{name}]")
         try:
-            rules.append(cls(options, site))
+            rule = cls(options, site)
         except LeserError:
             raise
-        except Exception as error:
-            raise LeserError(
+        except (Exception, SystemExit) as error:
+            raise PluginFault(
                 f"The rule '{name}' ({cls.__module__}.{cls.__qualname__}) cannot be set up: "
                 f"{type(error).__name__}: {error}. Correct it, or leave it out of [rules]."
             ) from error
+        if getattr(rule, "options", None) is not options or getattr(rule, "site", None) is not site:
+            raise PluginFault(
+                f"The rule {_who(rule)} cannot be set up: __init__() left `options` or `site` unset. Call "
+                "super().__init__(options, site) in it."
+            )
+        rules.append(rule)
     if not any(isinstance(rule, Repetition) for rule in rules):
         rules.append(Repetition(Repetition.Options(), site))
     return RuleBook(rules, site)

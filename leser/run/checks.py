@@ -1,4 +1,4 @@
-"""Checks of a run's rewards and policy that cost next to nothing, made before anything is trained."""
+"""Checks of a run's policy that cost next to nothing, made before anything is trained."""
 
 from __future__ import annotations
 
@@ -12,30 +12,23 @@ from leser.evaluation.pseudo_documents import PseudoDocument, Query2Doc, baselin
 from leser.evaluation.trec import check_ids, run_files
 from leser.expansion import Expansion
 from leser.policy.options import PolicyOptions
-from leser.run.preparation import Prepared
-from leser.teacher import Attempt
+from leser.run.trial import TRIED_QUERIES
 
 if TYPE_CHECKING:
     from leser.config import RunConfig
     from leser.learner import Learner
     from leser.plugins import Registry
     from leser.policy.policy import Policy
+    from leser.run.preparation import Prepared
     from leser.task import Split
+    from leser.teacher import Teacher
 
-TRIED_QUERIES = 8
 LEAST_PROMPT = 16
 """Tokens below which a prompt holds not even a query."""
 
 
-def check_rewards(prepared: Prepared) -> None:
-    """Ask every reward about a few train queries as they stand: a plugin that breaks its contract is known at once."""
-    teacher, train = prepared.teacher, prepared.task.train
-    asked = [Attempt(query, i, teacher.say()) for i, query in enumerate(train.queries[:TRIED_QUERIES])]
-    teacher.score(teacher.judge(asked, train))
-
-
 def check_final(config: RunConfig, registry: Registry, prepared: Prepared, split: Split) -> None:
-    """Try out what only the evaluation of `split` uses, which comes after the training: measures, baselines, names, ids.
+    """Try out what only the evaluation of `split` uses, which comes after the training: measures, names, ids.
 
     Raises LeserError for what could not work there.
     """
@@ -44,14 +37,6 @@ def check_final(config: RunConfig, registry: Registry, prepared: Prepared, split
     best_of = [f"best-of-{config.evaluation.best_of}"] if config.evaluation.best_of else []
     run_files([*baselines, IDEAL, "prompted", "warmup", "warmup+", *best_of, POLICY])
     check_ids("query", (query.id for query in (*split.queries, *split.no_result)))
-    for name in baselines:
-        cls = registry.get("baseline", name)
-        try:
-            cls()
-        except Exception as error:  # whatever a plugin raises
-            raise LeserError(
-                f"The baseline '{name}' ({cls.__module__}.{cls.__qualname__}) cannot be made: {type(error).__name__}: {error}."
-            ) from error
     if any(registry.get("baseline", name).tuned for name in baselines):
         prepared.teacher.rewards.two_rankings_only()
 
@@ -138,6 +123,16 @@ def policy_notes(policy: Policy) -> list[str]:
             "for each completion by itself (slower, same results)."
         )
     return notes
+
+
+def check_asked(teacher: Teacher, split: Split) -> None:
+    """Raise LeserError when the engine refuses every query of a split: nothing would tell one policy from another."""
+    refused = [teacher.refusal(query) for query in split.queries]
+    if refused and refused[0] is not None and None not in refused:
+        raise LeserError(
+            f"The engine refuses each of the {len(refused)} {split.name} queries as they stand: {refused[0].message}. Check "
+            "the backend's options and the task."
+        )
 
 
 def prompt_notes(learner: Learner, prompts: Sequence[Sequence[int]]) -> list[str]:

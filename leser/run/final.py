@@ -10,16 +10,17 @@ import json
 import resource
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import SearchError, Term
 from leser.errors import EngineDown, LeserError
-from leser.evaluation.baselines import BaselineContext
+from leser.evaluation.calls import fit_baseline, make_baseline, terms_of
 from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
 from leser.evaluation.grid import best_setting
 from leser.evaluation.measures import Measurer
-from leser.evaluation.pseudo_documents import baselines_of, passage_writer
+from leser.evaluation.pseudo_documents import baselines_of
 from leser.evaluation.systems import SystemRun, run_of_terms
 from leser.evaluation.trec import write_runs
 from leser.learner import Answers, Learner
@@ -30,10 +31,12 @@ from leser.report.provenance import provenance
 from leser.report.systems import measures_of
 from leser.run.disk import DiskFull
 from leser.run.folder import RunFolder, write_atomically
+from leser.run.preparation import context_of
 from leser.task import Query, Split, Task
 
 if TYPE_CHECKING:
     from leser.config import RunConfig
+    from leser.evaluation.baselines import BaselineContext
     from leser.plugins import Registry
     from leser.run.preparation import Prepared
     from leser.run.progress import Reporter
@@ -131,23 +134,14 @@ def baseline_runs(
     full disk are raised, for --resume goes on from there.
     """
     task, asked, depth = prepared.task, asked_of(split), depth_of(config, registry, split)
-    context = BaselineContext(
-        client=prepared.client,
-        task=task,
-        k=depth,
-        rewards=prepared.teacher.rewards,
-        seed=config.seed,
-        write=passage_writer(config.policy),
-        platform=config.platform.name,
-        ask=prepared.teacher.ask,
-    )
+    context = replace(context_of(config, prepared), k=depth)
 
     def fitted(name: str) -> Sequence[tuple[Term, ...]]:
         if name == IDEAL:
             return _ideal(task, context, asked)
-        baseline = registry.get("baseline", name)()
-        baseline.fit(context)
-        return baseline.terms(asked)  # type: ignore[no-any-return]
+        baseline = make_baseline(registry.get("baseline", name), config.evaluation.baseline_options.get(name, {}))
+        fit_baseline(baseline, context)
+        return terms_of(baseline, asked)
 
     runs = []
     for name in (*baselines_of(config.evaluation, config.policy), *((IDEAL,) if task.ideal is not None else ())):

@@ -55,6 +55,8 @@ def look_up(learner: Learner, prepared: Prepared, text: str, hits: int) -> Looke
         raise LeserError('The query is empty. Give one in quotes: leser expand RUN "red sofa".')
     query, grades = _known(prepared, text)
     seen = learner.observations([query])[0]
+    if refused := prepared.teacher.refusal(query):
+        raise LeserError(f"The engine refuses the query as it stands: {refused.message}. Ask it otherwise.")
     sample = learner.sample([query], 1, seed=0, step=0, temperature=0.0)[0][0]
     attempt = Attempt(query, 0, learner.policy.decode(sample.tokens), sample.finished)
     _, code, reason = prepared.teacher.read(attempt)

@@ -201,7 +201,12 @@ class Monitor:
             asked = [outcome.query for outcome in answers.served]
             figures |= self._measured(asked, answers)
         if self._second is not None:
-            figures["dev_second_engine"] = self._second(answers)
+            try:
+                figures["dev_second_engine"] = self._second(answers)
+            except EngineDown as error:  # a second opinion, which training does without
+                self._once("second engine", f"the second engine's figure is left out: {error}")
+            else:
+                self._failing.discard("second engine")
         return figures
 
     def _measured(self, asked: Sequence[Query], answers: Answers) -> dict[str, float]:
@@ -234,4 +239,5 @@ def second_engine(config: RunConfig, registry: Registry, task: Task, teacher: Te
     second = Teacher(
         client, teacher.rewards, teacher.expansion, teacher.title_field, platform=teacher.platform, ask=teacher.ask
     )
+    second.originals(task.dev.queries[:1])  # a fault of it is found now
     return SecondEngine(second, task.dev)

@@ -88,6 +88,9 @@ class EvaluationOptions(Options):
         description="ir-measures' names, or a reward's; the first is the one that the report is about",
     )
     baselines: tuple[str, ...] = Field(("original", "rm3", "dictionary"), description="baselines that need no policy")
+    baseline_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="options of baselines, a sub-table each: [evaluation.baseline_options.rm3]"
+    )
     passages: bool = Field(
         True,
         description="also ask the policy before training for passages (baselines query2doc, pseudo-document); not `tiny`, "

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from leser.backend import Backend, SearchError
+from leser.backend import Backend
 from leser.config import backend_of
 from leser.constraints.asking import Asker
 from leser.errors import IndexMissing, LeserError
+from leser.evaluation.baselines import BaselineContext
 from leser.evaluation.measures import Measurer
-from leser.printable import printable
+from leser.evaluation.pseudo_documents import passage_writer
 from leser.rules import build_book
 from leser.scoring import RewardSet
 from leser.search import SearchClient
@@ -84,6 +85,19 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
     return Prepared(task, backend, client, teacher, facts)
 
 
+def context_of(config: RunConfig, prepared: Prepared) -> BaselineContext:
+    """What the run's baselines are fitted with."""
+    return BaselineContext(
+        client=prepared.client,
+        task=prepared.task,
+        rewards=prepared.teacher.rewards,
+        seed=config.seed,
+        write=passage_writer(config.policy),
+        platform=config.platform.name,
+        ask=prepared.teacher.ask,
+    )
+
+
 def check_evaluation(config: RunConfig, registry: Registry, task: Task) -> None:
     """Find a misspelled baseline or measure now rather than after hours of training."""
     for name in config.evaluation.baselines:
@@ -110,15 +124,6 @@ def check_judged(engine: Backend | SearchClient, task: Task, sample: int = 2000)
             "Point the backend at the index of these documents, or build it with `leser index`."
         )
     return fact
-
-
-def example_search(prepared: Prepared) -> str:
-    """One search of the first train query, in words; raises LeserError when the engine can't answer it."""
-    query = prepared.task.train.queries[0]
-    answer = prepared.client.search([prepared.teacher.ask(query)], 3)[0]
-    if isinstance(answer, SearchError):
-        raise LeserError(f"A first search failed: {answer.message}")
-    return f"'{printable(query.text, 100)}' finds {len(answer.hits)} of 3 asked"
 
 
 def describe(prepared: Prepared) -> Sequence[str]:

@@ -13,10 +13,9 @@ from leser.evaluation.pseudo_documents import baselines_of
 from leser.policy.options import check_policy
 from leser.policy.threads import choose_threads
 from leser.run.checks import (
-    TRIED_QUERIES,
+    check_asked,
     check_context,
     check_final,
-    check_rewards,
     check_writing,
     policy_notes,
     prompt_notes,
@@ -24,9 +23,10 @@ from leser.run.checks import (
 from leser.run.disk import check_room, telling_when_full
 from leser.run.folder import RunFolder, write_folder
 from leser.run.monitor import Monitor, second_engine
-from leser.run.preparation import Prepared, describe, example_search, prepare
+from leser.run.preparation import Prepared, describe, prepare
 from leser.run.progress import Reporter
 from leser.run.resumed import known_to
+from leser.run.trial import TRIED_QUERIES, example_search, try_baselines, try_rewards_and_rules
 from leser.task import Task
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
             if own_process:
                 reporter.say(str(choose_threads(config.policy, folder.threads if config.resume else None)))
             reporter.say(f"Policy {check_policy(config.policy)}. {example_search(prepared)}.")
-            check_rewards(prepared)
+            try_rewards_and_rules(prepared)
+            try_baselines(config, registry, prepared, reporter.warn)
             check_final(config, registry, prepared, prepared.task.test)
             with closing(_monitor(config, registry, prepared, reporter)) as monitor:
                 if config.dry_run:
@@ -160,6 +161,7 @@ def _train(
 ) -> None:
     """Go through the stages that the checkpoint has not behind it."""
     dev = learner.prompts(prepared.task.dev.queries)
+    check_asked(prepared.teacher, prepared.task.dev)
     reporter.say(f"Mean prompt length: {learner.mean_prompt_length():.0f} tokens.")
     for text in prompt_notes(learner, dev):
         reporter.warn(text)

@@ -102,7 +102,9 @@ class CheckedBackend:
             return getattr(self.backend, method)(*values, **named)
         except LeserError:
             raise
-        except (SystemExit, *bugs) as error:
+        except SystemExit as error:
+            raise raised(self._who(method), error) from error
+        except bugs as error:
             raise raised(self._who(method), error) from error
 
     def _who(self, method: str) -> str:

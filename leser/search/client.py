@@ -90,7 +90,7 @@ class SearchClient:
         fingerprint = self._fingerprint(patient)
         if isinstance(fingerprint, SearchError):
             self._counts.add(asked=len(queries))
-            return self._noted([fingerprint] * len(queries))
+            return self._noted([fingerprint] * len(queries), queries)
         places: dict[Asked, int] = {}
         order: list[int] = []
         answers: list[Answer | None] = []
@@ -111,7 +111,8 @@ class SearchClient:
         repeated = len(order) - len(answers)
         self._counts.add(asked=len(order), refused=refused, cache_hits=cached, deduplicated=repeated)
         if pending:
-            sent = self._noted(self._sender.send(list(pending.values()), k, total, patient))
+            waiting = list(pending.values())
+            sent = self._noted(self._sender.send(waiting, k, total, patient), waiting)
             for place, answer in zip(pending, sent, strict=True):
                 answers[place] = answer
             self._keep(keys, answers, pending)
@@ -221,7 +222,7 @@ class SearchClient:
             failure = SearchError(str(error), "engine")
         except Exception as error:
             failure = SearchError(f"{type(error).__name__}: {error}", "transient")
-        self._noted([failure] * queries)
+        self._noted([failure] * queries, [ExpandedQuery("", "")] * queries)
         return failure
 
     def _note_mended(self, mended: Mended) -> None:
@@ -242,11 +243,11 @@ class SearchClient:
         except Exception as error:
             return SearchError(f"{type(error).__name__}: {error}", "transient")
 
-    def _noted(self, answers: list[Answer]) -> list[Answer]:
+    def _noted(self, answers: list[Answer], queries: Sequence[ExpandedQuery]) -> list[Answer]:
         """The answers, once counts and breaker know of the failures among them."""
         errors = [answer if isinstance(answer, SearchError) else None for answer in answers]
         self._counts.add(errors=len(errors) - errors.count(None))
-        self._breaker.record(errors)
+        self._breaker.record([(query.text, error) for query, error in zip(queries, errors, strict=True)])
         return answers
 
     def _recall(

@@ -60,12 +60,16 @@ class RateLimit:
 
 
 class CircuitBreaker:
-    """Stops the run when at least half of the last queries failed, for whatever reason, a query of our own making included."""
+    """Stops the run when at least half of the last queries failed, for whatever reason, a query of our own making included.
+
+    A query that the engine refuses (kind "query") counts once, with whatever clauses it is sent again: it comes back in each
+    completion of its group, and says nothing about the engine. Where many are refused, the engine is in trouble.
+    """
 
     def __init__(self, name: str, window: int) -> None:
         self._name = name
         self._window = window
-        self._last: deque[SearchError | None] = deque(maxlen=window)
+        self._last: deque[tuple[str, SearchError | None]] = deque(maxlen=window)
         self._open: EngineDown | None = None
         self._lock = Lock()
 
@@ -74,13 +78,19 @@ class CircuitBreaker:
         if self._open is not None:
             raise self._open
 
-    def record(self, outcomes: Sequence[SearchError | None]) -> None:
-        """Note what became of queries that were sent (None: answered); raises EngineDown once too many failed."""
+    def record(self, outcomes: Sequence[tuple[str, SearchError | None]]) -> None:
+        """Note what became of queries that were sent, by their texts (None: answered); raises EngineDown once too many failed."""
         with self._lock:
-            self._last.extend(outcomes)
-            failed = [error for error in self._last if error is not None]
+            known = {text for text, error in self._last if error is not None and error.kind == "query"}
+            for text, error in outcomes:
+                if error is not None and error.kind == "query":
+                    if text in known:
+                        continue
+                    known.add(text)
+                self._last.append((text, error))
+            failed = [error for _, error in self._last if error is not None]
             # the newest must have failed too: an engine that has come back is not given up for what lies behind
-            if len(self._last) < self._window or 2 * len(failed) < self._window or self._last[-1] is None:
+            if len(self._last) < self._window or 2 * len(failed) < self._window or self._last[-1][1] is None:
                 return
             last = failed[-1]
             self._open = EngineDown(

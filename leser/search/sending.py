@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -119,20 +119,57 @@ class Sender:
         return answers
 
     def _call(self, queries: list[ExpandedQuery], k: int, total: bool, deadline: Deadline) -> list[Answer]:
-        """One call of the backend. What it raises, LeserError apart, fails this chunk and nothing else.
+        """One call of the backend. What it raises, LeserError apart, fails this chunk or a query of it, and nothing else.
 
         An answer that breaks the contract is no failure of the engine: it raises PluginFault.
         """
-        self._limit.wait(len(queries), deadline)
-        self._counts.add(searches=len(queries))
-        started = time.perf_counter()
         try:
-            answers = self._backend.search(queries, k, total=total)
+            return self._answers(queries, k, total, deadline)
         except LeserError:
             raise
         except Exception as error:
             log.exception("Backend '%s' raised out of search()", self._backend.backend.name)
-            return _all_failed(f"{type(error).__name__}: {error}", queries)
+            if len(queries) == 1 or isinstance(error, OSError):  # a connection's trouble is no query's
+                return [_failure(error, "engine")] * len(queries)
+            return self._apart(queries, k, total, deadline, error)
+
+    def _apart(
+        self, queries: list[ExpandedQuery], k: int, total: bool, deadline: Deadline, raised: Exception
+    ) -> list[Answer]:
+        """The answers to a chunk for which the backend raised, asked in halves: a query that it can't take fails alone.
+
+        Such a query is refused (kind "query"), as the others are answered. Where none is, the engine is in trouble, which
+        few calls show.
+        """
+        answers: list[Answer] = [_failure(raised, "engine")] * len(queries)
+        alone: dict[int, Exception] = {}
+        spared, answered = 2 * len(queries).bit_length(), False
+        middle = len(queries) // 2
+        parts = [range(middle, len(queries)), range(middle)]
+        while parts and deadline.left() > 0 and (answered or spared > 0):
+            part = parts.pop()
+            try:
+                answers[part.start : part.stop] = self._answers(queries[part.start : part.stop], k, total, deadline)
+                answered = True
+            except LeserError:
+                raise
+            except Exception as error:
+                spared -= 1
+                if len(part) == 1:
+                    alone[part.start] = error
+                else:
+                    middle = (part.start + part.stop) // 2
+                    parts += [range(middle, part.stop), range(part.start, middle)]
+        for place, own in alone.items():
+            answers[place] = _failure(own, "query" if answered else "engine")
+        return answers
+
+    def _answers(self, queries: list[ExpandedQuery], k: int, total: bool, deadline: Deadline) -> list[Answer]:
+        """What the backend answers, counted and timed; raises what it raises."""
+        self._limit.wait(len(queries), deadline)
+        self._counts.add(searches=len(queries))
+        started = time.perf_counter()
+        answers = self._backend.search(queries, k, total=total)
         seconds = time.perf_counter() - started
         share = 1000 * seconds / len(queries)
         took = (answer.took_ms for answer in answers if isinstance(answer, Ranking))
@@ -140,8 +177,8 @@ class Sender:
         return answers
 
 
-def _all_failed(message: str, queries: Sequence[ExpandedQuery]) -> list[Answer]:
-    return [SearchError(message, "engine") for _ in queries]
+def _failure(error: Exception, kind: Literal["query", "engine"]) -> SearchError:
+    return SearchError(f"{type(error).__name__}: {error}", kind)
 
 
 _UNASKED = SearchError("not asked yet", "transient")

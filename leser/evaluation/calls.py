@@ -1,0 +1,82 @@
+"""How baselines are called: made with their options, fitted, asked for clauses, and held to their contract each time.
+
+A baseline is asked after the training, when an error costs most: a run also tries each of them before (leser/run/trial.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from leser.backend import Term
+from leser.errors import LeserError
+from leser.options import validate_options
+from leser.search.answers import fault, shown
+from leser.search.checked import raised
+
+if TYPE_CHECKING:
+    from leser.evaluation.baselines import Baseline, BaselineContext
+    from leser.task import Query
+
+Answer = TypeVar("Answer")
+_MATCHES = ("any", "all", "phrase")
+
+
+def table_of(name: str) -> str:
+    """The table of a configuration that holds a baseline's options, as messages name it."""
+    return f"[evaluation.baseline_options.{name}]"
+
+
+def make_baseline(cls: type[Baseline], given: Mapping[str, Any]) -> Baseline:
+    """A baseline with these options; raises LeserError for an option, and where it cannot be made."""
+    options = validate_options(cls.Options, given, table_of(cls.name))
+    return _guarded(cls, "__init__", lambda: cls(options))
+
+
+def fit_baseline(baseline: Baseline, context: BaselineContext) -> None:
+    """Fit a baseline; raises PluginFault for what it raises, LeserError apart."""
+    _guarded(type(baseline), "fit", lambda: baseline.fit(context))
+
+
+def terms_of(baseline: Baseline, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
+    """The clauses for each query, in order; raises PluginFault where they are no such thing."""
+    who = _who(type(baseline), "terms")
+    rows: object = _guarded(type(baseline), "terms", lambda: baseline.terms(queries))
+    if not isinstance(rows, list | tuple):
+        raise fault(who, shown(rows), f"a list of {len(queries)} tuples of Term, one per query")
+    if len(rows) != len(queries):
+        raise fault(
+            who, f"{len(rows)} rows of terms for {len(queries)} queries", "one tuple of Term per query, in order"
+        )
+    for row, query in zip(rows, queries, strict=True):
+        if not isinstance(row, list | tuple):
+            raise fault(who, f"{shown(row)} for the query '{query.text[:80]}'", "a tuple of Term, () without any")
+        for term in row:
+            _check(who, term, query)
+    return [tuple(row) for row in rows]
+
+
+def _check(who: str, term: object, query: Query) -> None:
+    wanted = "Term(text, weight, field, match, negate)"
+    if not isinstance(term, Term):
+        raise fault(who, f"{shown(term)} for the query '{query.text[:80]}'", wanted)
+    number = isinstance(term.weight, Real) and not isinstance(term.weight, bool)
+    if not isinstance(term.text, str) or not number or not (isfinite(term.weight) and term.weight >= 0):
+        raise fault(who, shown(term), f"{wanted} with a text, and a weight of 0 or more")
+    if term.match not in _MATCHES or not isinstance(term.field, str | None):
+        raise fault(who, shown(term), f"{wanted} with a field's name or None, and match one of {', '.join(_MATCHES)}")
+
+
+def _guarded(cls: type[Baseline], method: str, call: Callable[[], Answer]) -> Answer:
+    try:
+        return call()
+    except LeserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise raised(_who(cls, method), error) from error
+
+
+def _who(cls: type[Baseline], method: str) -> str:
+    return f"Baseline '{cls.name}' ({cls.__module__}.{cls.__qualname__}): {method}()"

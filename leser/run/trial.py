@@ -1,0 +1,152 @@
+"""The trial: everything that a plugin offers is called once, on a few queries, before anything is trained.
+
+A plugin that breaks its contract in the final evaluation has had hours to do so. Each call goes the way that the run's own
+calls go, so that it is checked as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from leser.backend import ExpandedQuery, Ranking, SearchError, Term
+from leser.errors import EngineDown, LeserError, PluginFault
+from leser.evaluation.calls import fit_baseline, make_baseline, terms_of
+from leser.evaluation.pseudo_documents import baselines_of, passage_writer
+from leser.expansion import Expansion
+from leser.feedback import words
+from leser.printable import printable
+from leser.run.preparation import context_of
+from leser.search.checked import CheckedBackend
+from leser.task import Query, Split
+from leser.teacher import Attempt, Teacher
+
+if TYPE_CHECKING:
+    from leser.config import RunConfig
+    from leser.plugins import Registry
+    from leser.prompt import Message
+    from leser.reward import Outcome
+    from leser.run.preparation import Prepared
+
+TRIED_QUERIES = 8
+FEW = 2
+"""Queries of each split that baselines are tried on: enough for every method of theirs, and few searches."""
+
+
+def example_search(prepared: Prepared) -> str:
+    """A search of the first train queries, in words; raises LeserError when the engine answers none of them."""
+    backend, queries = prepared.backend, prepared.task.train.queries[:TRIED_QUERIES]
+    asked = [prepared.teacher.ask(query) for query in queries]
+    answers = prepared.client.search(asked, 3, total="total" in backend.capabilities)
+    found = [(q, answer) for q, answer in zip(queries, answers, strict=True) if isinstance(answer, Ranking)]
+    if not found:
+        first = next(answer for answer in answers if isinstance(answer, SearchError))
+        raise LeserError(f"A first search failed: {first.message}")
+    query, ranking = found[0]
+    _other_methods(prepared, query)
+    return f"'{printable(query.text, 100)}' finds {len(ranking.hits)} of 3 asked"
+
+
+def _other_methods(prepared: Prepared, query: Query) -> None:
+    """Ask the backend what its capabilities say it can answer."""
+    client, backend = prepared.client, CheckedBackend(prepared.backend)
+    able = prepared.backend.capabilities
+    terms = [*words(query.text), query.text][:1]
+    if "analyze" in able:
+        made = _answered(client.ask(lambda: backend.analyze([query.text])), "analyze a text (capability 'analyze')")
+        terms = made[0] or terms
+    if "doc_freq" in able:
+        _answered(client.ask(lambda: backend.doc_freq(terms)), "count documents of a term (capability 'doc_freq')")
+    if "term_weights" in able:
+        client.search([ExpandedQuery(query.id, query.text, (Term(terms[0], 0.5),))], 3)
+
+
+def _answered(answer: list[list[str]] | list[int] | SearchError, what: str) -> list[list[str]]:
+    if isinstance(answer, SearchError):
+        raise LeserError(f"The engine did not {what}: {answer.message}. Check it, or do not declare the capability.")
+    return answer  # type: ignore[return-value]
+
+
+def try_rewards_and_rules(prepared: Prepared) -> None:
+    """Ask every rule and every reward about a few train queries: as they stand, with an expansion, and unreadable."""
+    teacher, train = prepared.teacher, prepared.task.train
+    queries = train.queries[:TRIED_QUERIES]
+    said = [_proposed(query, queries) for query in queries]
+    for query, expansions in zip(queries, said, strict=True):
+        teacher.rules.try_out(query.text, expansions)
+    attempts = []
+    for group, (query, expansions) in enumerate(zip(queries, said, strict=True)):
+        attempts.append(Attempt(query, group, teacher.say()))
+        attempts.append(Attempt(query, group, teacher.say(expansions)))
+        attempts.append(Attempt(query, group, teacher.say(expansions), finished=False))
+    outcomes = teacher.judge(attempts, train)
+    teacher.score(outcomes)
+    _check_fields(teacher, outcomes[0], prepared.facts)
+
+
+def _proposed(query: Query, queries: Sequence[Query]) -> tuple[Expansion, ...]:
+    """A word of another query, as an expansion."""
+    own = set(words(query.text))
+    return (Expansion(next((word for q in queries for word in words(q.text) if word not in own), "other")),)
+
+
+def _check_fields(teacher: Teacher, outcome: Outcome, facts: Mapping[str, object]) -> None:
+    """Raise LeserError for a field that a reward declares and nobody has: neither the engine's facts nor any document."""
+    known = facts.get("fields")
+    named = {str(name) for name in known} if isinstance(known, list | tuple | set | frozenset | dict) else set()
+    documents = list(outcome.documents.values())
+    held = {name for document in documents for name in document.fields}
+    for reward in teacher.rewards.rewards:
+        for field in reward.fields:
+            if documents and field not in held and field not in named:
+                raise LeserError(
+                    f"The reward '{reward.spec.text}' reads the field '{field}', which none of the {len(documents)} documents "
+                    f"looked up has. Fields there: {', '.join(sorted(held | named)) or 'none'}. Correct the reward's `fields`, "
+                    "or store the field in the index."
+                )
+
+
+def try_baselines(config: RunConfig, registry: Registry, prepared: Prepared, warn: Callable[[str], None]) -> None:
+    """Fit every baseline on a corner of the task and search with its clauses; raises PluginFault, and EngineDown.
+
+    What else a baseline says against it may be due to the corner, and is only a warning.
+    """
+    task, teacher = prepared.task, prepared.teacher
+    train, dev = _corner(task.train, teacher), _corner(task.dev, teacher)
+    if not (train.queries and dev.queries):
+        return
+    corner = replace(task, train=train, dev=dev, test=Split("test", (), {}), ideal=None)
+    context = replace(context_of(config, prepared), task=corner)
+    if passage_writer(config.policy) is not None:
+        context = replace(context, write=_unwritten)
+    for name in baselines_of(config.evaluation, config.policy):
+        baseline = make_baseline(registry.get("baseline", name), config.evaluation.baseline_options.get(name, {}))
+        try:
+            fit_baseline(baseline, context)
+            terms = terms_of(baseline, dev.queries)
+        except (PluginFault, EngineDown):
+            raise
+        except LeserError as error:
+            warn(f"The baseline '{name}' could not be tried on {len(dev.queries)} queries: {error}")
+            continue
+        answers = context.search(dev.queries, terms)
+        failed = [a for a, said in zip(answers, terms, strict=True) if said and isinstance(a, SearchError)]
+        if failed and len(failed) == sum(map(bool, terms)):
+            raise LeserError(
+                f"Every search with the clauses of the baseline '{name}' fails: {failed[0].message}. Take it out of "
+                "evaluation.baselines, or use a backend that can search with them."
+            )
+
+
+def _corner(split: Split, teacher: Teacher) -> Split:
+    """The first few queries of a split that the engine does not refuse."""
+    first = split.queries[:TRIED_QUERIES]
+    teacher.originals(first)
+    kept = tuple(query for query in first if teacher.refusal(query) is None)[:FEW]
+    return Split(split.name, kept, {query.id: split.qrels.get(query.id, {}) for query in kept})
+
+
+def _unwritten(prompts: Sequence[Sequence[Message]], most_tokens: int) -> list[str]:
+    """In place of the policy, which is not loaded for a trial: the last words of each prompt."""
+    return [" ".join(turns[-1].content.split()[-most_tokens:]) for turns in prompts]
