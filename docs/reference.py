@@ -53,9 +53,10 @@ def page(registry: Registry) -> str:
         for name, cls in registry.all(kind).items():
             if name in own:
                 parts += [f"\n## [{table}] of the {kind} `{name}`\n", f"{_first_line(cls)}\n", *_rows(cls.Options)]
-    for name, cls in registry.all("rule").items():
-        if name in own:
-            parts += [f"\n## [rules.{name}]\n", f"{_first_line(cls)}\n", *_rows(cls.Options)]
+    for kind, table in (("rule", "rules"), ("baseline", "evaluation.baseline_options")):
+        for name, cls in registry.all(kind).items():
+            if name in own and cls.Options.model_fields:
+                parts += [f"\n## [{table}.{name}]\n", f"{_first_line(cls)}\n", *_rows(cls.Options)]
     return "\n".join(parts) + "\n"
 
 

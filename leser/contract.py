@@ -41,11 +41,12 @@ def fault_of(kind: str, hook: str, cls: Any) -> str:
         return f"{hook}() must return a list of classes, it holds {cls!r}"
     base, options = _bases(kind)
     where = f"{cls.__module__}.{cls.__qualname__}"
+    if wrong := _name_fault(kind, cls, where):
+        return wrong
     if not issubclass(cls, base):
         return f"{where} must inherit from {base.__module__}.{base.__qualname__}"
     return (
-        _name_fault(kind, cls, where)
-        or _api_fault(cls)
+        _api_fault(cls)
         or (
             f"{cls.__qualname__} lacks {', '.join(sorted(getattr(cls, '__abstractmethods__', ())))}"
             if inspect.isabstract(cls)

@@ -114,7 +114,7 @@ class CheckedBackend:
 def named(backend: Backend | type[Backend]) -> str:
     """A backend as messages name it: its name, and the class that it is."""
     cls = backend if isinstance(backend, type) else type(backend)
-    return f"Backend '{cls.name}' ({cls.__module__}.{cls.__qualname__})"
+    return f"Backend '{backend.name}' ({cls.__module__}.{cls.__qualname__})"
 
 
 def raised(who: str, error: BaseException) -> PluginFault:
