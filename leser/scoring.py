@@ -182,12 +182,13 @@ def make_reward(cls: type[Reward], spec: RewardSpec) -> Reward:
     name = f"The reward '{spec.text}' ({cls.__module__}.{cls.__qualname__})"
     try:
         reward = cls(spec)
-        depth = reward.depth
+        known = getattr(reward, "spec", None) is spec
+        depth = reward.depth if known else 1
     except LeserError:
         raise
     except (Exception, SystemExit) as error:
         raise PluginFault(f"{name} cannot be made: {type(error).__name__}: {error}.") from error
-    if getattr(reward, "spec", None) is not spec:
+    if not known:
         raise PluginFault(f"{name} cannot be made: __init__() left `spec` unset. Call super().__init__(spec) in it.")
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise PluginFault(f"{name} has the depth {depth!r}. It must be a whole number of hits, 1 or more.")

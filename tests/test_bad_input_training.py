@@ -293,8 +293,8 @@ def test_an_index_of_another_version_is_named(tmp_path: Path) -> None:
 def test_a_reward_that_fails_in_training_keeps_what_was_trained(tmp_path: Path) -> None:
     plugin = (
         "from leser.hooks import hookimpl\nfrom leser.reward import Reward\n\n"
-        "class Late(Reward):\n    '''Fails once completions hold an expansion.'''\n    name = 'late'\n"
-        "    def score(self, outcomes):\n        return [1 / (not o.expansions) for o in outcomes]\n\n"
+        "class Late(Reward):\n    '''Fails on dev, which is first looked at in training.'''\n    name = 'late'\n"
+        "    def score(self, outcomes):\n        return [1 / (o.split != 'dev') for o in outcomes]\n\n"
         "@hookimpl\ndef leser_rewards(): return [Late]\n"
     )
     write(tmp_path, {"late.py": plugin})
