@@ -61,6 +61,7 @@ class Documents(Mapping[str, Document]):
         return id in self._held
 
     def __iter__(self) -> Iterator[str]:
+        self.allow("documents")
         return iter(self._held)
 
     def __len__(self) -> int:

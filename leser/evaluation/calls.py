@@ -75,7 +75,7 @@ def _guarded(cls: type[Baseline], method: str, call: Callable[[], Answer]) -> An
     except LeserError:
         raise
     except (Exception, SystemExit) as error:
-        raise raised(_who(cls, method), error) from error
+        raise raised(_who(cls, method), error, cls) from error
 
 
 def _who(cls: type[Baseline], method: str) -> str:

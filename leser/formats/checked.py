@@ -21,7 +21,7 @@ def recognises(reader: type[Reader], path: Path) -> bool:
     except LeserError:
         raise
     except (Exception, SystemExit) as error:
-        raise raised(_who(reader, "recognises"), error) from error
+        raise raised(_who(reader, "recognises"), error, reader) from error
     if not isinstance(answer, bool):
         raise fault(_who(reader, "recognises"), shown(answer), "True or False")
     return answer
@@ -35,7 +35,7 @@ def read(reader: type[Reader], options: ReaderOptions) -> Task:
     except LeserError:
         raise
     except (Exception, SystemExit) as error:
-        raise raised(who, error) from error
+        raise raised(who, error, reader) from error
     if not isinstance(task, Task):
         raise fault(who, shown(task), "a Task (leser.task)")
     for split in task.splits:

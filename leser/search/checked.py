@@ -8,6 +8,7 @@ can put right a LeserError of the plugin's own.
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -95,7 +96,7 @@ class CheckedBackend:
                 "Check that it runs and that its address is right."
             ) from error
         except Exception as error:
-            raise raised(self._who(method), error) from error
+            raise raised(self._who(method), error, type(self.backend)) from error
 
     def _call(self, method: str, *values: Any, bugs: tuple[type[Exception], ...] = _BUGS, **named: Any) -> Any:
         try:
@@ -103,9 +104,9 @@ class CheckedBackend:
         except LeserError:
             raise
         except SystemExit as error:
-            raise raised(self._who(method), error) from error
+            raise raised(self._who(method), error, type(self.backend)) from error
         except bugs as error:
-            raise raised(self._who(method), error) from error
+            raise raised(self._who(method), error, type(self.backend)) from error
 
     def _who(self, method: str) -> str:
         return f"{named(self.backend)}: {method}()"
@@ -117,9 +118,10 @@ def named(backend: Backend | type[Backend]) -> str:
     return f"Backend '{backend.name}' ({cls.__module__}.{cls.__qualname__})"
 
 
-def raised(who: str, error: BaseException) -> PluginFault:
-    """The error of a plugin's method that raised what it should not, with the line of the plugin that did."""
-    frames = traceback.extract_tb(error.__traceback__)
+def raised(who: str, error: BaseException, cls: type[Any]) -> PluginFault:
+    """The error of a plugin's method that raised what it should not, with the last line of its class's own file."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     at = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     what = "ended the process (SystemExit)" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
     text = str(error)
@@ -133,7 +135,7 @@ def built(cls: type[Backend], options: Any) -> Backend:
     except LeserError:
         raise
     except (Exception, SystemExit) as error:
-        raise raised(f"{named(cls)}: __init__()", error) from error
+        raise raised(f"{named(cls)}: __init__()", error, cls) from error
     if getattr(backend, "options", None) is not options:
         raise PluginFault(
             f"{named(cls)}: __init__() left `options` unset. Call super().__init__(options) in it. Correct the plugin."
