@@ -182,7 +182,7 @@ def make_reward(cls: type[Reward], spec: RewardSpec) -> Reward:
     name = f"The reward '{spec.text}' ({cls.__module__}.{cls.__qualname__})"
     try:
         reward = cls(spec)
-        known = getattr(reward, "spec", None) is spec
+        known = isinstance(getattr(reward, "spec", None), RewardSpec)
         depth = reward.depth if known else 1
     except LeserError:
         raise

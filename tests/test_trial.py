@@ -219,6 +219,10 @@ READERS = {
         "    return replace(t, documents=lambda: [replace(d, fields={'title': None}) for d in t.documents()])",
         "answered the fields {'title': None} (type dict) of the document 'd1'",
     ),
+    "ideal": (
+        "def read(self): return replace(super().read(), ideal=lambda id: 'sofa')",
+        "ideal() answered 'sofa' (type str) for the query 'q4'. Wanted: a tuple of expansions as text",
+    ),
     "claims": ("@classmethod\ndef recognises(cls, path): return path.sise", "recognises() raised AttributeError"),
 }
 

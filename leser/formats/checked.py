@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +44,8 @@ def read(reader: type[Reader], options: ReaderOptions) -> Task:
         raise fault(
             who, f"a Task with the name {shown(task.name)} and the title_field {shown(task.title_field)}", "texts"
         )
+    if (ideal := task.ideal) is not None:
+        task = replace(task, ideal=lambda query_id: _ideal(f"{who}, ideal()", reader, ideal, query_id))
     documents = task.documents
     if documents is None:
         return task
@@ -92,6 +94,18 @@ def _documents(who: str, documents: Iterable[Document]) -> Iterator[Document]:
         if not isinstance(fields, Mapping) or not {str}.issuperset(map(type, (*fields, *fields.values()))):
             raise fault(who, f"the fields {shown(fields)} of the document '{document.id}'", "text by field name")
         yield document
+
+
+def _ideal(who: str, reader: type[Reader], ideal: Callable[[str], object], query_id: str) -> tuple[str, ...]:
+    try:
+        texts = ideal(query_id)
+    except LeserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise raised(who, error, reader) from error
+    if not isinstance(texts, tuple) or not {str}.issuperset(map(type, texts)):
+        raise fault(who, f"{shown(texts)} for the query {query_id!r}", "a tuple of expansions as text")
+    return texts
 
 
 def _who(reader: type[Reader], method: str) -> str:

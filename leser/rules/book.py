@@ -124,7 +124,7 @@ def build_book(
                 f"The rule '{name}' ({cls.__module__}.{cls.__qualname__}) cannot be set up: "
                 f"{type(error).__name__}: {error}. Correct it, or leave it out of [rules]."
             ) from error
-        if getattr(rule, "options", None) is not options or getattr(rule, "site", None) is not site:
+        if not isinstance(getattr(rule, "options", None), cls.Options) or not hasattr(rule, "site"):
             raise PluginFault(
                 f"The rule {_who(rule)} cannot be set up: __init__() left `options` or `site` unset. Call "
                 "super().__init__(options, site) in it."

@@ -116,6 +116,9 @@ def try_baselines(config: RunConfig, registry: Registry, prepared: Prepared, war
     train, dev = _corner(task.train, teacher), _corner(task.dev, teacher)
     if not (train.queries and dev.queries):
         return
+    if task.ideal is not None:
+        for query in dev.queries:
+            task.ideal(query.id)
     corner = replace(task, train=train, dev=dev, test=Split("test", (), {}), ideal=None)
     context = replace(context_of(config, prepared), task=corner)
     if passage_writer(config.policy) is not None:

@@ -136,7 +136,7 @@ def built(cls: type[Backend], options: Any) -> Backend:
         raise
     except (Exception, SystemExit) as error:
         raise raised(f"{named(cls)}: __init__()", error, cls) from error
-    if getattr(backend, "options", None) is not options:
+    if not isinstance(getattr(backend, "options", None), cls.Options):
         raise PluginFault(
             f"{named(cls)}: __init__() left `options` unset. Call super().__init__(options) in it. Correct the plugin."
         )
