@@ -32,6 +32,7 @@ from leser.prompt import PromptOptions
 from leser.run.options import EvaluationOptions, RewardOptions, TrainingOptions
 from leser.search import SearchOptions
 from leser.search.checked import built
+from leser.textfile import read_text
 from leser.warmup.options import WarmupOptions
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ def _filled(model: type[Options], values: Mapping[str, Any], where: str) -> dict
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except OSError as error:
         raise LeserError(f"The configuration {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

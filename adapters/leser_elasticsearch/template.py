@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from leser.errors import LeserError
+from leser.textfile import read_text
 from leser_elasticsearch.options import FieldsType
 from leser_elasticsearch.placement import EXPANSIONS, QUERY, as_list, holds, place_expansions
 
@@ -58,7 +59,7 @@ def read_template(path: Path, *, rerank: bool) -> Template:
         return LeserError(f"Option template of backend 'elasticsearch': {path} {what}")
 
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(read_text(path))
     except OSError as error:
         raise bad(f"cannot be read: {error.strerror}.") from None
     except ValueError as error:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from leser.errors import LeserError
+from leser.textfile import read_text
 
 QUERY, RAW, EXPANSIONS = "leser.query", "leser.raw", "leser.expansions"
 """Parameters that carry the text, escaped and as it is, and the expansions; one called `query` would switch searching off."""
@@ -79,7 +80,7 @@ def read_template(path: Path, *, rerank: bool = False) -> Template:
     """Read and check a template; raises LeserError saying what is wrong with it."""
     where = f"Option template of backend 'solr' ({path})"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         told = json.loads(text)
     except OSError as error:
         raise LeserError(f"{where}: cannot be read ({error.strerror}).") from None

@@ -53,6 +53,11 @@ class Reader(ABC):
         """True when `path` (a folder or a file) is in this format, judged by names and first lines alone."""
         return False
 
+    @classmethod
+    def why_not(cls, path: Path) -> str | None:  # noqa: ARG003 - most readers have nothing to say
+        """Why `path` is not recognised though it looks like this format; part of the message where no reader takes it."""
+        return None
+
     @abstractmethod
     def read(self) -> Task:
         """Read the task; raises LeserError naming the file and line of what cannot be read."""

@@ -44,6 +44,8 @@ def find_reader(source: str, registry: Registry, wanted: str | None = None) -> t
     if len(matching) > 1:
         raise LeserError(f"{path} could be {' or '.join(matching)}. Say which with -o task.format=NAME.")
     if not matching:
+        reasons = "".join(f"\n{reason}" for reader in readers.values() if (reason := reader.why_not(path)))
+        reasons += "\n" if reasons else " "
         formats = "".join(f"\n  {name}: {(reader.__doc__ or '').splitlines()[0]}" for name, reader in readers.items())
-        raise LeserError(f"No reader recognises {path}. Known formats:{formats}")
+        raise LeserError(f"No reader recognises {path}.{reasons}Known formats:{formats}")
     return readers[matching[0]], path

@@ -24,6 +24,7 @@ from typing import Any, Self, get_args
 from pydantic import BaseModel
 
 from leser.errors import LeserError
+from leser.textfile import read_text
 
 EXTENDS = "extends"
 NAMED = ("task", "backend")
@@ -122,7 +123,7 @@ def _layers(path: Path, trail: Sequence[Path]) -> list[tuple[Path, dict[str, Any
 
 def _read(path: Path, by: Path | None) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_text(path))
     except (FileNotFoundError, NotADirectoryError):
         beside = sorted(file.name for file in path.parent.glob("*.toml")) if path.parent.is_dir() else []
         close = get_close_matches(path.name, beside, n=1)

@@ -12,6 +12,7 @@ it is not: with an -s many are words ("Swatch", "Coach", "Boot"). "Zeta's" holds
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ import ahocorasick  # type: ignore[import-not-found]  # a C extension without st
 from leser.errors import LeserError
 from leser.rules.folding import Folded
 from leser.rules.rule import Proposal, Site
+from leser.textfile import read_text
 
 Bag = Counter[str]
+_COMMENT = re.compile(r"(?:^|\s)#.*")
 JOINED = 6
 """Letters that a phrase needs to be looked for as one word too: shorter ones make other words ("pen is")."""
 INFLECTED = 4
@@ -267,14 +270,14 @@ def _sum(bags: Iterable[Bag]) -> Bag:
 
 
 def read_list(path: Path, rule: str) -> list[str]:
-    """The entries of a UTF-8 file, one a line; empty lines and lines that begin with # don't count. Raises LeserError."""
+    """The entries of a UTF-8 file, one per line; # begins a comment, at a line's start or after a space. Raises LeserError."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except OSError as error:
         raise LeserError(f"The list {path} of the rule '{rule}' cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise LeserError(f"The list {path} of the rule '{rule}' is not UTF-8: {error.reason}.") from None
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return [entry for line in lines if (entry := _COMMENT.sub("", line).strip())]
 
 
 def entries_of(words: Iterable[str], files: Iterable[Path], rule: str) -> list[str]:

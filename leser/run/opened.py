@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from leser.errors import LeserError
 from leser.run.folder import RunFolder
+from leser.textfile import read_text
 
 if TYPE_CHECKING:
     from leser.config import RunConfig
@@ -64,7 +65,7 @@ def open_finished(path: Path) -> FinishedRun:
 def read_config(folder: RunFolder) -> dict[str, Any]:
     """config.toml as it was written; raises LeserError when it cannot be read."""
     try:
-        return tomllib.loads(folder.config_path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(folder.config_path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise LeserError(f"The configuration {folder.config_path} cannot be read: {error}.") from error
 

@@ -96,7 +96,7 @@ def write_targets(path: Path, targets: Sequence[Target]) -> None:
 def read_targets(path: Path, split: Split) -> list[Target]:
     """The targets that `write_targets` kept."""
     by_id = {q.id: q for q in split.queries}
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     return [Target(by_id[row["query_id"]], row["completion"], row["gain"]) for row in rows]
 
 
