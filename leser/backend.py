@@ -37,6 +37,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from leser.characters import well_formed
 from leser.options import Options
 
 Capability = Literal["index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total", "vectors"]
@@ -59,11 +60,17 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A condition every hit must meet; `value` is a number, a string, or a tuple of them for `in`."""
+    """A condition every hit must meet; `value` is a number, a string, or a tuple of them for `in`.
+
+    Lone surrogates in it become U+FFFD.
+    """
 
     field: str
     op: Literal["eq", "in", "lt", "lte", "gt", "gte"]
     value: str | float | tuple[str | float, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", well_formed(self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +120,14 @@ class SearchError:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A stored document: its id and the text of the fields that were asked for."""
+    """A stored document: its id and the text of the fields that were asked for. Lone surrogates become U+FFFD."""
 
     id: str
     fields: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", well_formed(self.id))
+        object.__setattr__(self, "fields", well_formed(self.fields))
 
 
 def _read_field_weights(value: Any) -> Any:

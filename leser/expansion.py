@@ -14,13 +14,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from leser.characters import hidden_in, well_formed
 from leser.options import Options
 
 NONE = "none"
 MARKER = "Expansions:"
 _WEIGHT = re.compile(r"^(?P<text>.*?)\s*\^(?P<weight>[^\s^]*)$", re.DOTALL)
 _WORD = re.compile(r"\w", re.UNICODE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 
 
 class Code(StrEnum):
@@ -52,10 +52,13 @@ class ExpansionOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """One phrase and the weight the completion gave it (1 when it gave none)."""
+    """One phrase and the weight the completion gave it (1 when it gave none); a lone surrogate in it becomes U+FFFD."""
 
     text: str
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", well_formed(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def parse(completion: str, options: ExpansionOptions, *, finished: bool = True) 
     """Read a completion; `finished` is False when it was cut at the length limit, which is a parse error."""
     if not finished:
         return ParseError("cut at the length limit")
+    completion = well_formed(completion)
     reasoning, body = "", completion
     if options.reasoning:
         reasoning, marker, body = completion.rpartition(MARKER)
@@ -87,7 +91,7 @@ def parse(completion: str, options: ExpansionOptions, *, finished: bool = True) 
         return ParseError("empty")
     if "\n" in body:
         return ParseError("more than one line")
-    if _CONTROL.search(body):
+    if hidden_in(body):
         return ParseError("control or invisible characters")
     if body.casefold() == NONE:
         return Parsed((), reasoning.strip())

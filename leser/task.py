@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from leser.backend import Document
+from leser.characters import well_formed
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +14,17 @@ class Query:
     """A query as its user typed it.
 
     `needs` are the information needs behind it, for coverage: each maps document ids that serve it (a vague query has
-    several). `kind` groups queries in reports ("vague", "brand", ...).
+    several). `kind` groups queries in reports ("vague", "brand", ...). Lone surrogates become U+FFFD.
     """
 
     id: str
     text: str
     kind: str | None = None
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        for name in ("id", "text", "kind", "needs"):
+            object.__setattr__(self, name, well_formed(getattr(self, name)))
 
 
 Qrels = Mapping[str, Mapping[str, int]]

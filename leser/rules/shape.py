@@ -9,18 +9,8 @@ import regex  # type: ignore[import-untyped]
 from pydantic import Field
 
 from leser.errors import LeserError
-from leser.rules.folding import language_of
 from leser.rules.rule import Proposal, Rule, RuleOptions, Site, Violation
-
-SCRIPTS: dict[str, tuple[str, ...]] = {
-    "ar": ("Arabic",), "be": ("Cyrillic",), "bg": ("Cyrillic",), "el": ("Greek",), "fa": ("Arabic",), "he": ("Hebrew",),
-    "hi": ("Devanagari",), "hy": ("Armenian",), "ja": ("Han", "Hiragana", "Katakana"), "ka": ("Georgian",),
-    "ko": ("Hangul",), "mk": ("Cyrillic",), "ru": ("Cyrillic",), "sr": ("Cyrillic",), "th": ("Thai",),
-    "uk": ("Cyrillic",), "zh": ("Han",),
-}  # fmt: skip
-"""Scripts by language; Latin everywhere besides, for brands and model numbers."""
-_NOT_WORDS = r"\u0250-\u02FF\u1D00-\u1DBF\u2C60-\u2C7F\uA720-\uA7FF\uAB30-\uAB6F"
-"""Latin letters of phonetic notation: no language of a shop is written with them, but they look like those that are."""
+from leser.rules.scripts import is_ordinary, is_taken_apart, one_character, scripts_of
 
 
 class Script(Rule):
@@ -39,18 +29,12 @@ class Script(Rule):
 
     def __init__(self, options: Any, site: Site) -> None:
         super().__init__(options, site)
-        language = language_of(site.locale)
-        self._scripts = options.scripts or ("Latin", *SCRIPTS.get(language, ()))
+        scripts = {name: name for name in options.scripts} or {"Latin": "Latin", **scripts_of(site.locale)}
+        self._scripts = tuple(scripts)
         self._extra = frozenset(options.characters)
-        if options.letters is None:
-            allowed = "".join(rf"\p{{Script={name}}}" for name in self._scripts)
-        else:
-            allowed = "a-zA-Z" + regex.escape(options.letters + options.letters.upper(), special_only=False)
         try:
-            letter = rf"[[{allowed}0-9]--[{_NOT_WORDS}]]"
-            self._allowed = regex.compile(letter, regex.V1)
-            extra = "|".join(map(regex.escape, options.characters)) or letter
-            self._all = regex.compile(rf"(?:{letter}|{extra})*+", regex.V1)
+            one = one_character(scripts.values(), options.letters, options.characters)
+            self._all = regex.compile(rf"(?:{one})*+", regex.V1)
         except regex.error as error:
             raise LeserError(
                 f"[rules.script] cannot read scripts = {list(self._scripts)}: {error}. Names are Unicode's, e.g. Latin."
@@ -63,18 +47,17 @@ class Script(Rule):
     def check(self, proposal: Proposal) -> Violation | None:
         """Letters must also stand in their composed, ordinary form."""
         for at, expansion in enumerate(proposal.expansions):
-            if self._all.fullmatch(expansion.text) and unicodedata.is_normalized("NFKC", expansion.text):
+            text = expansion.text
+            fits = self._all.match(text).end()
+            if fits == len(text) and unicodedata.is_normalized("NFKC", text):
                 continue
-            for character in expansion.text:
-                if character not in self._extra and not self._fits(character):
+            for place, character in enumerate(text):
+                if place == fits or (character not in self._extra and not is_ordinary(character)):
                     name = unicodedata.name(character, f"U+{ord(character):04X}")
                     return Violation(self.name, f"an expansion holds the character {name}", at)
-            if not unicodedata.is_normalized("NFC", expansion.text):
+            if is_taken_apart(text):
                 return Violation(self.name, "an expansion holds letters taken apart from their marks", at)
         return None
-
-    def _fits(self, character: str) -> bool:
-        return bool(self._allowed.fullmatch(character)) and unicodedata.is_normalized("NFKC", character)
 
 
 class Count(Rule):
