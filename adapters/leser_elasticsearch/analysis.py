@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
-from leser_elasticsearch.query import clean
+from leser.characters import well_formed
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -73,7 +73,7 @@ def _requests(texts: Sequence[str]) -> Iterator[list[tuple[str, str]]]:
     request: list[tuple[str, str]] = []
     size = 0
     for text in texts:
-        for piece in _pieces(clean(text)):
+        for piece in _pieces(well_formed(text)):
             if request and size + len(piece) > LONGEST:
                 yield request
                 request, size = [], 0

@@ -10,11 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError
+from leser.characters import well_formed
 from leser.errors import LeserError
 from leser_elasticsearch.connection import error_of, is_transient, search_error
 from leser_elasticsearch.mapping import Fields
 from leser_elasticsearch.options import ElasticsearchOptions
-from leser_elasticsearch.query import QueryBuilder, Refused, clean
+from leser_elasticsearch.query import QueryBuilder, Refused
 from leser_elasticsearch.state import IndexState
 from leser_elasticsearch.template import Template
 
@@ -180,7 +181,7 @@ class Engine:
             part = unique[start : start + step]
             answer = self.client.search(
                 index=self._options.index,
-                query={"ids": {"values": [clean(id) for id in part]}},
+                query={"ids": {"values": [well_formed(id) for id in part]}},
                 size=min(WINDOW, len(part) * copies),
                 sort=["_doc"],
                 preference=self._options.preference or None,
@@ -198,7 +199,7 @@ class Engine:
         counts: list[int] = []
         for start in range(0, len(terms), COUNTED):
             bodies = [
-                {"query": {"term": {name: {"value": clean(term)}}}, "size": 0, "track_total_hits": True}
+                {"query": {"term": {name: {"value": well_formed(term)}}}, "size": 0, "track_total_hits": True}
                 for term in terms[start : start + COUNTED]
             ]
             for response in self._msearch(bodies, ANSWERED):

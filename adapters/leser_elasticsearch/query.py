@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from leser.backend import ExpandedQuery, Term
+from leser.characters import well_formed
 from leser_elasticsearch.mapping import Fields, filter_clause
 from leser_elasticsearch.options import ElasticsearchOptions, FieldsType
 from leser_elasticsearch.placement import as_list
@@ -42,7 +43,7 @@ class QueryBuilder:
         except ValueError as error:
             raise Refused(str(error)) from None
         excluded = [self._term(term) for term in terms if term.negate]
-        text = clean(query.text)
+        text = well_formed(query.text)
         if vector is not None:
             added.append(self._vector_clause(vector, filters))
         if self._template is None:
@@ -90,7 +91,7 @@ class QueryBuilder:
     def _term(self, term: Term) -> Clause:
         """A term's clause: its words scored as the original's are, times its weight."""
         where = self.weights if term.field is None else {term.field: 1.0}
-        return words(clean(term.text), where, self.type, term.match, term.weight)
+        return words(well_formed(term.text), where, self.type, term.match, term.weight)
 
     def _vector_clause(self, vector: Sequence[float], filters: list[Clause]) -> Clause:
         options = self._options
@@ -131,15 +132,6 @@ def words(
         each = {"multi_match": {"query": text, "fields": names, "type": "cross_fields", "operator": "and"}}
         return _bool(must=[scored], filter=[each])
     return scored
-
-
-def clean(text: str) -> str:
-    """The text without lone surrogates: they are no UTF-8, and one of them would spoil the whole batch's request."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def _bool(**parts: list[Clause]) -> Clause:

@@ -14,7 +14,6 @@ from leser.backend import Document
 from leser.errors import LeserError
 from leser.indexing import KEYWORD_LENGTH
 from leser_elasticsearch.options import ElasticsearchOptions
-from leser_elasticsearch.query import clean
 from leser_elasticsearch.state import mark, unfinished
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ class Writer:
 
         def actions() -> Iterator[dict[str, Any]]:
             for document in documents:
-                if 0 < len(clean(document.id).encode()) <= LONGEST_ID:
+                if 0 < len(document.id.encode()) <= LONGEST_ID:
                     yield action_of(document, self._options.contents, name)
                 else:
                     unsendable.append(f"{document.id[:50]!r}: an id has 1 to {LONGEST_ID} bytes")
@@ -195,9 +194,9 @@ class Writer:
 
 def action_of(document: Document, contents: Iterable[str], index: str) -> dict[str, Any]:
     """A document as the bulk API takes it: its own fields, and the field they are joined in."""
-    fields = {name: clean(text) for name, text in document.fields.items()}
+    fields = document.fields
     joined = fields.get("contents") or " ".join(fields[name] for name in contents if fields.get(name))
-    return {"_op_type": "index", "_index": index, "_id": clean(document.id), "_source": {**fields, "contents": joined}}
+    return {"_op_type": "index", "_index": index, "_id": document.id, "_source": {**fields, "contents": joined}}
 
 
 def _consequence(name: str, count: int, *, added: bool) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from leser.backend import (
     Ranking,
     SearchError,
 )
+from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.hooks import hookimpl
 from leser.options import validate_options
@@ -111,7 +112,7 @@ class MemoryBackend(Backend):
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
         """Fields of the documents with these ids."""
         store, _ = self._open()
-        known = (store.documents[id] for id in ids if id in store.documents)
+        known = (store.documents[id] for id in map(well_formed, ids) if id in store.documents)
         return {
             document.id: Document(
                 document.id, {name: document.fields[name] for name in fields if name in document.fields}
@@ -132,13 +133,13 @@ class MemoryBackend(Backend):
         """Index terms of each text; all fields share one analysis."""
         from leser_memory.analysis import analyze
 
-        return [[term for term, _ in analyze(text, self.options.analysis)] for text in texts]
+        return [[term for term, _ in analyze(well_formed(text), self.options.analysis)] for text in texts]
 
     def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
         """Documents that hold each index term in `field`, or in the first searched field."""
         store, _ = self._open()
         index = store.index(field or next(iter(self.options.fields)))
-        return [index.doc_freq(term) for term in terms]
+        return [index.doc_freq(well_formed(term)) for term in terms]
 
 
 def _read_corpus(folder: Path) -> Iterable[Document]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leser.backend import ExpandedQuery, Filter, Hit, Ranking, SearchError
+from leser.characters import well_formed
 from leser_memory.index import Clause, Floats
 from leser_memory.store import Store
 
@@ -76,6 +77,7 @@ class Scorer:
         return TINY
 
     def _clause(self, text: str, field: str | None, match: Match) -> Clause:
+        text = well_formed(text)
         key = (text, field, match)
         known = self._clauses.get(key)
         if known is None:

@@ -32,7 +32,7 @@ class Store:
         self._columns: dict[str, tuple[NDArray[np.object_], NDArray[np.float64]]] = {}
         digest = hashlib.blake2b(digest_size=12)
         for document in self.documents.values():
-            digest.update(repr((document.id, sorted(document.fields.items()))).encode("utf-8", "backslashreplace"))
+            digest.update(repr((document.id, sorted(document.fields.items()))).encode())
         self.digest = digest.hexdigest()
 
     def __len__(self) -> int:

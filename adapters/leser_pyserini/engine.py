@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from leser.backend import Document
+from leser.characters import well_formed
 from leser.errors import IndexMissing, LeserError
 from leser.indexing import filter_values
 from leser_pyserini.jvm import java_class
@@ -55,7 +56,7 @@ class Engine:
 
     def call(self, method: str, request: Any) -> Any:
         """Call a method of LuceneEngine with a JSON text and read the one it answers."""
-        return json.loads(getattr(self._java, method)(json.dumps(request)))
+        return json.loads(getattr(self._java, method)(json.dumps(well_formed(request))))
 
     def close(self) -> None:
         """Close the index and its threads."""

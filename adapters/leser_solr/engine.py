@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError
+from leser.characters import well_formed
 from leser.errors import IndexMissing, LeserError, unknown_name
 from leser_solr.connection import Admin, Line, Params, Pool
 from leser_solr.failures import FAILURES, Interrupted, NotReady, not_solr, raised, search_error, status_of, unreachable
@@ -115,7 +116,7 @@ class Engine:
         params: Params = {
             "q": f"{{!terms f={key} separator=$leser.separator v=$leser.ids cache=false}}",
             "leser.separator": separator,
-            "leser.ids": separator.join(id.encode("utf-8", "replace").decode() for id in ids),
+            "leser.ids": separator.join(map(well_formed, ids)),
             "fl": [key, *fields],
             "rows": str(len(ids)),
         }
@@ -139,8 +140,7 @@ class Engine:
     def _analyze_one(self, text: str, field: str) -> list[str]:
         if not text:
             return []
-        query = text.encode("utf-8", "replace").decode()
-        asked = {"analysis.fieldname": field, "analysis.query": query, "json.nl": "flat"}
+        asked = {"analysis.fieldname": field, "analysis.query": well_formed(text), "json.nl": "flat"}
         answer = self._asked("/analysis/field", asked)
         # class and tokens of every stage in turn; the last stage's are what is searched for
         stages = answer["analysis"]["field_names"][field]["query"]
@@ -152,7 +152,7 @@ class Engine:
         counts: list[int] = []
         for start in range(0, len(terms), IDS_AT_ONCE):
             chunk = terms[start : start + IDS_AT_ONCE]
-            params: dict[str, str | Sequence[str]] = {f"leser.t{n}": term for n, term in enumerate(chunk)}
+            params: dict[str, str | Sequence[str]] = {f"leser.t{n}": well_formed(term) for n, term in enumerate(chunk)}
             asked = [f"{{!term f={name} v=$leser.t{n} key=k{n} cache=false}}" for n in range(len(chunk))]
             everything = {"q": "{!lucene v='*:*'}", "rows": "0", "facet": "true"}
             answer = self._asked(self._options.handler, {**params, **everything, "facet.query": asked})

@@ -21,6 +21,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from leser.backend import ExpandedQuery, Filter, Term
+from leser.characters import well_formed
 from leser_solr.schema import NAME, Schema
 from leser_solr.template import EXPANSIONS, QUERY, RAW, Template, plain_words
 
@@ -179,8 +180,7 @@ def _bool(**clauses: Sequence[str]) -> str:
 
 def clean(text: str) -> str:
     """The text as it can be sent: what UTF-8 cannot carry is replaced, and the lone `*` that `simple` takes for all is gone."""
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("utf-8")
+    text = well_formed(text)
     return "" if text.strip(_BLANKS) == "*" else text
 
 

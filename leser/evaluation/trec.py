@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.evaluation.measures import decreasing
 from leser.evaluation.systems import SystemRun
@@ -60,7 +61,9 @@ def _encoder(kind: str) -> Callable[[str], str]:
     def encode(given: str) -> str:
         if not given:
             raise LeserError(f"An empty {kind} id cannot be written to a TREC run. Give every {kind} an id.")
-        written = quote(given, safe="") if given.split() != [given] else given
+        written = well_formed(given)
+        if written.split() != [written]:
+            written = quote(written, safe="")
         if seen.setdefault(written, given) != given:
             raise LeserError(f"The {kind} ids '{given}' and '{seen[written]}' are one in a TREC run. Rename one.")
         return written

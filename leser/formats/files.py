@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from leser.backend import Document
+from leser.characters import well_formed
 from leser.errors import LeserError
 
 GZIP = b"\x1f\x8b"
@@ -71,7 +72,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise bad_line(path, number, f"not readable as JSON: {error}") from None
         if not isinstance(row, dict):
             raise bad_line(path, number, "expected a JSON object")
-        yield number, row
+        yield number, well_formed(row)
 
 
 def text_of(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:

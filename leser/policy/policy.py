@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.policy.attention import SharedPrefix
 from leser.policy.chat import ChatTemplate
@@ -99,7 +100,7 @@ class Policy:
         """The text of a completion without special tokens, and without its end token, special or not."""
         kept = list(tokens[:-1] if tokens and tokens[-1] in self.eos_ids else tokens)
         text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return str(text)
+        return well_formed(str(text))
 
     def save(self, folder: Path) -> None:
         """Write a `save_pretrained` folder (safetensors) that `load_policy` reads; adapters are merged into a copy."""
@@ -112,9 +113,10 @@ class Policy:
     def _encode_data(self, text: str) -> list[int]:
         if not text:
             return []
-        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        return list(self.tokenizer(well_formed(text), add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def _without_special(self, text: str) -> str:
+        text = well_formed(text)
         for token in self.tokenizer.all_special_tokens:
             text = text.replace(token, "")
         return text

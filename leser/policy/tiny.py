@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.policy.options import TinyOptions
 from leser.policy.policy import MARKERS, Policy
@@ -31,7 +32,7 @@ def build_tiny(texts: Iterable[str], options: TinyOptions) -> Policy:
 
     Raises LeserError when there is no text, or when the shape does not fit together.
     """
-    corpus = [text for text in (" ".join(t.split()) for t in texts) if text]
+    corpus = [text for text in (" ".join(well_formed(t).split()) for t in texts) if text]
     if not corpus:
         raise LeserError(
             "Policy 'tiny' is made from the task's own text, and the task has none. Use policy smollm2 or a hub id."

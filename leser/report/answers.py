@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.expansion import Code, Expansion
@@ -69,7 +70,7 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """The line as a JSON object; what is unknown is left out."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return well_formed({key: value for key, value in asdict(self).items() if value is not None})
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from leser.characters import well_formed
 from leser.errors import LeserError, PluginFault
 from leser.expansion import Expansion, ExpansionOptions
 from leser.options import validate_options
@@ -44,9 +45,9 @@ class RuleBook:
 
     def texts(self, query: str, expansions: Sequence[Expansion]) -> tuple[str, ...]:
         """What these rules have the engine analyse for a completion, so that a batch's can be asked in one request."""
-        proposal = Proposal(query, tuple(expansions), self.site)
+        proposal = Proposal(well_formed(query), tuple(expansions), self.site)
         read = proposal.other_readings if any(rule.compares_readings for rule in self.rules) else []
-        return (query, *(e.text for e in expansions), *(reading for row in read for reading in row))
+        return (proposal.query, *(e.text for e in expansions), *(reading for row in read for reading in row))
 
     def check(self, query: str, expansions: Sequence[Expansion]) -> Violation | None:
         """The first violation in the rules' order, or None; no expansion breaks no rule.
@@ -55,12 +56,12 @@ class RuleBook:
         """
         if not expansions:
             return None
-        proposal = Proposal(query, tuple(expansions), self.site)
+        proposal = Proposal(well_formed(query), tuple(expansions), self.site)
         return next((found for rule in self.rules if (found := self._asked(rule, proposal)) is not None), None)
 
     def try_out(self, query: str, expansions: Sequence[Expansion]) -> None:
         """Ask every rule about these expansions, also after one is broken; raises as `check` does."""
-        proposal = Proposal(query, tuple(expansions), self.site)
+        proposal = Proposal(well_formed(query), tuple(expansions), self.site)
         for rule in self.rules:
             self._asked(rule, proposal)
 

@@ -39,7 +39,9 @@ class Banned(Rule):
             (), description="files of banned words and phrases, one a line; # begins a comment"
         )
         patterns: tuple[str, ...] = Field((), description="banned patterns in RE2's syntax, looked for in folded text")
-        pattern_files: tuple[Path, ...] = Field((), description="files of banned patterns, one a line; # begins a comment")
+        pattern_files: tuple[Path, ...] = Field(
+            (), description="files of banned patterns, one a line; # begins a comment"
+        )
 
     def __init__(self, options: Any, site: Site) -> None:
         super().__init__(options, site)

@@ -19,8 +19,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.run.resumed import Known, differences
+from leser.textfile import read_text
 
 
 class RunFolder:
@@ -44,7 +46,7 @@ class RunFolder:
                 raise LeserError(
                     f"{self.path} already holds a run. Continue it with --resume, or choose another folder with --out."
                 )
-            changed, gone = differences(self.config_path.read_text(encoding="utf-8"), config_text, known)
+            changed, gone = differences(read_text(self.config_path), config_text, known)
             if gone:
                 raise LeserError(
                     f"The run in {self.path} was begun by another version of LESER: this one has no {', '.join(gone)} of "
@@ -132,7 +134,7 @@ class RunFolder:
 
         path = self.rollouts / f"steps-{first:06d}-{last:06d}.parquet"
         partial = path.with_name(path.name + ".part")
-        pq.write_table(pa.Table.from_pylist([dict(r) for r in rows]), partial, compression="zstd")
+        pq.write_table(pa.Table.from_pylist([well_formed(dict(r)) for r in rows]), partial, compression="zstd")
         partial.replace(path)
 
 

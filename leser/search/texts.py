@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from operator import attrgetter
-from typing import TypeVar
 
 from leser.backend import ExpandedQuery
+from leser.characters import well_formed
 
-Value = TypeVar("Value", str, str | float)
 _TEXT, _WEIGHT = attrgetter("text"), attrgetter("weight")
 
 
@@ -26,7 +25,7 @@ class Asked:
 
     def __init__(self, query: ExpandedQuery) -> None:
         texts = _joined(query)
-        if not _sendable(texts):
+        if well_formed(texts) is not texts:
             query = cleaned(query)
             texts = _joined(query)
         self.query = query
@@ -47,12 +46,8 @@ def cleaned(query: ExpandedQuery) -> ExpandedQuery:
     """The query with lone surrogates replaced by U+FFFD: they are no UTF-8, and one would spoil a whole batch's request."""
     return replace(
         query,
-        text=_clean(query.text),
-        terms=tuple(replace(term, text=_clean(term.text)) for term in query.terms),
-        filters=tuple(
-            replace(f, value=tuple(map(_clean, f.value)) if isinstance(f.value, tuple) else _clean(f.value))
-            for f in query.filters
-        ),
+        text=well_formed(query.text),
+        terms=tuple(replace(term, text=well_formed(term.text)) for term in query.terms),
     )
 
 
@@ -63,18 +58,3 @@ def _joined(query: ExpandedQuery) -> str:
         values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
         texts += [value for value in values if isinstance(value, str)]
     return " ".join(texts)
-
-
-def _sendable(text: str) -> bool:
-    """Whether a text can be sent as UTF-8: it holds no lone surrogates."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _clean(value: Value) -> Value:
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
