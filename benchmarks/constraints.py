@@ -29,6 +29,7 @@ from leser_catalogue.vocabulary import Vocabulary, draw
 from leser_memory import MemoryBackend
 
 from leser.backend import Document, ExpandedQuery, Ranking
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.constraints import Asker, ConstraintOptions, Constraints
 from leser.options import seed_argument
 from leser.task import Query
@@ -276,8 +277,9 @@ def main() -> None:
         total += counts
         result[language] = {**row(counts), **wrong}
     result["all"] = row(total)
-    print(json.dumps(result, indent=1, ensure_ascii=False))
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from scipy.stats import kendalltau
 
 from benchmarks.evidence import commit, machine
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.config import task_of
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
@@ -123,4 +124,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.condensed import write
+from leser.cli.console import replace_what_cannot_be_shown
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "transformers", "numpy", "ir-measures", "pyserini")
@@ -121,4 +122,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

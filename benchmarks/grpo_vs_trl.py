@@ -36,6 +36,7 @@ from typing import Any
 from benchmarks.condensed import text_of
 from benchmarks.evidence import ROOT, machine
 from benchmarks.grpo_case import SHAPES, Case, Report, Turns
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.errors import LeserError
 
 EVIDENCE = ROOT / "docs" / "evidence" / "grpo-vs-trl.json"
@@ -232,4 +233,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -36,6 +36,7 @@ from benchmarks.condensed import write
 from benchmarks.evidence import ROOT, commit, machine
 from benchmarks.rules_sampled import WAYS, Said, load, parts_of, sampled, sources_of
 from benchmarks.rules_shop import Shop, open_shop
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.expansion import NONE, Expansion, ExpansionOptions, Parsed, parse
 from leser.options import seed_argument
 from leser.rules import RuleBook
@@ -293,4 +294,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

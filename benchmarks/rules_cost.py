@@ -26,6 +26,7 @@ from typing import Any
 from benchmarks.evidence import ROOT, commit, machine
 from benchmarks.search_overhead import make_documents
 from leser.backend import Backend, Document, ExpandedQuery, Term
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.expansion import Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.rules import RuleBook, build_book
@@ -159,4 +160,5 @@ def make_all_words(first: int) -> list[Document]:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -40,6 +40,7 @@ from benchmarks.grpo_vs_trl import measured_commit
 from benchmarks.raw_in_process import Peer, Way, client_ways, few, open_memory, open_pyserini, plain
 from benchmarks.raw_search import SERVERS
 from leser.backend import Backend, Document, ExpandedQuery, Term
+from leser.cli.console import replace_what_cannot_be_shown
 
 K = 10
 DEPTHS = (K, 100)
@@ -192,4 +193,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -23,6 +23,7 @@ from benchmarks.evidence import commit, machine
 from benchmarks.raw_search import SERVERS
 from benchmarks.search_overhead import make_documents, make_queries
 from leser.backend import Backend, ExpandedQuery, Ranking, SearchError
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.search import SearchClient, SearchOptions
 
 DOCUMENTS, VOCABULARY, LENGTH = 5_000, 5_000, 30
@@ -109,4 +110,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.condensed import write
 from benchmarks.evidence import PACKAGES, ROOT, commit, machine, version
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.errors import LeserError
 from leser.evaluation.measures import Measurer
 from leser.evaluation.statistics import Paired, paired
@@ -232,4 +233,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

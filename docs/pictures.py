@@ -16,6 +16,8 @@ from pathlib import Path
 
 from PIL import Image, ImageChops
 
+from leser.cli.console import replace_what_cannot_be_shown
+
 DOCS = Path(__file__).resolve().parent
 QUIET = (
     "--headless",
@@ -115,4 +117,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from leser.cli.console import say
 from leser.cli.options import assignments, backend_name, plugin_files, site_file, task_source
 
 
@@ -48,7 +49,7 @@ def command(
     )
     click.echo(str(choose_threads(config.policy)), err=True)
     done = reevaluate(finished, config, registry, "dev" if split == "dev" else "test", name)
-    click.echo(f"{split.capitalize()}, {done.result.queries} queries, backend {config.backend.name}:")
+    say(f"{split.capitalize()}, {done.result.queries} queries, backend {config.backend.name}:")
     for line in table(done.result):
-        click.echo(line)
-    click.echo(f"Written: {done.path}")
+        say(line)
+    say(f"Written: {done.path}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from leser.cli.console import say
 from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
 
 
@@ -43,7 +44,7 @@ def command(
     engine = backend_of(resolved, registry)
     try:
         read = task_of(resolved, registry)
-        count = index_task(engine, read, lambda done: click.echo(f"{done} documents ...", err=True))
+        count = index_task(engine, read, lambda done: say(f"{done} documents ...", err=True))
     finally:
         CheckedBackend(engine).close()
-    click.echo(f"Indexed {count} documents of the task {read.name} in the backend {engine.name}.")
+    say(f"Indexed {count} documents of the task {read.name} in the backend {engine.name}.")

@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from leser import __version__
+from leser.cli.console import check_arguments, replace_what_cannot_be_shown, say
 from leser.errors import LeserError
 from leser.printable import printable_lines
 
@@ -58,15 +59,17 @@ def run_main() -> None:
 
 def _exit_with(command: click.Command, name: str) -> None:
     """Run a command; a LeserError becomes its message and exit code, Ctrl-C 130, anything else a traceback."""
+    replace_what_cannot_be_shown()
     try:
+        check_arguments(sys.argv[1:])
         code = command.main(prog_name=name, standalone_mode=False)
     except LeserError as error:
-        click.echo(f"Error: {printable_lines(str(error))}", err=True)
+        say(f"Error: {printable_lines(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        error.show(sys.stderr)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from leser.cli.console import say
 from leser.cli.options import plugin_files
 from leser.errors import LeserError
 from leser.printable import printable_lines
@@ -40,8 +41,8 @@ def check(files: tuple[Path, ...], plugins: tuple[Path, ...]) -> None:
             if len(files) == 1:
                 raise
             failed.append(error)
-            click.echo(("\n" if number else "") + f"Error: {printable_lines(str(error))}", err=True)
+            say(("\n" if number else "") + f"Error: {printable_lines(str(error))}", err=True)
         else:
-            click.echo(("\n" if number else "") + "\n".join([*told(checked), "", "ok"]))
+            say(("\n" if number else "") + "\n".join([*told(checked), "", "ok"]))
     if failed:
         raise LeserError(f"{len(failed)} of {len(files)} profiles cannot be used; what to mend stands above.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from leser.cli.console import say
 from leser.cli.options import plugin_files
 
 
@@ -31,7 +32,7 @@ def command(plugins: tuple[Path, ...], as_json: bool) -> None:
         for offer in load_plugins(plugins).offers()
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        say(json.dumps(rows, indent=2))
         return
     from rich.console import Console
     from rich.table import Table

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from leser.cli.console import say
+
 
 @click.command(
     "report",
@@ -24,4 +26,4 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     from leser.run.reports import write_again, write_comparison
 
     path = write_again(runs[0], out) if len(runs) == 1 else write_comparison(runs, out)
-    click.echo(f"Report: {path}")
+    say(f"Report: {path}")

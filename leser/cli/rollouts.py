@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leser.cli.console import say
+
 if TYPE_CHECKING:
     from leser.run.rollouts import Found
 
@@ -37,7 +39,7 @@ def command(run: Path, worst: int | None, best: int | None, code: str | None, qu
     found = find_rollouts(open_folder(run), best or worst or COUNT, best=best is not None, code=code, query=query)
     if as_json:
         for row in found.rows:
-            click.echo(json.dumps(row))
+            say(json.dumps(row))
         return
     _show(found, "best" if best is not None else "worst")
 

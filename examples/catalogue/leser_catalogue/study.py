@@ -20,6 +20,7 @@ from leser_memory import MemoryBackend
 from numpy.typing import NDArray
 
 from leser.backend import ExpandedQuery, Ranking, SearchError, Term
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.errors import LeserError
 from leser.feedback import FeedbackOptions, rm3_terms
 from leser.options import seed_argument
@@ -161,4 +162,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()
