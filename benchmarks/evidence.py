@@ -16,11 +16,12 @@ import os
 import platform
 import subprocess
 import tomllib
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.condensed import write
+from benchmarks import condensed
 from leser.cli.console import replace_what_cannot_be_shown
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,10 +42,39 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The checkout's commit, with "-dirty" where tracked files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    """The checkout's commit, with "-dirty" where tracked files other than the evidence itself differ from it.
+
+    "unknown" outside a checkout and without git: what was measured is worth keeping all the same.
+    """
+    try:
+        _git("ls-files", "--error-unmatch", "--", __file__)  # not the commit of another project that this lies in
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/evidence")
+        return _git("describe", "--always", "--abbrev=12") + ("-dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace", check=True)
     return said.stdout.strip()
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """The versions of these packages; one that is not installed is left out."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write figures as JSON; a folder that is not there is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def run_facts(run: Path) -> dict[str, Any]:
@@ -111,13 +141,13 @@ def main() -> None:
         "commit": given.commit or commit(),
         **({"note": given.note} if given.note else {}),
         "machine": machine(),
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": versions(),
         "runs": {run.name: run_facts(run) for run in given.runs},
     }
     texts = [text.strip() for text in given.queries.split(",") if text.strip()]
     if texts:
         content["queries"] = {run.name: named_queries(run, texts) for run in given.runs}
-    for path in write(ROOT / "docs" / "evidence", content):
+    for path in condensed.write(ROOT / "docs" / "evidence", content):
         print(path.relative_to(ROOT))
 
 

@@ -23,18 +23,17 @@ import json
 import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from contextlib import nullcontext
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks import evidence
 from benchmarks.condensed import text_of
-from benchmarks.evidence import ROOT, machine
+from benchmarks.evidence import ROOT
 from benchmarks.grpo_case import SHAPES, Case, Report, Turns
 from leser.cli.console import replace_what_cannot_be_shown
 from leser.errors import LeserError
@@ -140,23 +139,12 @@ def row_of(case: Case, reports: dict[str, list[Report]]) -> dict[str, Any]:
     }
 
 
-def measured_commit() -> str:
-    """The checkout's commit, with "-dirty" where tracked files other than the evidence itself differ from it."""
-
-    def git(*arguments: str) -> str:
-        said = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
-        return said.stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/evidence")
-    return git("describe", "--always", "--abbrev=12") + ("-dirty" if changed else "")
-
-
 def circumstances(commit: str | None = None) -> dict[str, Any]:
     """Commit (the checkout's unless given), machine and versions: what a row must be read with."""
     return {
-        "commit": commit or measured_commit(),
-        "machine": machine(),
-        "versions": {package: version(package) for package in PACKAGES},
+        "commit": commit or evidence.commit(),
+        "machine": evidence.machine(),
+        "versions": evidence.versions(PACKAGES),
     }
 
 
@@ -169,7 +157,8 @@ def table(base: Case, path: Path = EVIDENCE, *, commit: str | None = None) -> li
         case = replace(base, prompt=prompt, group=group, completion=completion)
         same = [row for row in known if all(row[name] == getattr(case, name) for name in KEY)]
         if any(row["commit"] == around["commit"] and row["versions"] == around["versions"] for row in same):
-            print(f"P={prompt} G={group} C={completion}: measured at this commit already", file=sys.stderr)
+            when = "at this commit" if around["commit"] != "unknown" else f"at a commit unknown (see {path})"
+            print(f"P={prompt} G={group} C={completion}: measured {when} already", file=sys.stderr)
             continue
         print(f"P={prompt} G={group} C={completion}:", file=sys.stderr)
         row = measure(case, installed=(prompt, group, completion) == HEADLINE) | around

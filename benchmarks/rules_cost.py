@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence import ROOT, commit, machine
+from benchmarks.evidence import ROOT, commit, machine, write
 from benchmarks.search_overhead import make_documents
 from leser.backend import Backend, Document, ExpandedQuery, Term
 from leser.cli.console import replace_what_cannot_be_shown
@@ -146,7 +146,7 @@ def main() -> None:
     if chosen.evidence:
         content = {"name": "rules-cost", "commit": commit(), "machine": machine(), **result}
         path = ROOT / "docs" / "evidence" / "rules-cost.json"
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write(path, content)
     print(json.dumps(result) if chosen.json else json.dumps(result, indent=1))
 
 

@@ -29,14 +29,12 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from benchmarks.evidence import ROOT, machine
-from benchmarks.grpo_vs_trl import measured_commit
+from benchmarks.evidence import ROOT, commit, machine, write
 from benchmarks.raw_in_process import Peer, Way, client_ways, few, open_memory, open_pyserini, plain
 from benchmarks.raw_search import SERVERS
 from leser.backend import Backend, Document, ExpandedQuery, Term
@@ -155,14 +153,6 @@ def opened(name: str, documents: Sequence[Document], threads: int) -> AbstractCo
     return open_memory(documents) if name == "memory" else open_pyserini(documents, threads)
 
 
-def commit() -> str | None:
-    """The checkout's commit; None where there is no checkout to ask."""
-    try:
-        return measured_commit()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Cost of a search, beside the engine's own bulk call.")
@@ -188,7 +178,7 @@ def main() -> None:
     content = {"name": f"search-overhead-{given.backend}", **around, **how, "rows": rows}
     if given.evidence:
         path = ROOT / "docs" / "evidence" / f"{content['name']}.json"
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write(path, content)
     print(json.dumps(content) if given.json else "\n".join(map(str, rows)))
 
 

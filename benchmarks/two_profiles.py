@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.condensed import write
-from benchmarks.evidence import PACKAGES, ROOT, commit, machine, version
+from benchmarks.evidence import ROOT, commit, machine, versions
 from leser.cli.console import replace_what_cannot_be_shown
 from leser.errors import LeserError
 from leser.evaluation.measures import Measurer
@@ -164,7 +164,7 @@ def measure(first: Path, second: Path) -> dict[str, Any]:
         "name": "two-profiles",
         "commit": commit(),
         "machine": machine(),
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": versions(),
         "profiles": {asked.profile: list(asked.rewards) for asked in (a, b)},
         "queries": len(a.queries),
         "difference": f"{a.profile} minus {b.profile}",
