@@ -9,6 +9,7 @@ import pytest
 from report_world import HOSTILE, KNOWN, world
 
 from leser.backend import Hit, Ranking
+from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.evaluation.evaluate import evaluate
 from leser.evaluation.systems import SystemRun
@@ -57,12 +58,12 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, line: str) -> None:
 
 def test_hits_are_kept_for_queries_that_changed_and_know_their_other_place() -> None:
     made = answers()
-    assert made[0].before == (ShownHit("x", "A lamp", None, None), ShownHit("a", KNOWN["a"], 1, 1))
-    assert made[0].after == (ShownHit("a", KNOWN["a"], 1, 2),)
+    assert made[0].before == (ShownHit("x", "A lamp", None, None), ShownHit("a", well_formed(KNOWN["a"]), 1, 1))
+    assert made[0].after == (ShownHit("a", well_formed(KNOWN["a"]), 1, 2),)
     assert made[16].before is None  # stayed as it was
     assert made[18].change < 0
     assert made[18].before is not None
-    assert made[1].completion == HOSTILE
+    assert made[1].completion == well_formed(HOSTILE)
 
 
 def test_only_the_most_changed_hold_their_hits() -> None:

@@ -139,7 +139,7 @@ def _answer(
         measure=measure,
         values={name: per[query.id] for name, per in values.items() if query.id in per},
         found=len(original.hits) if original else None,
-        completion=after.completions.get(query.id) if after else None,
+        completion=well_formed(after.completions.get(query.id)) if after else None,
         expansions=None if expansions is None else tuple(expansions),
         code=str(Code(code)) if code is not None else None,
         before=shown[0] if shown else None,
@@ -173,7 +173,7 @@ def _hits(
     ids: Sequence[str], other: Sequence[str], grades: Mapping[str, int], titles: Mapping[str, str]
 ) -> tuple[ShownHit, ...]:
     ranks = {doc: rank for rank, doc in enumerate(other, start=1)}
-    return tuple(ShownHit(doc, titles.get(doc, "")[:200], grades.get(doc), ranks.get(doc)) for doc in ids[:HITS])
+    return tuple(ShownHit(doc, well_formed(titles.get(doc, ""))[:200], grades.get(doc), ranks.get(doc)) for doc in ids[:HITS])
 
 
 def _ids(ranking: Ranking | None) -> tuple[str, ...]:
