@@ -27,7 +27,8 @@ from leser.printable import printable
 from leser.report.answers import Answer, read_answers, write_answers
 from leser.rules import ServingFilter, build_book
 from leser.run.folder import RunFolder
-from leser.task import Query
+from leser.task import Query, Split
+from leser.warmup.targets import Target, read_targets, write_targets
 
 HALF, WHOLE = "red\ud83d couch", "red\ufffd couch"
 DOCUMENTS = (
@@ -119,6 +120,14 @@ def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
     assert pq.read_table(next(folder.rollouts.glob("*.parquet"))).to_pylist() == [
         {"step": 1, "query": WHOLE, "completion": WHOLE, "expansions": [WHOLE]}
     ]
+    folder.log({"step": 1, "warnings": {"echo": f"{HALF}\u2028x\x85y"}})
+    assert folder.metrics() == [{"step": 1, "warnings": {"echo": f"{WHOLE}\u2028x\x85y"}}]
+    with folder.metrics_path.open("a", encoding="utf-8") as file:
+        file.write('{"step": 2, "cut')
+    assert len(folder.metrics()) == 1
+    split = Split("train", (Query("1", "sofa\u2028red"),), {})
+    write_targets(tmp_path / "targets.jsonl", [Target(split.queries[0], HALF, 0.5)])
+    assert [t.completion for t in read_targets(tmp_path / "targets.jsonl", split)] == [WHOLE]
     answer = Answer("1", HALF, None, "nDCG@10", {"leser": 1.0}, completion=HALF)
     write_answers(tmp_path / "answers.jsonl", [answer])
     assert [(a.query, a.completion) for a in read_answers(tmp_path / "answers.jsonl")] == [(WHOLE, WHOLE)]

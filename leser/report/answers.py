@@ -173,7 +173,9 @@ def _hits(
     ids: Sequence[str], other: Sequence[str], grades: Mapping[str, int], titles: Mapping[str, str]
 ) -> tuple[ShownHit, ...]:
     ranks = {doc: rank for rank, doc in enumerate(other, start=1)}
-    return tuple(ShownHit(doc, well_formed(titles.get(doc, ""))[:200], grades.get(doc), ranks.get(doc)) for doc in ids[:HITS])
+    return tuple(
+        ShownHit(doc, well_formed(titles.get(doc, ""))[:200], grades.get(doc), ranks.get(doc)) for doc in ids[:HITS]
+    )
 
 
 def _ids(ranking: Ranking | None) -> tuple[str, ...]:

@@ -99,17 +99,14 @@ class RunFolder:
         """Append one row to metrics.jsonl; numbers that are not finite become null."""
         clean = {k: (None if isinstance(v, float) and not -1e308 < v < 1e308 else v) for k, v in row.items()}
         with self.metrics_path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(clean, ensure_ascii=False) + "\n")
+            file.write(json.dumps(well_formed(clean), ensure_ascii=False) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
         """All rows logged so far; a line that a kill cut short is left out."""
         if not self.metrics_path.exists():
             return []
-        rows = []
-        for line in self.metrics_path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):
-                rows.append(json.loads(line))
-        return rows
+        *lines, _ = self.metrics_path.read_text(encoding="utf-8").split("\n")  # nothing else ends a line of JSON
+        return [json.loads(line) for line in lines]
 
     def mark(self) -> int:
         """The length of metrics.jsonl in bytes, for a checkpoint to cut back to."""
@@ -142,7 +139,7 @@ def write_atomically(path: Path, text: str) -> None:
     """Write `text` so that a reader, or a run killed meanwhile, sees the old file or the new one, never a part."""
     partial = path.with_name(path.name + ".part")
     with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(well_formed(text))
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
