@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -212,3 +214,21 @@ def test_damaged_files_are_named(run: Path) -> None:
 def test_a_missing_index_is_answered_with_the_command_that_builds_it(run: Path, tmp_path: Path) -> None:
     message = refused("expand", run, "sofa", "--backend", "pyserini", "-o", f"index={tmp_path / 'gone'}")
     assert "Build it with: leser index --backend pyserini" in message
+
+
+@pytest.mark.parametrize("console", ["cp1252", "ascii"])
+def test_a_query_that_the_console_cannot_show_is_expanded(run: Path, console: str) -> None:
+    code = "from leser.cli.main import main; main()"
+    environment = {
+        **os.environ,
+        "PYTHONIOENCODING": console,
+        "COLUMNS": "120",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUTF8": "1",
+    }
+    arguments = [sys.executable, "-c", code, "expand", str(run), "sofa 椅子 🛋"]
+    done = subprocess.run(arguments, capture_output=True, env=environment, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.decode(console)
+    assert "query       sofa ?? ?" in shown
+    assert "with expansions" in shown
