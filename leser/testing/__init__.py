@@ -3,10 +3,8 @@
 import pytest
 
 pytest.register_assert_rewrite(
-    "leser.testing.backend_contract",
-    "leser.testing.backend_expansion",
-    "leser.testing.backend_hostile",
-    "leser.testing.backend_optional",
+    *(f"leser.testing.{name}" for name in ("asking", "backend_basics", "backend_batches", "backend_contract")),
+    *(f"leser.testing.backend_{name}" for name in ("expansion", "filters", "hostile", "index", "optional", "words")),
     "leser.testing.reward_contract",
 )
 

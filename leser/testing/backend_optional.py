@@ -20,14 +20,14 @@ from collections.abc import Callable
 import pytest
 
 from leser.backend import Backend, ExpandedQuery, Ranking, SearchError, Term
+from leser.contract.texts import HOSTILE
 from leser.errors import LeserError
 from leser.expansion import Expansion, ExpansionOptions
 from leser.search import SearchClient
-from leser.testing.backend_expansion import given, ids_of, needs, opened
-from leser.testing.documents import DOCUMENTS, HOSTILE
+from leser.testing.asking import EVERYTHING, called, given, ids_of, needs, opened
+from leser.testing.documents import DOCUMENTS
 
 OWN = {document.id for document in DOCUMENTS if document.fields["brand"] == "Nordhem"}
-EVERYTHING = "sofa couch shoes trainers jacket chair lamp table bottle mat cup"
 
 
 class FilteredCases:
@@ -85,6 +85,11 @@ class MissingCases:
     def open_missing(self) -> Callable[..., Backend]:
         """Opens a backend whose options name an index that is not there."""
         raise NotImplementedError("override the fixture open_missing, or leave its tests uncollected")
+
+    @given("open_missing")
+    def test_missing_index_opens(self, open_missing: Callable[..., Backend]) -> None:
+        """If this fails, check that __init__ only keeps its options: check() and search() say that the index is missing."""
+        called("close", called("__init__", open_missing).close)
 
     @given("open_missing")
     def test_missing_index_is_told(self, open_missing: Callable[..., Backend]) -> None:

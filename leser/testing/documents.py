@@ -1,4 +1,4 @@
-"""The kit's own documents: a shop of twelve things.
+"""The kit's own documents: a shop of twelve things, one of them with a long text.
 
 Their titles and texts hold none of the words and signs of the hostile texts, and no stop words, so that what a query must
 find does not depend on an engine's analysis.
@@ -7,6 +7,16 @@ find does not depend on an engine's analysis.
 from __future__ import annotations
 
 from leser.backend import Document
+from leser.contract.texts import HOSTILE
+
+__all__ = ["DOCUMENTS", "HOSTILE"]
+
+_CARE = (
+    "Wipe spills, oil yearly, store dry, carry upright, tighten bolts, sand scratches, cover overnight, avoid frost. ",
+    "Assemble on level ground: unfold, align hinges,\n  insert pegs, screw panels, check gaps. ",
+)
+_LONG = "Acacia wood, eight guests. " + 30 * "".join(_CARE) + "Comes with trivet"
+"""More than 5,000 characters with a word that stands only at their end, and a line's end and spaces that are kept."""
 
 
 def _document(id: str, title: str, text: str, brand: str, price: str) -> Document:
@@ -22,46 +32,9 @@ DOCUMENTS: tuple[Document, ...] = (
     _document("d06", "Office chair", "Swivel seat, lumbar support", "Nordhem", "249"),
     _document("d07", "Desk lamp", "Warm light, reading", "Lumo", "39"),
     _document("d08", "Reading lamp", "Clip, battery", "Lumo", "25"),
-    _document("d09", "Garden table", "Acacia wood, eight guests", "Nordhem", "399"),
+    _document("d09", "Garden table", _LONG, "Nordhem", "399"),
     _document("d10", "Water bottle", "Steel bottle keeps drinks cold", "Peakline", "19"),
     _document("d11", "Yoga mat", "Thick mat, stretching", "Velocity", "35"),
     _document("d12", "Café cup", "Porcelain, Zürich design", "Lumo", "12"),
 )
 """What `open_backend` must hold: an id, title and text that are searched, brand and price that are filtered by."""
-
-HOSTILE: tuple[str, ...] = (
-    '" OR 1:1 ({!func}  ${x} <script> AND *:* /**/ _query_:',
-    '" OR 1=1',
-    "*:*",
-    "*",
-    " * ",
-    "\x00*\x1f",
-    "sof*",
-    "lam?",
-    "/.*/",
-    "[* TO *]",
-    "brand:Nordhem",
-    "id:d01",
-    '+ - && || ! ( ) { } [ ] ^ " ~ * ? : \\ /',
-    "(((((((",
-    '"unbalanced',
-    "{!func}1",
-    "{!parent which=*:*}",
-    "_val_:1 _query_:1",
-    "${jndi:ldap://x} #{1+1} {{7*7}} $query $expansions",
-    "<script>alert(1)</script> <!--",
-    "'; DROP INDEX docs; --",
-    '{"match_all": {}}',
-    "qqq^99999 qqq~9",
-    "AND",
-    "NOT",
-    "NEAR",
-    "\x00\x07\x1b[31m",
-    "\u202egnirts \u200b\ufeff",
-    "🛋️🔥👩‍👩‍👧",
-    "日本語 ไทย العربية",
-    "%s%n %00 ../../etc",
-    "q" * 10_000,
-    "qqq " * 2_500,
-)
-"""Texts that are syntax somewhere; as data none of them has a word in common with a document."""

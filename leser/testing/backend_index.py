@@ -1,0 +1,91 @@
+"""The part of BackendContract about writing an index (capability "index") and about documents held in process.
+
+These tests come last: what is wrong with writing may spoil what other tests read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from leser.backend import Backend, Document
+from leser.errors import LeserError
+from leser.testing.asking import OpenBackend, called, documents_of, given, ids_of, needs, opened, takes_documents
+from leser.testing.documents import DOCUMENTS
+
+
+class IndexCases:
+    """Tests of index() and load()."""
+
+    @takes_documents
+    def test_load_takes_the_place(self, open_backend: OpenBackend) -> None:
+        """If this fails, check that load() holds its documents from now on, in place of those before."""
+        with opened(open_backend) as backend:
+            before = backend.fingerprint()
+            called("load", lambda: backend.load(DOCUMENTS[:3]))
+            assert backend.check().get("documents") == 3
+            assert ids_of(backend, "lamp") == ()
+            assert ids_of(backend, "sofa") == ("d01",)
+            assert backend.fingerprint() != before, "other documents, but the same fingerprint"
+
+    @given("open_missing")
+    @needs("index")
+    def test_index(self, open_missing: OpenBackend) -> None:
+        """If this fails, check that index() stores what an iterator gives, all of it, and returns how many documents it holds."""
+        with opened(open_missing) as backend:
+            assert called("index", lambda: backend.index(_handed(DOCUMENTS))) == len(DOCUMENTS)
+            _holds_the_documents(backend)
+        with opened(open_missing) as again:
+            _holds_the_documents(again)
+
+    @given("open_missing")
+    @needs("index")
+    def test_index_odd_texts(self, open_missing: OpenBackend) -> None:
+        """If this fails, check documents with an empty text, without a field, and with signs: they are stored as they are."""
+        signs = "a \"quoted\" 'text' <b>&amp;</b> \\ {x} 100% ; -- \t\n \U0001f6cb"
+        odd = (Document("o 1/ü,*", {"title": "settee", "text": signs}), Document("o2", {"title": "settee", "text": ""}))
+        with opened(open_missing) as backend:
+            assert called("index", lambda: backend.index(_handed(odd))) == len(odd)
+            assert set(ids_of(backend, "settee")) == {document.id for document in odd}
+            fetched = documents_of(backend, [document.id for document in odd], ["title", "text"])
+            assert dict(fetched["o 1/ü,*"].fields) == dict(odd[0].fields)
+
+    @needs("index")
+    def test_index_again(self, open_backend: OpenBackend) -> None:
+        """If this fails, check what index() does to documents that are there: LeserError, or it replaces them, never twice."""
+        with opened(open_backend) as backend, suppress(LeserError):
+            backend.index(_handed(DOCUMENTS))
+        with opened(open_backend) as backend:
+            _holds_the_documents(backend)
+
+    @needs("index")
+    def test_an_index_is_not_lost(self, open_backend: OpenBackend) -> None:
+        """If this fails, check that documents come into force at once: an error in the middle leaves the old index."""
+        with opened(open_backend) as backend, pytest.raises((LeserError, _Interrupted)):
+            backend.index(_interrupted())
+        with opened(open_backend) as backend:
+            _holds_the_documents(backend)
+
+
+class _Interrupted(Exception):
+    pass
+
+
+def _handed(documents: tuple[Document, ...]) -> Iterator[Document]:
+    """Documents as `leser index` hands them over: one after the other, once."""
+    yield from documents
+
+
+def _interrupted() -> Iterator[Document]:
+    yield DOCUMENTS[0]
+    raise _Interrupted
+
+
+def _holds_the_documents(backend: Backend) -> None:
+    assert backend.check().get("documents") == len(DOCUMENTS), "'documents' of check()"
+    assert ids_of(backend, "sofa") == ("d01",)
+    assert set(ids_of(backend, "lamp")) == {"d07", "d08"}
+    ids = [document.id for document in DOCUMENTS]
+    assert set(documents_of(backend, ids, ["title"])) == set(ids)
