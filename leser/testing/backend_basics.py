@@ -64,15 +64,6 @@ class BasicCases:
         backend.close()
         assert not seen, f"__init__ did what only a call may do: {', '.join(seen)}"
 
-    def test_closed_twice(self, open_backend: OpenBackend) -> None:
-        """If this fails, check that close() may be called again, and on a backend that was never used."""
-        for used in (False, True):
-            backend = open_backend()
-            if used:
-                answers_of(backend, [ExpandedQuery("q", "sofa")], 1)
-            for _ in range(2):
-                called("close", backend.close)
-
     def test_check_reports_facts(self, engine: Backend) -> None:
         """If this fails, check that check() returns plain facts, with the number of documents the index holds."""
         facts = called("check", engine.check)
@@ -87,6 +78,15 @@ class BasicCases:
         (answer,) = answers_of(engine, [ExpandedQuery("q", "sofa")], 10)
         assert isinstance(answer, Ranking), f"the engine refused 'sofa': {answer.message}"
         assert answer.ids == ("d01",), "it is the one document that holds the word, by the id it was indexed with"
+
+    def test_closed_twice(self, open_backend: OpenBackend) -> None:
+        """If this fails, check that close() may be called again, and on a backend that was never used."""
+        for used in (False, True):
+            backend = open_backend()
+            if used:
+                answers_of(backend, [ExpandedQuery("q", "sofa")], 1)
+            for _ in range(2):
+                called("close", backend.close)
 
     def test_hits_are_well_formed(self, engine: Backend) -> None:
         """If this fails, check that any of the words is enough, and that hits come once each, the best first."""

@@ -31,13 +31,13 @@ import pytest
 from leser.backend import Backend
 from leser.testing.asking import OpenBackend, applies
 from leser.testing.backend_basics import BasicCases
-from leser.testing.backend_batches import BatchCases
+from leser.testing.backend_batches import BatchCases, TogetherCases
 from leser.testing.backend_expansion import ExpansionCases, FieldCases
 from leser.testing.backend_filters import AnalysisCases, FilterCases, TotalCases
 from leser.testing.backend_hostile import HostileCases
 from leser.testing.backend_index import IndexCases
 from leser.testing.backend_optional import FilteredCases, MissingCases
-from leser.testing.backend_words import WordCases
+from leser.testing.backend_words import SignCases, WordCases
 
 
 class NoOverrides:
@@ -55,6 +55,8 @@ class BackendContract(
     MissingCases,
     FilteredCases,
     HostileCases,
+    SignCases,
+    TogetherCases,
     AnalysisCases,
     TotalCases,
     FilterCases,

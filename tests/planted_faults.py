@@ -1,0 +1,406 @@
+"""Backends with one fault each in what they answer: the first test of the kit that must fail, and what the doctor must say.
+
+All of them are the memory backend otherwise. More are in planted_faults_clauses.py.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from leser_memory import MemoryBackend
+
+from leser.backend import Backend, Document, ExpandedQuery, Hit, Ranking, SearchError
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A backend with a fault, the first test that fails for it, and topic and words of what the doctor finds, if it does."""
+
+    backend: type[Backend]
+    test: str
+    doctor: tuple[str, str] | None
+
+
+PLANTS: list[Plant] = []
+
+
+def fault(test: str, topic: str = "", words: str = "") -> Callable[[type[Backend]], type[Backend]]:
+    """List a class with the test and the finding it is to be seen by."""
+
+    def listed(cls: type[Backend]) -> type[Backend]:
+        cls.name, cls.__doc__ = cls.__name__.lower(), cls.__doc__ or "A fault."
+        PLANTS.append(Plant(cls, test, (topic, words) if topic else None))
+        return cls
+
+    return listed
+
+
+class Planted(MemoryBackend):
+    """Searches for a changed query, and changes the answer."""
+
+    def changed(self, query: ExpandedQuery) -> ExpandedQuery:
+        return query
+
+    def answered(self, query: ExpandedQuery, answer: Any, k: int) -> Any:
+        return answer
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> Any:
+        found = super().search([self.changed(query) for query in queries], k, total=total)
+        return [self.answered(query, answer, k) for query, answer in zip(queries, found, strict=True)]
+
+
+class Hits(Planted):
+    """Changes the hits."""
+
+    def hits(self, hits: tuple[Hit, ...], query: ExpandedQuery, k: int) -> Any:
+        return hits
+
+    def answered(self, query: ExpandedQuery, answer: Any, k: int) -> Any:
+        return replace(answer, hits=self.hits(answer.hits, query, k)) if isinstance(answer, Ranking) else answer
+
+
+ANSWERED = "test_a_search_is_answered"
+
+
+@fault(ANSWERED, "answers", "tuple")
+class AnswersInATuple(Planted):
+    def search(self, *arguments: Any, **options: Any) -> Any:
+        return tuple(super().search(*arguments, **options))
+
+
+@fault(ANSWERED, "answers", "generator")
+class AnswersInAGenerator(Planted):
+    def search(self, *arguments: Any, **options: Any) -> Any:
+        return (answer for answer in super().search(*arguments, **options))
+
+
+@fault(ANSWERED, "answers", "None")
+class NoAnswers(Planted):
+    def search(self, *arguments: Any, **options: Any) -> Any:
+        super().search(*arguments, **options)
+
+
+@fault(ANSWERED, "answers", "expected a Ranking")
+class PlainDictionaries(Planted):
+    def answered(self, query: ExpandedQuery, answer: Any, k: int) -> Any:
+        return {hit.id: hit.score for hit in answer.hits}
+
+
+@fault(ANSWERED, "answers", "expected Hit")
+class PlainTuples(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        return tuple((hit.id, hit.score) for hit in hits)
+
+
+@fault(ANSWERED, "answers", "expected a tuple of Hit")
+class HitsInAList(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        return list(hits)
+
+
+@fault(ANSWERED, "answers", "id")
+class IntegerIds(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        return tuple(Hit(int(hit.id[1:]), hit.score) for hit in hits)
+
+
+@fault(ANSWERED, "documents", "can be fetched")
+class NumbersOfTheIndex(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        return tuple(Hit(str(self._open()[0].ids.index(hit.id)), hit.score) for hit in hits)
+
+
+@fault(ANSWERED, "answers", "score")
+class ScoresAsText(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        return tuple(Hit(hit.id, str(hit.score)) for hit in hits)
+
+
+@fault(ANSWERED, "answers", "score")
+class ScoresThatAreNone(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        return tuple(Hit(hit.id, float("nan")) for hit in hits)
+
+
+@fault("test_hits_are_well_formed", "answers", "twice")
+class RepeatedIds(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        return (*hits[:1], *hits)[:k] if len(hits) > 1 else hits
+
+
+@fault("test_hits_are_well_formed", "answers", "rise")
+class WorstFirst(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        return hits[::-1]
+
+
+@fault("test_hits_are_well_formed", "answers", "rise")
+class DistancesAsScores(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        return tuple(Hit(hit.id, -hit.score) for hit in hits)
+
+
+@fault("test_hits_are_well_formed")
+class AllOfTheWords(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        words = set(query.text.split())
+        text = {id: " ".join(d.fields.values()).lower() for id, d in self._open()[0].documents.items()}
+        return tuple(hit for hit in hits if all(word in text[hit.id] for word in words))
+
+
+@fault("test_answers_keep_the_order", "answers", "answers to")
+class FewerAnswers(Planted):
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        return super().search(list({query.text: query for query in queries}.values()), k, total=total)
+
+
+@fault("test_answers_keep_the_order", "answers", "place")
+class AnswersByText(Planted):
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        return super().search(sorted(queries, key=lambda query: query.text), k, total=total)
+
+
+@fault("test_empty_batch", "answers", "no queries")
+class AnswersNobody(Planted):
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        return super().search(queries, k, total=total) or [Ranking(())]
+
+
+@fault("test_closed_twice", "answers", "at most k")
+class MoreThanK(Planted):
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        return [
+            a if len(a.hits) < k else replace(a, hits=(*a.hits, Hit("d12", 0.0)))
+            for a in super().search(queries, k, total=total)
+        ]
+
+
+@fault("test_hits_are_well_formed", "answers", "k")
+class TenAtMost(Planted):
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        return super().search(queries, min(k, 10), total=total)
+
+
+@fault("test_at_most_k", "answers", "depend")
+class OneOfEachShard(Planted):
+    """The best of two halves, k of each, put one after the other."""
+
+    def answered(self, query: ExpandedQuery, answer: Any, k: int) -> Any:
+        (deep,) = MemoryBackend.search(self, [query], 100)
+        if not isinstance(deep, Ranking):
+            return deep
+        even = [hit for hit in deep.hits if int(hit.id[1:]) % 2 == 0][:k]
+        odd = [hit for hit in deep.hits if int(hit.id[1:]) % 2][:k]
+        return replace(answer, hits=tuple(sorted((even + odd)[:k], key=lambda hit: -hit.score)))
+
+
+@fault("test_at_most_k", "repeating", "order")
+class TiesByChance(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        (deep,) = MemoryBackend.search(self, [query], 100)
+        return tuple(sorted(random.sample(deep.hits, len(deep.hits)), key=lambda hit: -hit.score)[:k])
+
+
+@fault("test_ties_keep_their_order")
+class TiesByInstance(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        (deep,) = MemoryBackend.search(self, [query], 100)
+        order = random.Random(id(self))
+        return tuple(sorted(deep.hits, key=lambda hit: (-hit.score, order.random()))[:k])
+
+
+@fault("test_same_call_twice", "repeating", "scores")
+class ScoresThatDrift(Hits):
+    def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
+        factor = random.uniform(1, 1.01)
+        return tuple(Hit(hit.id, hit.score * factor) for hit in hits)
+
+
+@fault("test_fingerprint")
+class FingerprintOfNothing(Planted):
+    def fingerprint(self) -> str:
+        return "planted"
+
+
+@fault("test_fingerprint", "fingerprint", "changes")
+class FingerprintOfTheMoment(Planted):
+    def fingerprint(self) -> str:
+        return str(time.perf_counter_ns())
+
+
+@fault("test_check_reports_facts", "check", "None")
+class NoFacts(Planted):
+    def check(self) -> Any:
+        super().check()
+
+
+@fault("test_check_reports_facts", "check", "documents")
+class CountAsText(Planted):
+    def check(self) -> dict[str, Any]:
+        return {**super().check(), "documents": str(super().check()["documents"])}
+
+
+@fault("test_opens_lazily")
+class ConnectsAtOnce(Planted):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        with socket.socket() as line:
+            line.settimeout(0.1)
+            line.connect_ex(("127.0.0.1", 9))
+
+
+@fault("test_closed_twice", "close", "ValueError")
+class ClosesOnce(Planted):
+    closed = False
+
+    def close(self) -> None:
+        if self.closed:
+            raise ValueError("closed already")
+        self.closed = True
+
+
+@fault("test_capabilities_are_known", "capabilities", "term_weights")
+class CapabilityMisspelt(Planted):
+    capabilities = frozenset({"term_weigths", "filters"})  # type: ignore[assignment]
+
+
+@fault("test_capabilities_are_known", "capabilities", "frozenset")
+class CapabilitiesAsText(Planted):
+    capabilities = "term_weights"  # type: ignore[assignment]
+
+
+class Fetches(MemoryBackend):
+    """Changes what is fetched."""
+
+    def documents(self, documents: dict[str, Document], ids: Any, fields: Any) -> Any:
+        return documents
+
+    def fetch(self, ids: Any, fields: Any) -> Any:
+        return self.documents(super().fetch(ids, fields), ids, fields)
+
+
+@fault("test_fetch", "fetch", "list")
+class DocumentsInAList(Fetches):
+    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+        return list(documents.values())
+
+
+@fault("test_fetch", "fetch", "no document has")
+class UnknownIdsFilledIn(Fetches):
+    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+        return {id: documents.get(id, Document(id)) for id in ids}
+
+
+@fault("test_fetch", "fetch", "KeyError")
+class UnknownIdsRaise(Fetches):
+    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+        return {id: documents[id] for id in ids}
+
+
+@fault("test_fetch", "fetch", "not requested")
+class EveryFieldAlways(Fetches):
+    def fetch(self, ids: Any, fields: Any) -> Any:
+        return super().fetch(ids, ("title", "text", "brand", "price"))
+
+
+@fault("test_fetch", "fetch", "None")
+class UnknownFieldsAreNone(Fetches):
+    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+        return {id: replace(d, fields={f: d.fields.get(f) for f in fields}) for id, d in documents.items()}
+
+
+@fault("test_fetch_all")
+class NumbersAsNumbers(Fetches):
+    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+        number = {"price": float}
+        return {i: Document(i, {f: number.get(f, str)(t) for f, t in d.fields.items()}) for i, d in documents.items()}
+
+
+@fault("test_fetch_all")
+class TextsCutOff(Fetches):
+    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+        return {i: Document(i, {f: t[:1000] for f, t in d.fields.items()}) for i, d in documents.items()}
+
+
+@fault("test_fetch", "fetch", "under")
+class AnothersId(Fetches):
+    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+        return {id: Document(id.upper(), d.fields) for id, d in documents.items()}
+
+
+@fault("test_fetch_all")
+class OneDocumentLost(Fetches):
+    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+        return {id: d for id, d in documents.items() if id != "d06"}
+
+
+@fault("test_many_ids", "fetch", "ids at once")
+class IdsCutOff(Fetches):
+    def fetch(self, ids: Any, fields: Any) -> Any:
+        return super().fetch(ids[:1000], fields)
+
+
+@fault("test_large_batch", "in batches", "answers to")
+class FiveHundredAtMost(Planted):
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        return super().search(queries[:500], k, total=total)
+
+
+@fault("test_large_batch", "in batches", "place")
+class LargeBatchesTurned(Planted):
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        found = super().search(queries, k, total=total)
+        return found[1:] + found[:1] if len(found) > 128 else found
+
+
+@fault("test_threads_at_once", "16 at once", "not those")
+class NotSafeBetweenThreads(Planted):
+    asked: Any = ()
+
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        self.asked = queries
+        time.sleep(0.0005)
+        return super().search(self.asked, k, total=total)
+
+
+@fault("test_threads_at_once", "16 at once", "ProgrammingError")
+class OneThreadOnly(Planted):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.owner = 0
+
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        self.owner = self.owner or threading.get_ident()
+        if self.owner != threading.get_ident():
+            raise RuntimeError("ProgrammingError: made in another thread")
+        return super().search(queries, k, total=total)
+
+
+@fault("test_searches_leave_nothing_behind")
+class RemembersByText(Planted):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.known: dict[Any, Any] = {}
+
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        for query in queries:
+            if (query.text, k, total) not in self.known:
+                (self.known[query.text, k, total],) = super().search([query], k, total=total)
+        return [self.known[query.text, k, total] for query in queries]
+
+
+@fault("test_errors_leave_nothing_behind")
+class BrokenByAnError(Planted):
+    broken = False
+
+    def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
+        if self.broken:
+            return [SearchError("the transaction is aborted", "query") for _ in queries]
+        self.broken = any("(((" in query.text for query in queries)
+        return super().search(queries, k, total=total)
