@@ -5,6 +5,7 @@ Its tests come first, so that the first failure of a backend names its cause.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from leser.testing.documents import DOCUMENTS
 TIED = "trail jacket desk yoga cup"
 """A word each of five documents that are as long as each other, in all their fields: where words are counted, five scores tie."""
 CONNECTIONS = frozenset({"socket.connect", "socket.getaddrinfo", "sqlite3.connect", "subprocess.Popen"})
+MACHINE = (sys.prefix, sys.base_prefix, "/etc/", "/dev/", "/proc/", "/sys/", "/usr/")
 METHODS = ("search", "fetch", "check", "fingerprint", "index", "load", "analyze", "doc_freq")
 
 
@@ -38,6 +40,18 @@ class BasicCases:
     """Tests of what every backend does."""
 
     backend: ClassVar[type[Backend]]
+
+    def test_capabilities_are_known(self) -> None:
+        """If this fails, check `capabilities` of the class: tests of what it doesn't declare are not collected."""
+        fault = fault_in_capabilities(self.backend.capabilities)
+        assert not fault, fault
+
+    def test_opens_lazily(self, open_backend: OpenBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If this fails, check that __init__ only keeps its options: connections are made by the process that searches."""
+        with _watched(self.backend, monkeypatch) as seen:
+            backend = called("__init__", open_backend)
+        called("close", backend.close)
+        assert not seen, f"__init__ did what only a call may do: {', '.join(seen)}"
 
     def test_is_declared(self, engine: Backend) -> None:
         """If this fails, check name, api, Options and docstring of the class, and that `backend` names that class."""
@@ -51,18 +65,6 @@ class BasicCases:
         assert issubclass(engine.Options, BackendOptions)
         assert isinstance(engine.options, BackendOptions), "call super().__init__(options) in __init__"
         assert engine.options.match == "widen", "the default of option match"
-
-    def test_capabilities_are_known(self) -> None:
-        """If this fails, check `capabilities` of the class: tests of what it doesn't declare are not collected."""
-        fault = fault_in_capabilities(self.backend.capabilities)
-        assert not fault, fault
-
-    def test_opens_lazily(self, open_backend: OpenBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-        """If this fails, check that __init__ only keeps its options: connections are made by the process that searches."""
-        with _watched(self.backend, monkeypatch) as seen:
-            backend = open_backend()
-        backend.close()
-        assert not seen, f"__init__ did what only a call may do: {', '.join(seen)}"
 
     def test_check_reports_facts(self, engine: Backend) -> None:
         """If this fails, check that check() returns plain facts, with the number of documents the index holds."""
@@ -226,9 +228,16 @@ def _recorded(method: Any, name: str, seen: list[str]) -> Any:
     return recorded
 
 
-def _audit(event: str, _: tuple[Any, ...]) -> None:
-    for seen in _watching if event in CONNECTIONS else ():
-        seen.append(event)
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if _watching and (event in CONNECTIONS or (event == "open" and _is_data(arguments[0]))):
+        for seen in _watching:
+            seen.append(event if event in CONNECTIONS else f"open({str(arguments[0])!r})")
+
+
+def _is_data(path: object) -> bool:
+    """Whether a file is none of Python's own or of the machine's, which imports and clients read."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
+    return bool(text) and not text.endswith((".py", ".pyc", ".so", ".jar")) and not text.startswith(MACHINE)
 
 
 sys.addaudithook(_audit)  # stays for good, so it only looks while something is watched

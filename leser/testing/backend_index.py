@@ -42,6 +42,18 @@ class IndexCases:
 
     @given("open_missing")
     @needs("index")
+    def test_index_many(self, open_missing: OpenBackend) -> None:
+        """If this fails, check that documents which are written in parts are all written, the last part as well."""
+        many = tuple(Document(f"m{n}", {"title": f"item zzqx{n}", "text": "settee"}) for n in range(2105))
+        with opened(open_missing) as backend:
+            assert called("index", lambda: backend.index(_handed(many))) == len(many)
+            assert backend.check().get("documents") == len(many), "'documents' of check()"
+            for number in (0, 999, 1000, 2047, 2104):
+                assert ids_of(backend, f"zzqx{number}") == (f"m{number}",)
+            assert len(ids_of(backend, "settee", k=1000)) == 1000
+
+    @given("open_missing")
+    @needs("index")
     def test_index_odd_texts(self, open_missing: OpenBackend) -> None:
         """If this fails, check documents with an empty text, without a field, and with signs: they are stored as they are."""
         signs = "a \"quoted\" 'text' <b>&amp;</b> \\ {x} 100% ; -- \t\n \U0001f6cb"

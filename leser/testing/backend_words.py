@@ -15,7 +15,7 @@ SOFA, LAMPS = {"d01"}, {"d07", "d08"}
 class WordCases:
     """Tests that a text is its words and nothing else."""
 
-    @pytest.mark.parametrize("text", ["", "   ", "\t\n", "the of", "?!", "settee", "zzqx zzqy"])
+    @pytest.mark.parametrize("text", ["", "   ", "\t\n", "the of", "?!", "settee", "zzqx zzqy", "zofa sof"])
     def test_nothing_to_find(self, engine: Backend, text: str) -> None:
         """If this fails, check that a text without a known word finds nothing: neither an error nor everything."""
         assert ids_of(engine, text, k=10) == ()
