@@ -20,7 +20,7 @@ from typing import Any
 import pluggy
 
 from leser import hooks
-from leser.contract import fault_of
+from leser.contract.classes import fault_of
 from leser.errors import LeserError, unknown_name
 from leser.plugin_files import cause_of, load_file, named_files
 

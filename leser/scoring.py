@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leser.contract import reward_fault
+from leser.contract.classes import reward_fault
 from leser.declared import Documents
 from leser.errors import EngineDown, LeserError, PluginFault, unknown_name
 from leser.expansion import Code

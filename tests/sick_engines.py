@@ -47,7 +47,8 @@ class Fickle(MemoryBackend):
         shuffled: Answers = []
         for answer in super().search(queries, k, total=total):
             assert isinstance(answer, Ranking)
-            shuffled.append(Ranking(tuple(random.sample(answer.hits, len(answer.hits)))))
+            ids = random.sample(answer.ids, len(answer.ids))
+            shuffled.append(Ranking(tuple(Hit(id, hit.score) for id, hit in zip(ids, answer.hits, strict=True))))
         return shuffled
 
 
@@ -59,7 +60,10 @@ class Drifting(MemoryBackend):
     def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> Answers:
         factor = random.uniform(1, 1.00001)
         answers = super().search(queries, k, total=total)
-        return [Ranking(tuple(Hit(h.id, h.score * factor) for h in a.hits)) for a in answers if isinstance(a, Ranking)]
+        return [
+            Ranking(tuple(Hit(h.id, h.score * factor) for h in a.hits)) if isinstance(a, Ranking) else a
+            for a in answers
+        ]
 
 
 class Stubborn(MemoryBackend):

@@ -10,7 +10,7 @@ import pytest
 from leser_memory import MemoryBackend
 
 from leser.backend import Backend, ExpandedQuery, Filter, Ranking, SearchError, Term
-from leser.contract import fault_of
+from leser.contract.classes import fault_of
 from leser.errors import LeserError
 from leser.evaluation.baselines import Original
 from leser.formats.beir import Beir

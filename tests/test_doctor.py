@@ -107,7 +107,7 @@ def test_fuse_is_tried_as_fuse(registry: Registry, corner: Path) -> None:
     ("engine", "topic", "state", "words"),
     [
         ("parsing", "hostile text", "problem", "documents that its words do not"),
-        ("unweighted", "weights", "problem", "moves a document up"),
+        ("unweighted", "weights", "problem", "terms are not searched with"),
         ("fickle", "repeating", "problem", "change their order"),
         ("drifting", "repeating", "warning", "change their scores"),
         ("stubborn", "matching", "problem", "not rescued"),

@@ -1,19 +1,26 @@
-"""The kit names the cause of each planted fault in its first failure."""
+"""Faults planted one by one: the kit names the cause in its first failure, and the doctor in its first finding."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import planted_faults_clauses  # noqa: F401 - lists its faults
+import planted_faults_clauses  # noqa: F401 - each lists its faults
+import planted_faults_filters  # noqa: F401
+import planted_faults_methods  # noqa: F401
+import planted_faults_texts  # noqa: F401
 import pytest
 from kit_runner import first_failure
 from leser_memory import MemoryBackend
 from planted_faults import PLANTS, Plant
 
 from leser.backend import Backend
+from leser.config import complete, load_config, task_of
+from leser.doctor import Finding, examine
+from leser.plugins import Registry, load_plugins
 from leser.testing import DOCUMENTS, BackendContract
 
 
@@ -48,3 +55,63 @@ def test_the_kit_names_the_cause(plant: Plant) -> None:
     failure = tried(plant.backend)
     assert failure, "the kit sees nothing"
     assert failure[0] == plant.test, failure[1]
+
+
+QUERIES = (
+    "sofa lamp chair trainers mat",
+    "couch",
+    "reading lamp",
+    "light trainers",
+    "yoga mat",
+    "desk",
+    "rain",
+    "bottle",
+)
+
+
+@pytest.fixture(scope="module")
+def corner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kit's documents as a BEIR folder, with all their fields."""
+    folder = tmp_path_factory.mktemp("task") / "corner"
+    (folder / "qrels").mkdir(parents=True)
+    rows = [{"_id": d.id, **d.fields} for d in DOCUMENTS]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "queries.jsonl").write_text("".join(json.dumps({"_id": q, "text": q}) + "\n" for q in QUERIES))
+    for split, queries in (("train", QUERIES[:4]), ("dev", QUERIES[4:6]), ("test", QUERIES[6:])):
+        lines = "".join(f"{query}\td01\t1\n" for query in queries)
+        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{lines}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """A registry that offers all planted backends, as one plugin."""
+    plugin = tmp_path_factory.mktemp("plugin") / "planted_plugin.py"
+    plugin.write_text(
+        "from leser.hooks import hookimpl\nfrom planted_faults import PLANTS\n\n\n@hookimpl\ndef leser_backends():\n"
+        "    return [plant.backend for plant in PLANTS]\n"
+    )
+    return load_plugins([plugin])
+
+
+def first_finding(registry: Registry, corner: Path, name: str, *assignments: str) -> Finding | None:
+    """The first thing that the doctor finds wrong."""
+    flags = {"task.name": str(corner), "backend.name": name}
+    config = complete(load_config(None, flags, ("search.backoff=0.001", *assignments)), registry)
+    findings = examine(config, registry, task_of(config, registry))
+    return next((f for f in findings if f.state not in ("ok", "note")), None)
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_good_backend(registry: Registry, corner: Path) -> None:
+    assert first_finding(registry, corner, "memory") is None
+
+
+@pytest.mark.parametrize("plant", [p for p in PLANTS if p.doctor], ids=lambda plant: plant.backend.__name__)
+def test_the_doctor_names_the_cause(plant: Plant, registry: Registry, corner: Path) -> None:
+    topic, words = plant.doctor or ("", "")
+    match = ("match=rerank",) if topic == "match=rerank" else ()
+    found = first_finding(registry, corner, plant.backend.name, *match)
+    assert found, "the doctor sees nothing"
+    assert ("matching" if match else topic) in found.topic, found
+    assert words in found.seen + found.advice, found
+    assert found.advice

@@ -1,77 +1,22 @@
-"""What the doctor tries: that weights move documents, expansions match as configured, text is data, and scores repeat."""
+"""What the doctor tries, in order: that searches repeat, weights move documents, text is data, and expansions match."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import regex  # type: ignore[import-untyped]
 
-from leser.backend import Backend, ExpandedQuery, Ranking, SearchError, Term
-from leser.config import RunConfig
-from leser.doctor.finding import Finding, of_failure
-from leser.doctor.sample import Sample
-from leser.expansion import Expansion, ExpansionOptions
-from leser.search import SearchClient
-
-DEEP = 100
-UNKNOWN = "zzqxjv"
-"""A made-up word that no document should hold."""
-HEAVY = 8.0
-TRIED = 12
-HOSTILE = (
-    "*:*",
-    "*",
-    " * ",
-    "\x00*\x1f",
-    "/.*/",
-    "[* TO *]",
-    f"{UNKNOWN} || *:*",
-    f"{UNKNOWN}) (*:*",
-    f'" {UNKNOWN} || "" || *:*',
-    f"{UNKNOWN}* ?* ~2 ^99",
-    "-" + UNKNOWN,
-    f"NOT {UNKNOWN}",
-    "(((((((",
-    '"unbalanced',
-    "{!func}1",
-    '_query_:"*:*" _val_:1',
-    "${" + UNKNOWN + "} $query {{7*7}}",
-    '"}},{"match_all":{}},{"',
-    "<script>alert(1)</script>",
-    "\x00\x07\x1b[31m \u202e \u200b",
-    "\U0001f6cb\ufe0f\U0001f525",
-    UNKNOWN * 400,
-)
-"""Texts that are syntax somewhere; as data they find what their few words find, and no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """An engine that answers, and what is known of it; `client` searches as a run does, but without a cache."""
-
-    config: RunConfig
-    backend: Backend
-    client: SearchClient
-    sample: Sample
-
-    @property
-    def expansion(self) -> ExpansionOptions:
-        """How expansions are applied: as configured, except that an engine without term weights gets mode fuse."""
-        if "term_weights" in self.backend.capabilities:
-            return self.config.expansion
-        return self.config.expansion.model_copy(update={"mode": "fuse"})
-
-    def search(self, *queries: tuple[str, tuple[Term, ...]], k: int = DEEP) -> list[Ranking | SearchError]:
-        """Search texts, each with its terms."""
-        batch = [ExpandedQuery(str(n), text, terms) for n, (text, terms) in enumerate(queries)]
-        return self.client.search(batch, k)
-
-    def expanded(self, text: str, phrases: Sequence[str]) -> list[Ranking | SearchError]:
-        """Search one text with each of the phrases alone as its expansion, in the configured mode."""
-        requests = [(ExpandedQuery(str(n), text), (Expansion(phrase),)) for n, phrase in enumerate(phrases)]
-        return [found.ranking for found in self.client.search_expansions(requests, DEEP, options=self.expansion)]
+from leser.backend import ExpandedQuery, Ranking, SearchError
+from leser.contract.shapes import fault_in_analysis, fault_in_counts
+from leser.contract.texts import HOSTILE, SIGNED, UNKNOWN, plain
+from leser.doctor.asking import CORRECT, DEEP, Answer, Broken, answers_of, called
+from leser.doctor.clauses import any_and_all, fields, movable, negation, phrases
+from leser.doctor.conditions import cut, filters, totals
+from leser.doctor.finding import Finding, of_error, of_failure
+from leser.doctor.patient import Patient
+from leser.doctor.weights import several, weights
+from leser.errors import EngineDown, LeserError
 
 
 def terms(patient: Patient) -> Finding:
@@ -79,60 +24,32 @@ def terms(patient: Patient) -> Finding:
     backend, query = patient.backend, patient.sample.query
     if "analyze" not in backend.capabilities:
         return Finding("index terms", "not shown: the backend does not say what its analysis makes of a text", "note")
-    (made,) = backend.analyze([query])
+    analysed = called("analyze", lambda: backend.analyze([query, ""]))
+    if fault := fault_in_analysis(analysed, 2):
+        raise Broken(fault, CORRECT.format(method="analyze"))
+    made = analysed[0]
     shown = ", ".join(made) or "nothing"
     if made and "doc_freq" in backend.capabilities:
-        counts = zip(made, backend.doc_freq(made), strict=True)
-        shown = ", ".join(f"{term} (in {count} documents)" for term, count in counts)
+        counts = called("doc_freq", lambda: backend.doc_freq(made))
+        if fault := fault_in_counts(counts, len(made)):
+            raise Broken(fault, CORRECT.format(method="doc_freq"))
+        shown = ", ".join(f"{term} (in {count} documents)" for term, count in zip(made, counts, strict=True))
     return Finding("index terms", f"'{query}' becomes {shown}", "note")
-
-
-def weights(patient: Patient) -> Finding:
-    """A heavy term must move a document that holds it up, and a term of weight 0 must change nothing."""
-    if "term_weights" not in patient.backend.capabilities:
-        return Finding("weights", "not tried: the backend has no term weights", "note")
-    sample = patient.sample
-    tried = list(islice(_movable(sample), TRIED))
-    if not tried:
-        return Finding("weights", f"not tried: the hits of '{sample.query}' have no word of their own", "note")
-    terms = [(Term(word, weight),) for _, word in tried for weight in (0.0, HEAVY)]
-    answers = patient.search((sample.query, ()), *((sample.query, term) for term in terms))
-    if failure := of_failure("weights", answers):
-        return failure
-    plain, *rest = [answer for answer in answers if isinstance(answer, Ranking)]
-    if any(_places(plain) != _places(answer) for answer in rest[::2]):
-        advice = "A term of weight 0 must not be sent to the engine: as a clause it still matches."
-        return Finding("weights", "a term of weight 0 changes the ranking", "problem", advice)
-    moved = [
-        (_place(plain, id) - _place(answer, id), id, word, answer)
-        for (id, word), answer in zip(tried, rest[1::2], strict=True)
-    ]
-    _, id, word, answer = max(moved, key=lambda one: one[0])
-    up = sum(step > 0 for step, *_ in moved)
-    if up == 0:
-        advice = (
-            "Rewards come from moved documents. Check that the engine sorts by score (a template may sort by something else), "
-            "and that the fields searched are those that hold the words."
-        )
-        return Finding("weights", f"none of {len(tried)} heavy terms moves a document up", "problem", advice)
-    seen = f"'{sample.query}' with '{word}' ^{HEAVY:g} moves {id} from place {_place(plain, id) + 1} to "
-    seen += f"{_place(answer, id) + 1} ({up} of {len(tried)} terms moved theirs); weight 0 changes nothing"
-    return Finding("weights", seen)
 
 
 def matching(patient: Patient) -> Finding:
     """With match=widen an expansion rescues a query that finds nothing, with match=rerank it must not."""
     (alone,) = patient.search((UNKNOWN, ()))
-    (beside,) = patient.expanded(UNKNOWN, [patient.sample.query])
-    if failure := of_failure("matching", [alone, beside]):
+    words = [patient.sample.query, *(word for _, word in islice(movable(patient), 2))]
+    beside = patient.expanded(UNKNOWN, words)
+    if failure := of_failure("matching", [alone, *beside]):
         return failure
     assert isinstance(alone, Ranking)
-    assert isinstance(beside, Ranking)
     match, mode = patient.backend.options.match, patient.expansion.mode
     if alone.hits:
         seen = f"the made-up word '{UNKNOWN}' finds {len(alone.hits)} documents (vectors, n-grams, or a query that matches all): "
         return Finding("matching", f"{seen}whether match={match} holds cannot be told", "note")
-    rescued = bool(beside.hits)
+    rescued = any(answer.hits for answer in beside if isinstance(answer, Ranking))
     if rescued == (match == "widen"):
         does = "is rescued by an expansion" if rescued else "stays empty with an expansion"
         return Finding("matching", f"a query that finds nothing {does}, as match={match} says (mode {mode})")
@@ -145,24 +62,25 @@ def matching(patient: Patient) -> Finding:
 
 def hostile(patient: Patient) -> Finding:
     """Syntax of other engines, as a query and as an expansion, may find no more than its words do."""
-    allowed = [_words_find(patient, text) for text in HOSTILE]
-    asked: list[tuple[str, list[Ranking | SearchError]]] = [("", patient.search(*((text, ()) for text in HOSTILE)))]
-    if patient.expansion.mode == "boost" and patient.backend.options.match == "widen":
-        asked.append((" as an expansion", patient.expanded(UNKNOWN, HOSTILE)))
-    refused = undecided = unanswered = 0
-    for how, answers in asked:
-        for text, answer, most in zip(HOSTILE, answers, allowed, strict=True):
+    search = patient.config.search
+    texts = [t for t in HOSTILE if len(t) <= search.max_length and len(t.split()) < search.max_clauses]
+    tried: list[tuple[str, Callable[[str], Answer]]] = [("", lambda text: _directly(patient, text))]
+    if patient.expansion.mode == "boost" and patient.widens:
+        tried.append((" as an expansion", lambda text: patient.expanded(UNKNOWN, [text])[0]))
+    refused = undecided = 0
+    unanswered: list[SearchError] = []
+    for text in texts:
+        most = _words_find(patient, text)
+        for how, search_with in tried:
+            answer = search_with(text)
             if isinstance(answer, SearchError):
                 refused += 1
-                if answer.kind == "transient" and (failure := of_failure("hostile text", answers)):
-                    return failure
                 if answer.kind != "query":
-                    advice = "A text must never break the engine: send it as data, or answer with a SearchError of kind query."
-                    return Finding("hostile text", f"{text[:40]}{how}: {answer.message}", "problem", advice)
+                    return _broken_by(text + how, answer, patient)
             elif most is None:
                 undecided += 1
             elif isinstance(most, SearchError):
-                unanswered += 1
+                unanswered.append(most)
             elif beyond := set(answer.ids) - most:
                 advice = (
                     "Text reaches a query parser. Send it in structured clauses or quoted as the engine's manual says; in a "
@@ -170,12 +88,56 @@ def hostile(patient: Patient) -> Finding:
                 )
                 seen = f"{text[:40]}{how} finds {len(beyond)} documents that its words do not"
                 return Finding("hostile text", seen, "problem", advice)
-    seen = f"{len(HOSTILE) * len(asked)} texts of query syntax find no more than their words"
+    seen = f"{len(texts) * len(tried)} texts of query syntax find no more than their words"
     more = [f"{refused} refused" if refused else "", f"{undecided} find too much to tell" if undecided else ""]
     if unanswered:
-        first = next(found for found in allowed if isinstance(found, SearchError))
-        more.append(f"{unanswered} cannot be told, as the search for their words failed ({first.message})")
+        failed = f"as the search for their words failed ({unanswered[0].message})"
+        more.append(f"{len(unanswered)} cannot be told, {failed}")
     return Finding("hostile text", ", ".join(part for part in (seen, *more) if part))
+
+
+def _directly(patient: Patient, text: str) -> Answer:
+    """The backend's own answer; one that may pass is what the client gets, which asks again."""
+    try:
+        (answer,) = answers_of(patient.backend, [ExpandedQuery("hostile", text)])
+    except Broken as fault:
+        raise Broken(f"{text[:40]}: {fault.seen}", fault.advice) from fault
+    if isinstance(answer, SearchError) and answer.kind == "transient":
+        (answer,) = patient.search((text, ()))
+    return answer
+
+
+def _broken_by(text: str, answer: SearchError, patient: Patient) -> Finding:
+    """The finding of a text that is refused, but not as a query; where nothing is answered any more, the engine is down."""
+    (control,) = patient.search((patient.sample.query, ()))
+    if failure := of_failure("hostile text", [control]):
+        return failure
+    advice = 'A text must never break the engine: send it as data, or answer with a SearchError of kind "query".'
+    return Finding("hostile text", f"{text[:60]}: {answer.message} (kind {answer.kind})", "problem", advice)
+
+
+def signs(patient: Patient) -> Finding:
+    """An everyday query with signs at its words finds what the words find, and so does an expansion."""
+    words = list(dict.fromkeys(word for _, word in movable(patient)))[:2]
+    if len(words) < 2:
+        return Finding("signs", "not tried: needs two words of documents found", "note")
+    ways: list[tuple[str, Callable[[str], Answer]]] = [("query", lambda text: _directly(patient, text))]
+    if patient.widens:
+        ways.append(("term", lambda text: patient.expanded(UNKNOWN, [text])[0]))
+    advice = (
+        "Quotes, AND, OR, NOT, + and - of a query are no syntax. Send text in structured clauses, or escape every sign that "
+        "the engine's parser knows; in a template, put it only where the engine takes plain text."
+    )
+    for pattern in SIGNED:
+        text = pattern.format(*words)
+        for way, search_with in ways:
+            answer, alone = search_with(text), search_with(plain(text))
+            if isinstance(answer, SearchError):
+                raise Broken(f"the {way} {text!r} is refused: {answer.message}", advice)
+            if isinstance(alone, Ranking) and len(alone.hits) < DEEP and set(answer.ids) != set(alone.ids):
+                seen = f"the {way} {text!r} finds {len(answer.hits)} documents, {plain(text)!r} finds {len(alone.hits)}"
+                raise Broken(seen, advice)
+    return Finding("signs", f"{len(SIGNED)} queries with signs ({SIGNED[0].format(*words)}) find what their words find")
 
 
 def repeating(patient: Patient) -> Finding:
@@ -198,25 +160,43 @@ def repeating(patient: Patient) -> Finding:
     return Finding("repeating", f"{len(batch)} queries, five times: the same order and the same scores")
 
 
-CHECKS: tuple[Callable[[Patient], Finding], ...] = (terms, weights, matching, hostile, repeating)
-"""In the order they are made."""
+CHECKS: tuple[tuple[str, Callable[[Patient], Finding]], ...] = (
+    ("index terms", terms),
+    ("hostile text", hostile),
+    ("signs", signs),
+    ("terms", several),
+    ("weights", weights),
+    ("matching", matching),
+    ("negation", negation),
+    ("any, all", any_and_all),
+    ("phrases", phrases),
+    ("fields", fields),
+    ("filters", filters),
+    ("cut", cut),
+    ("totals", totals),
+)
+"""In the order they are made; each has its topic for what it can't go on after."""
 
 
-def _movable(sample: Sample) -> Iterator[tuple[str, str]]:
-    """Hits below the first, each with words that the first and the query don't have: the last hits first."""
-    first, *rest = sample.ranking.ids
-    known = {*sample.words(first), *sample.query.lower().split()}
-    for id in reversed(rest):
-        own = [word for word in sample.words(id) if word not in known]
-        yield from ((id, word) for word in sorted(own, key=len, reverse=True)[:3])
+def checked(patient: Patient) -> Iterator[Finding]:
+    """All checks; where searches don't repeat, nothing that compares them, which would accuse something else."""
+    finding = _made("repeating", repeating, patient)
+    yield finding
+    if finding.state in ("problem", "down"):
+        return
+    for topic, check in CHECKS:
+        yield _made(topic, check, patient)
 
 
-def _place(ranking: Ranking, id: str) -> int:
-    return ranking.ids.index(id) if id in ranking.ids else len(ranking.ids)
-
-
-def _places(ranking: Ranking) -> list[tuple[str, float]]:
-    return [(hit.id, round(hit.score, 4)) for hit in ranking.hits]
+def _made(topic: str, check: Callable[[Patient], Finding], patient: Patient) -> Finding:
+    try:
+        return check(patient)
+    except Broken as broken:
+        return broken.finding(topic)
+    except EngineDown:
+        raise
+    except LeserError as error:
+        return of_error(topic, error)
 
 
 def _words_find(patient: Patient, text: str) -> set[str] | SearchError | None:

@@ -9,10 +9,13 @@ from typing import Any
 
 from leser.backend import Backend, ExpandedQuery, SearchError
 from leser.config import RunConfig, backend_of
-from leser.doctor.checks import CHECKS, Patient
+from leser.doctor.answers import answered, checked_facts, declared, fingerprint
+from leser.doctor.asking import CORRECT, Broken, called
+from leser.doctor.checks import checked
 from leser.doctor.finding import Finding, of_error, of_message
 from leser.doctor.load import CONCURRENCY, load
-from leser.doctor.sample import Sample, find_sample
+from leser.doctor.patient import Patient
+from leser.doctor.sample import Sample, candidates_of, find_sample
 from leser.doctor.typed import typed
 from leser.errors import EngineDown, IndexMissing, LeserError
 from leser.plugins import Registry
@@ -37,14 +40,22 @@ def examine(
         backend = open_backend(config, registry, task) if task else backend_of(config, registry)
         with ExitStack() as stack:
             stack.callback(backend.close)
+            topic = "capabilities"
+            declared(backend)
+            topic = "connection"
             started = time.perf_counter()
             facts = _connect(backend)
             took = 1000 * (time.perf_counter() - started)
             yield Finding(topic, f"The backend '{backend.name}' answers, in {took:.0f} ms.")
-            yield from _facts(backend, facts, config)
+            topic = "check"
+            yield from _facts(backend, checked_facts(facts), config)
+            topic = "fingerprint"
+            fingerprint(backend)
+            topic = "answers"
+            yield answered(backend, candidates_of(task, query))
             quiet = {"cache_size": 0, "breaker_window": NO_BREAKER}
             client = stack.enter_context(SearchClient(backend, config.search.model_copy(update=quiet)))
-            topic = "example search"
+            topic = "fetch"
             sample, findings = find_sample(client, facts, task, query)
             yield from findings
             if sample is None:
@@ -54,25 +65,33 @@ def examine(
                 yield _judged(backend, task)
             topic = "examination"
             patient = Patient(config, backend, client, sample)
-            for check in CHECKS:
-                yield check(patient)
+            yield from checked(patient)
             topic = "constraints"
             yield from typed(patient)
-            topic = "examination"
+            topic = "load"
             single = quiet | {"batch_size": 1, "concurrency": max(CONCURRENCY)}
             caller = stack.enter_context(SearchClient(backend, config.search.model_copy(update=single)))
             yield from load(patient, caller)
+            topic = "close"
+            for _ in range(2):
+                called("close", backend.close)
+    except Broken as broken:
+        yield broken.finding(topic)
     except IndexMissing as error:
         yield of_error(topic, LeserError(error.told(config.task.name if task else "DIR")))
     except LeserError as error:
         yield of_error(topic, error)
+    except Exception as error:  # what close() raises where the engine is left
+        if topic != "close":
+            raise
+        yield Broken(f"close() raised {type(error).__name__}: {error}", CORRECT.format(method="close")).finding(topic)
 
 
-def _connect(backend: Backend) -> dict[str, Any]:
+def _connect(backend: Backend) -> Any:
     """The backend's facts; EngineDown where neither check() nor a search gets through, which may pass by itself."""
     try:
-        return backend.check()
-    except (EngineDown, IndexMissing):
+        return called("check", backend.check)
+    except (EngineDown, IndexMissing, Broken):
         raise
     except LeserError as error:
         if _unreachable(backend):
@@ -82,9 +101,10 @@ def _connect(backend: Backend) -> dict[str, Any]:
 
 def _unreachable(backend: Backend) -> bool:
     try:
-        (answer,) = backend.search([ExpandedQuery("doctor", "a")], 1)
+        answers = called("search", lambda: backend.search([ExpandedQuery("doctor", "a")], 1))
     except LeserError:
         return False
+    answer = answers[0] if isinstance(answers, list) and answers else None
     return isinstance(answer, SearchError) and answer.kind == "transient"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]
 
 from leser.backend import Document, ExpandedQuery, Ranking
+from leser.doctor.answers import fetched
 from leser.doctor.finding import Finding, of_failure
 from leser.search import SearchClient
 from leser.task import Task
@@ -50,7 +51,7 @@ def find_sample(
     client: SearchClient, facts: Mapping[str, Any], task: Task | None, query: str | None
 ) -> tuple[Sample | None, list[Finding]]:
     """Search with the query that was named, or the task's, or common words, and take the first that finds most."""
-    candidates = _candidates(task, query)
+    candidates = candidates_of(task, query)
     answers = client.search([ExpandedQuery(str(n), text) for n, text in enumerate(candidates)], DEPTH)
     failure = of_failure("example search", answers)
     findings = [failure] if failure else []
@@ -59,13 +60,15 @@ def find_sample(
         return None, findings or [_nothing_found(candidates, task, query)]
     text, ranking = max(found, key=lambda pair: len(pair[1].hits))
     fields = (task.title_field if task else "title", *(_named_fields(facts) or COMMON_FIELDS))
+    fetched(client.backend, ranking.ids, fields)
     documents = client.fetch(ranking.ids, tuple(dict.fromkeys(fields)), resumable=False)
     sample = Sample(text, ranking, documents, ())
     texts = tuple(islice(dict.fromkeys(_load_texts(sample, task)), LOAD_QUERIES))
     return Sample(text, ranking, documents, texts), [*findings, _timed(client, sample)]
 
 
-def _candidates(task: Task | None, query: str | None) -> list[str]:
+def candidates_of(task: Task | None, query: str | None) -> list[str]:
+    """Texts of which one should find something: the query that was named, the task's, or common words."""
     if query is not None:
         return [query]
     if task is None:

@@ -14,8 +14,9 @@ import regex  # type: ignore[import-untyped]
 
 from leser.backend import ExpandedQuery, Filter, SearchError, Term
 from leser.constraints import Asker, KindOptions
-from leser.doctor.checks import DEEP, Patient
+from leser.doctor.asking import DEEP
 from leser.doctor.finding import Finding, of_error, of_failure
+from leser.doctor.patient import Patient
 from leser.errors import LeserError
 
 SEARCHES = 20

@@ -1,0 +1,168 @@
+"""What the doctor tries of how terms match: negation excludes, and any, all, phrases and fields are what they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from leser.backend import ExpandedQuery, Ranking, SearchError, Term
+from leser.contract.texts import UNKNOWN
+from leser.doctor.answers import NO_FIELD
+from leser.doctor.asking import Broken, answers_of
+from leser.doctor.finding import Finding
+from leser.doctor.patient import Patient
+
+TRIED = 12
+CLOSE = 0.02
+_PAIR = re.compile(r"(?<!\w)([^\W\d_]{3,}) ([^\W\d_]{3,})(?!\w)")
+
+
+def negation(patient: Patient) -> Finding:
+    """A negated term excludes what holds it, and nothing else."""
+    query, plain = patient.sample.query, patient.scores(patient.sample.query)
+    # a word of a field that is not searched excludes nothing
+    words = islice(movable(patient), TRIED) if patient.can("term_weights") else ()
+    tried = [(d, w) for d, w in words if patient.scores(query, Term(w)).get(d, 0.0) > plain.get(d, 0.0)][:3]
+    if not tried:
+        return Finding("negation", "not tried: no term weights, or no word of a hit's own", "note")
+    advice = "A negated term is a clause that must not match, of the whole query; its score counts for nothing."
+    for id, word in tried:
+        found = patient.scores(query, Term(word, negate=True))
+        if found.get(id, 0.0) > plain.get(id, 0.0) * (1 + CLOSE):
+            raise Broken(f"'{word}' excluded beside '{query}': {id} holds it and rises: it is searched for", advice)
+        if id in found:
+            raise Broken(f"'{word}' excluded beside '{query}': {id} holds it and is not excluded", advice)
+        holders = patient.all_of(word)
+        if holders is not None and (gone := set(plain) - set(found) - holders):
+            raise Broken(f"'{word}' excluded beside '{query}': {min(gone)} does not hold it and is gone, too", advice)
+    return Finding("negation", f"{len(tried)} words excluded beside '{query}': what holds them is gone, the rest stays")
+
+
+def any_and_all(patient: Patient) -> Finding:
+    """A term of several words finds what holds any of them, or all of them."""
+    pair = _two_words(patient)
+    if not patient.widens or pair is None:
+        return Finding(
+            "any, all", "not tried: needs term weights, match=widen, and hits with words of their own", "note"
+        )
+    one, other = pair
+    ones, others = patient.all_of(one), patient.all_of(other)
+    some = patient.all_of(UNKNOWN, Term(f"{one} {other}", match="any"))
+    both = patient.all_of(UNKNOWN, Term(f"{one} {other}", match="all"))
+    if None in (ones, others, some, both) or patient.all_of(UNKNOWN):
+        return Finding("any, all", f"not tried: '{one}', '{other}' or a made-up word find too much to tell", "note")
+    assert ones is not None and others is not None and some is not None and both is not None  # noqa: PT018
+    if lost := (ones | others) - some:
+        raise Broken(
+            f"the term '{one} {other}' (any) does not find {min(lost)}, which holds one of its words",
+            'match="any" wants one of the words, match="all" every word.',
+        )
+    if more := both - (ones & others):
+        raise Broken(
+            f"the term '{one} {other}' (all) finds {len(more)} documents that hold not all of its words",
+            'match="any" wants one of the words, match="all" every word.',
+        )
+    return Finding(
+        "any, all", f"'{one} {other}' finds {len(some)} documents with any, {len(both)} with all of its words"
+    )
+
+
+def phrases(patient: Patient) -> Finding:
+    """A phrase finds documents that hold its words next to each other, in its order."""
+    if not (patient.widens and patient.can("phrases")):
+        return Finding("phrases", "not tried: needs the capability 'phrases' and match=widen", "note")
+    advice = "Send a phrase as the engine's own phrase clause, with no words allowed between (slop 0)."
+    tried = list(islice(_phrases(patient), 5))
+    in_order: list[bool] = []
+    in_turn: list[tuple[str, str]] = []
+    for id, first, second in tried:
+        both = patient.all_of(UNKNOWN, Term(f"{first} {second}", match="all"))
+        found = patient.all_of(UNKNOWN, Term(f"{first} {second}", match="phrase"))
+        turned = patient.all_of(UNKNOWN, Term(f"{second} {first}", match="phrase"))
+        if both is None or found is None or turned is None:
+            continue
+        if more := (found | turned) - both:
+            raise Broken(
+                f"the phrase '{first} {second}' finds {len(more)} documents that hold not all of its words", advice
+            )
+        in_order.append(id in found)
+        in_turn += [(id, f"{second} {first}")] if id in turned else []
+    for id, phrase in in_turn:
+        raise Broken(f"the phrase '{phrase}' finds {id}, where the words stand in another order", advice)
+    if not in_order:
+        return Finding("phrases", "not tried: no two words stand side by side in the documents found", "note")
+    if not any(in_order):
+        seen = f"none of {len(in_order)} phrases finds the document that it was taken from"
+        return Finding("phrases", seen, "warning", "Check that the fields searched keep positions of words.")
+    return Finding("phrases", f"{len(in_order)} phrases find what holds their words side by side and in order")
+
+
+def fields(patient: Patient) -> Finding:
+    """A term with a field finds what holds it there, and not what holds it elsewhere."""
+    if not (patient.widens and patient.can("fields")):
+        return Finding("fields", "not tried: needs the capability 'fields' and match=widen", "note")
+    advice = (
+        "Search a term in its own field only; one in a field that the index lacks finds nothing, or is a SearchError of kind "
+        '"query".'
+    )
+    tried = right = 0
+    for id, word, own, other in islice(_in_one_field(patient), 6):
+        answers = patient.search(*((UNKNOWN, (Term(word, field=name),)) for name in (own, other)))
+        here, there = (answer if isinstance(answer, Ranking) else None for answer in answers)
+        if there is not None and id in there.ids:
+            raise Broken(f"'{word}' in the field '{other}' finds {id}, which holds it elsewhere ('{own}')", advice)
+        tried += here is not None
+        right += here is not None and id in here.ids
+    if tried and not right:
+        seen = f"none of {tried} words is found in the field that holds it: the field may not be searched word by word"
+        return Finding("fields", seen, "warning", advice)
+    held = next((word for id in patient.sample.ranking.ids for word in patient.sample.words(id)), patient.sample.query)
+    (answer,) = answers_of(patient.backend, [ExpandedQuery("field", UNKNOWN, (Term(held, field=NO_FIELD),))])
+    if isinstance(answer, SearchError) and answer.kind == "transient":
+        raise Broken(f"a field that the index lacks ends as a transient error: {answer.message}", advice)
+    if isinstance(answer, Ranking) and answer.hits:
+        raise Broken(
+            f"'{held}' in the field '{NO_FIELD}' finds {len(answer.hits)} documents, which hold it elsewhere", advice
+        )
+    return Finding("fields", f"{right} of {tried} words are found in their own field, none in another")
+
+
+def movable(patient: Patient) -> Iterator[tuple[str, str]]:
+    """Hits below the first, each with words that the first and the query don't have: the last hits first."""
+    sample = patient.sample
+    first, *rest = sample.ranking.ids
+    known = {*sample.words(first), *sample.query.lower().split()}
+    for id in reversed(rest):
+        own = [word for word in sample.words(id) if word not in known]
+        yield from ((id, word) for word in sorted(own, key=len, reverse=True)[:3])
+
+
+def _two_words(patient: Patient) -> tuple[str, str] | None:
+    """Words of two different hits."""
+    first = next(movable(patient), None)
+    other = next((pair for pair in movable(patient) if first and pair[0] != first[0] and pair[1] != first[1]), None)
+    return (first[1], other[1]) if first and other else None
+
+
+def _phrases(patient: Patient) -> Iterator[tuple[str, str, str]]:
+    """A document's id and two different words that stand side by side in it, and in no text of it the other way round."""
+    for id, document in patient.sample.documents.items():
+        whole = " | ".join(document.fields.values()).lower()
+        for match in _PAIR.finditer(whole):
+            first, second = match.groups()
+            if first != second and f"{second} {first}" not in whole:
+                yield id, first, second
+                break
+
+
+def _in_one_field(patient: Patient) -> Iterator[tuple[str, str, str, str]]:
+    """A document's id, a word of it, the one field that holds the word, and another field of the document."""
+    for id, document in patient.sample.documents.items():
+        texts = {name: text.lower() for name, text in document.fields.items() if text}
+        for word in sorted(patient.sample.words(id), key=len, reverse=True):
+            own = [name for name, text in texts.items() if word[:4] in text]
+            others = [name for name in texts if name not in own and " " in texts[name]]
+            if len(own) == 1 and others:
+                yield id, word, own[0], others[0]
+                break
