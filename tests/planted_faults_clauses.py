@@ -153,20 +153,20 @@ class PhraseAsAll(Terms):
         return [replace(term, match="all") if term.match == "phrase" else term for term in terms]
 
 
-@fault("test_term_in_a_field", "fields", "elsewhere")
+@fault("test_term_in_a_field", "in a field", "elsewhere")
 class FieldIgnored(Terms):
     def terms(self, terms: Any, query: ExpandedQuery) -> Any:
         return [replace(term, field=None) for term in terms]
 
 
-@fault("test_term_in_a_field", "fields", "elsewhere")
+@fault("test_term_in_a_field", "in a field", "elsewhere")
 class AnotherField(Terms):
     def terms(self, terms: Any, query: ExpandedQuery) -> Any:
         other = {"title": "text", "text": "title"}
         return [replace(term, field=other.get(term.field or "", term.field)) for term in terms]
 
 
-@fault("test_unknown_field_is_no_exception", "fields", "KeyError")
+@fault("test_unknown_field_is_no_exception", "in a field", "KeyError")
 class UnknownFieldRaises(Terms):
     def terms(self, terms: Any, query: ExpandedQuery) -> Any:
         for term in terms:

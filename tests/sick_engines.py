@@ -61,7 +61,7 @@ class Drifting(MemoryBackend):
         factor = random.uniform(1, 1.00001)
         answers = super().search(queries, k, total=total)
         return [
-            Ranking(tuple(Hit(h.id, h.score * factor) for h in a.hits)) if isinstance(a, Ranking) else a
+            replace(a, hits=tuple(Hit(h.id, h.score * factor) for h in a.hits)) if isinstance(a, Ranking) else a
             for a in answers
         ]
 

@@ -170,7 +170,7 @@ CHECKS: tuple[tuple[str, Callable[[Patient], Finding]], ...] = (
     ("negation", negation),
     ("any, all", any_and_all),
     ("phrases", phrases),
-    ("fields", fields),
+    ("in a field", fields),
     ("filters", filters),
     ("cut", cut),
     ("totals", totals),

@@ -101,7 +101,7 @@ def phrases(patient: Patient) -> Finding:
 def fields(patient: Patient) -> Finding:
     """A term with a field finds what holds it there, and not what holds it elsewhere."""
     if not (patient.widens and patient.can("fields")):
-        return Finding("fields", "not tried: needs the capability 'fields' and match=widen", "note")
+        return Finding("in a field", "not tried: needs the capability 'fields' and match=widen", "note")
     advice = (
         "Search a term in its own field only; one in a field that the index lacks finds nothing, or is a SearchError of kind "
         '"query".'
@@ -116,7 +116,7 @@ def fields(patient: Patient) -> Finding:
         right += here is not None and id in here.ids
     if tried and not right:
         seen = f"none of {tried} words is found in the field that holds it: the field may not be searched word by word"
-        return Finding("fields", seen, "warning", advice)
+        return Finding("in a field", seen, "warning", advice)
     held = next((word for id in patient.sample.ranking.ids for word in patient.sample.words(id)), patient.sample.query)
     (answer,) = answers_of(patient.backend, [ExpandedQuery("field", UNKNOWN, (Term(held, field=NO_FIELD),))])
     if isinstance(answer, SearchError) and answer.kind == "transient":
@@ -125,7 +125,7 @@ def fields(patient: Patient) -> Finding:
         raise Broken(
             f"'{held}' in the field '{NO_FIELD}' finds {len(answer.hits)} documents, which hold it elsewhere", advice
         )
-    return Finding("fields", f"{right} of {tried} words are found in their own field, none in another")
+    return Finding("in a field", f"{right} of {tried} words are found in their own field, none in another")
 
 
 def movable(patient: Patient) -> Iterator[tuple[str, str]]:
