@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-import pytest
-
 from leser.backend import Backend, Document
 from leser.errors import LeserError
 from leser.testing.asking import OpenBackend, called, documents_of, given, ids_of, needs, opened, takes_documents
@@ -72,27 +70,10 @@ class IndexCases:
         with opened(open_backend) as backend:
             _holds_the_documents(backend)
 
-    @needs("index")
-    def test_an_index_is_not_lost(self, open_backend: OpenBackend) -> None:
-        """If this fails, check that documents come into force at once: an error in the middle leaves the old index."""
-        with opened(open_backend) as backend, pytest.raises((LeserError, _Interrupted)):
-            backend.index(_interrupted())
-        with opened(open_backend) as backend:
-            _holds_the_documents(backend)
-
-
-class _Interrupted(Exception):
-    pass
-
 
 def _handed(documents: tuple[Document, ...]) -> Iterator[Document]:
     """Documents as `leser index` hands them over: one after the other, once."""
     yield from documents
-
-
-def _interrupted() -> Iterator[Document]:
-    yield DOCUMENTS[0]
-    raise _Interrupted
 
 
 def _holds_the_documents(backend: Backend) -> None:

@@ -9,9 +9,10 @@ from leser.testing import DOCUMENTS, BackendContract
 class TestSqlite(BackendContract):
     backend = SqliteBackend
 
-    @pytest.fixture
-    def open_backend(self, tmp_path):
-        path = tmp_path / "documents.db"
+    @pytest.fixture(scope="class")
+    @classmethod
+    def open_backend(cls, tmp_path_factory):
+        path = tmp_path_factory.mktemp("sqlite") / "documents.db"
         SqliteBackend(SqliteBackend.Options(path=path)).index(DOCUMENTS)
         return lambda **options: SqliteBackend(SqliteBackend.Options(path=path, **options))
 
