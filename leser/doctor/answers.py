@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from leser.backend import Backend, ExpandedQuery, Ranking
+from leser.backend import Backend, ExpandedQuery, Ranking, SearchError
 from leser.contract.shapes import (
     fault_in_capabilities,
     fault_in_documents,
     fault_in_facts,
     fault_in_fingerprint,
 )
+from leser.contract.texts import UNKNOWN
 from leser.doctor.asking import CORRECT, Broken, answers_of, called
 from leser.doctor.finding import Finding
 
@@ -27,7 +28,11 @@ NO_FIELD = "leser_no_such_field"
 
 
 def declared(backend: Backend) -> None:
-    """Raise Broken unless the capabilities are ones that LESER knows."""
+    """Raise Broken unless the capabilities are ones that LESER knows, and option match is what it is elsewhere."""
+    match = type(backend).Options.model_fields.get("match")
+    if match is None or match.default != "widen":
+        advice = "Let Options inherit BackendOptions, and leave option match as it is there."
+        raise Broken("option match is not 'widen' by default", advice)
     if fault := fault_in_capabilities(backend.capabilities):
         advice = "LESER asks a backend for what it declares and for nothing else. Correct `capabilities` of the class."
         raise Broken(fault, advice)
@@ -52,22 +57,27 @@ def fingerprint(backend: Backend) -> None:
 
 def answered(backend: Backend, texts: Sequence[str]) -> Finding:
     """Search a few texts and nothing at all; a finding that all were answered in their places, or Broken."""
-    texts = list(dict.fromkeys(texts))[:LOOKED_AT]
+    texts = list(dict.fromkeys(texts))[:LOOKED_AT] or [UNKNOWN]
     queries = [ExpandedQuery(str(n), text) for n, text in enumerate(texts)]
     together = answers_of(backend, [*queries, queries[0]], K)  # one of them twice
     if called("search", lambda: backend.search([], K)) != []:
         raise Broken("search() answers a batch of no queries with something", CORRECT.format(method="search"))
-    (empty,) = answers_of(backend, [ExpandedQuery("empty", "   ")], K)
+    empty, unknown = (answers_of(backend, [ExpandedQuery("few", text)], K)[0] for text in ("   ", UNKNOWN))
+    if isinstance(unknown, SearchError) and unknown.kind == "query":
+        advice = "Answer with an empty Ranking: that nothing is found is what an expansion is measured by."
+        raise Broken(f"'{UNKNOWN}', which no document holds, is refused: {unknown.message}", advice)
     alone = [answers_of(backend, [query], K)[0] for query in queries]
     repeats = [
         all(_ids(answers_of(backend, [query], K)[0]) == _ids(answer) for _ in range(AGAIN))
         for query, answer in zip(queries, alone, strict=True)
     ]
-    for place, text in enumerate(texts):
-        if repeats[place] and _ids(together[place]) != _ids(alone[place]) and _ids(together[place]) is not None:
-            advice = "Answers keep the queries' order: match them by place, and let queries of a batch share nothing."
-            raise Broken(f"the answer in the place of '{text}' is not that of '{text}' alone", advice)
-    if all(repeats):
+    if all(repeats):  # else it is chance that answers differ by, which has a check of its own
+        for text, one, other in zip(texts, together, alone, strict=False):
+            if None not in (_ids(one), _ids(other)) and _ids(one) != _ids(other):
+                advice = (
+                    "Answers keep the queries' order: match them by place, and let queries of a batch share nothing."
+                )
+                raise Broken(f"the answer in the place of '{text}' is not that of '{text}' alone", advice)
         _prefixes(backend, queries)
     if isinstance(empty, Ranking) and empty.hits:
         advice = "A text without a word finds nothing. Answer it with an empty Ranking."
@@ -87,15 +97,16 @@ def _prefixes(backend: Backend, queries: Sequence[ExpandedQuery]) -> None:
 
 def fetched(backend: Backend, ids: Sequence[str], fields: Sequence[str]) -> None:
     """Raise Broken unless fetch() answers for known and unknown ids and fields, and for as many ids as a run looks up."""
-    asked, names = [*ids, NOWHERE, *ids[:1]], [*fields, NO_FIELD]
+    # what trims or expands an id finds the document of another
+    unknown = [NOWHERE, *(form for id in ids[:1] for form in (f" {id} ", f"{id}*", f"{id},{NOWHERE}"))]
+    asked, names = [*ids, *unknown, *ids[:1]], [*fields, NO_FIELD]
     documents = called("fetch", lambda: backend.fetch(asked, names))
     advice = CORRECT.format(method="fetch")
     if fault := fault_in_documents(documents, asked, names):
         raise Broken(fault, advice)
-    if NOWHERE in documents:
-        raise Broken(
-            f"fetch() gives a document for the id '{NOWHERE}', which no document has", f"Leave it out. {advice}"
-        )
+    if given := [id for id in unknown if id in documents]:
+        seen = f"fetch() gives a document for the id '{given[0]}', which no document has"
+        raise Broken(seen, f"Leave it out. {advice}")
     for document in documents.values():
         if NO_FIELD in document.fields:
             raise Broken(f"fetch() gives the field '{NO_FIELD}', which no document has", f"Leave it out. {advice}")

@@ -48,3 +48,8 @@ def answers_of(
     if fault := fault_in_answers(answers, len(queries), k):
         raise Broken(fault, CORRECT.format(method="search"))
     return answers
+
+
+def scores_of(ranking: Ranking) -> dict[str, float]:
+    """The score of each hit."""
+    return {hit.id: hit.score for hit in ranking.hits}

@@ -7,7 +7,7 @@ from itertools import islice
 
 import regex  # type: ignore[import-untyped]
 
-from leser.backend import ExpandedQuery, Ranking, SearchError
+from leser.backend import Backend, ExpandedQuery, Ranking, SearchError
 from leser.contract.shapes import fault_in_analysis, fault_in_counts
 from leser.contract.texts import HOSTILE, SIGNED, UNKNOWN, plain
 from leser.doctor.asking import CORRECT, DEEP, Answer, Broken, answers_of, called
@@ -15,7 +15,8 @@ from leser.doctor.clauses import any_and_all, fields, movable, negation, phrases
 from leser.doctor.conditions import cut, filters, totals
 from leser.doctor.finding import Finding, of_error, of_failure
 from leser.doctor.patient import Patient
-from leser.doctor.weights import several, weights
+from leser.doctor.terms import several
+from leser.doctor.weights import weights
 from leser.errors import EngineDown, LeserError
 
 
@@ -30,11 +31,19 @@ def terms(patient: Patient) -> Finding:
     made = analysed[0]
     shown = ", ".join(made) or "nothing"
     if made and "doc_freq" in backend.capabilities:
-        counts = called("doc_freq", lambda: backend.doc_freq(made))
-        if fault := fault_in_counts(counts, len(made)):
-            raise Broken(fault, CORRECT.format(method="doc_freq"))
+        *counts, unknown = _counts(backend, [*made, UNKNOWN])
+        if unknown:
+            advice = CORRECT.format(method="doc_freq")
+            raise Broken(f"doc_freq() counts {unknown} documents for '{UNKNOWN}', a made-up word", advice)
         shown = ", ".join(f"{term} (in {count} documents)" for term, count in zip(made, counts, strict=True))
     return Finding("index terms", f"'{query}' becomes {shown}", "note")
+
+
+def _counts(backend: Backend, words: list[str]) -> list[int]:
+    counts = called("doc_freq", lambda: backend.doc_freq(words))
+    if fault := fault_in_counts(counts, len(words)):
+        raise Broken(fault, CORRECT.format(method="doc_freq"))
+    return counts
 
 
 def matching(patient: Patient) -> Finding:

@@ -23,7 +23,8 @@ def negation(patient: Patient) -> Finding:
     query, plain = patient.sample.query, patient.scores(patient.sample.query)
     # a word of a field that is not searched excludes nothing
     words = islice(movable(patient), TRIED) if patient.can("term_weights") else ()
-    tried = [(d, w) for d, w in words if patient.scores(query, Term(w)).get(d, 0.0) > plain.get(d, 0.0)][:3]
+    counting = {d: w for d, w in words if patient.scores(query, Term(w)).get(d, 0.0) > plain.get(d, 0.0)}
+    tried = list(counting.items())[:3]
     if not tried:
         return Finding("negation", "not tried: no term weights, or no word of a hit's own", "note")
     advice = "A negated term is a clause that must not match, of the whole query; its score counts for nothing."
@@ -33,9 +34,14 @@ def negation(patient: Patient) -> Finding:
             raise Broken(f"'{word}' excluded beside '{query}': {id} holds it and rises: it is searched for", advice)
         if id in found:
             raise Broken(f"'{word}' excluded beside '{query}': {id} holds it and is not excluded", advice)
+        if id in patient.scores(query, Term(word, 0.1, negate=True)):
+            raise Broken(f"'{word}' excluded with weight 0.1: {id} holds it and is not excluded", advice)
         holders = patient.all_of(word)
         if holders is not None and (gone := set(plain) - set(found) - holders):
             raise Broken(f"'{word}' excluded beside '{query}': {min(gone)} does not hold it and is gone, too", advice)
+    together = patient.scores(query, *(Term(word, negate=True) for _, word in tried))
+    if stayed := [id for id, _ in tried if id in together]:
+        raise Broken(f"of {len(tried)} words excluded together not all are: {stayed[0]} is still found", advice)
     return Finding("negation", f"{len(tried)} words excluded beside '{query}': what holds them is gone, the rest stays")
 
 
@@ -112,6 +118,8 @@ def fields(patient: Patient) -> Finding:
         here, there = (answer if isinstance(answer, Ranking) else None for answer in answers)
         if there is not None and id in there.ids:
             raise Broken(f"'{word}' in the field '{other}' finds {id}, which holds it elsewhere ('{own}')", advice)
+        if id not in patient.scores(word, Term(word, field=other, negate=True)) and id in patient.scores(word):
+            raise Broken(f"'{word}' excluded in the field '{other}': {id}, which holds it in '{own}', is gone", advice)
         tried += here is not None
         right += here is not None and id in here.ids
     if tried and not right:

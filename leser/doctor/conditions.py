@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 from leser.backend import ExpandedQuery, Filter, Ranking, SearchError, Term
@@ -28,7 +29,20 @@ def filters(patient: Patient) -> Finding:
     """What meets a filter is found, and nothing else: tried on every field of the documents found that can be filtered by."""
     if not patient.can("filters"):
         return Finding("filters", "not tried: the backend has no filters", "note")
-    tried = sum(_holds(patient, condition, meets) for condition, meets in _conditions(patient))
+    able = [pair for pair in _conditions(patient) if _holds(patient, *pair)]
+    for condition, meets in able[:3] if patient.can("term_weights") else ():
+        _holds(patient, condition, meets, *(Term(word, HEAVY) for _, word in islice(movable(patient), TRIED)))
+    for condition, _ in _conditions(patient):
+        if (
+            condition.op == "in"
+            and condition not in [one for one, _ in able]
+            and _eq(condition) in [one for one, _ in able]
+        ):
+            seen = (
+                f"the filter {condition.field} in {condition.value!r} finds nothing, one for the last of them (eq) does"
+            )
+            raise Broken(seen, "A filter `in` is met by any of its values.", "warning")
+    tried = len(able)
     query = ExpandedQuery("unknown", patient.sample.query, (), (Filter(NO_FIELD, "eq", "x"),))
     (answer,) = answers_of(patient.backend, [query])
     if isinstance(answer, Ranking) and answer.hits:
@@ -39,15 +53,15 @@ def filters(patient: Patient) -> Finding:
     return Finding("filters", f"{tried} filters find what meets them and nothing else")
 
 
-def _holds(patient: Patient, condition: Filter, meets: Callable[[str], bool]) -> bool:
+def _holds(patient: Patient, condition: Filter, meets: Callable[[str], bool], *terms: Term) -> bool:
     """Whether a filter could be tried; raises Broken where a document found contradicts it."""
     sample = patient.sample
-    query = ExpandedQuery("filtered", sample.query, (), (condition,))
+    query = ExpandedQuery("filtered", sample.query, terms, (condition,))
     (answer,) = patient.client.search([query], DEEP)
     if isinstance(answer, SearchError):
         return False
     held = {id: d.fields[condition.field] for id, d in sample.documents.items() if d.fields.get(condition.field)}
-    shown = f"{condition.field} {condition.op} {condition.value!r}"
+    shown = f"{condition.field} {condition.op} {condition.value!r}{' with terms' if terms else ''}"
     advice = "Compare strings whole and as they are, numbers as numbers, with the ends that lte and gte include."
     state: State = "problem" if patient.config.constraints.enabled else "warning"
     for id, text in held.items():
@@ -75,7 +89,13 @@ def _conditions(patient: Patient) -> Iterator[tuple[Filter, Callable[[str], bool
         elif texts and " " not in min(texts, key=len):
             text = min(texts, key=len)
             # engines give several values of one field with spaces between
-            yield Filter(name, "eq", text), lambda held, text=text: text == held or text in held.split()  # type: ignore[misc]
+            for condition in (Filter(name, "eq", text), Filter(name, "in", (NO_FIELD, text))):
+                yield condition, lambda held, text=text: text == held or text in held.split()  # type: ignore[misc]
+
+
+def _eq(condition: Filter) -> Filter:
+    value = condition.value
+    return Filter(condition.field, "eq", value[-1] if isinstance(value, tuple) else value)
 
 
 def _numeric(op: str, value: float) -> Callable[[str], bool]:
@@ -122,6 +142,9 @@ def totals(patient: Patient) -> Finding:
     cases: list[tuple[str, ExpandedQuery]] = [("", ExpandedQuery("plain", patient.sample.query))]
     cases += [(" with terms", ExpandedQuery("terms", patient.sample.query, (word,))) for word in words]
     cases += [(" with terms", ExpandedQuery("rescued", UNKNOWN, (word,))) for word in words]
+    cases += [
+        (" with terms", ExpandedQuery("less", patient.sample.query, (replace(word, negate=True),))) for word in words
+    ]
     cases += [(" with filters", ExpandedQuery("filters", patient.sample.query, (), (c,))) for c in conditions]
     advice = "Count all that matches the whole query, not the hits returned; total_exact is False for a lower bound."
     counted = 0

@@ -15,7 +15,7 @@ from leser.doctor.checks import checked
 from leser.doctor.finding import Finding, of_error, of_message
 from leser.doctor.load import CONCURRENCY, load
 from leser.doctor.patient import Patient
-from leser.doctor.sample import Sample, candidates_of, find_sample
+from leser.doctor.sample import Sample, as_stored, candidates_of, find_sample
 from leser.doctor.typed import typed
 from leser.errors import EngineDown, IndexMissing, LeserError
 from leser.plugins import Registry
@@ -63,6 +63,7 @@ def examine(
             yield _title(sample, task)
             if task is not None:
                 yield _judged(backend, task)
+                yield from as_stored(sample, task)
             topic = "examination"
             patient = Patient(config, backend, client, sample)
             yield from checked(patient)

@@ -20,6 +20,8 @@ DEPTH = 10
 LOOKED_AT = 50
 """Queries of a task that are tried until one of them finds something."""
 LOAD_QUERIES = 1200
+COMPARED = 20_000
+"""Documents of a task that are compared with what the engine gives."""
 COMMON_WORDS = (
     "new black white water home light small study time data use system people health book steel paper model analysis music "
     "wood phone game set type day 1 2 10 100 the a of and de la le der die und en el que e i"
@@ -100,6 +102,29 @@ def _load_texts(sample: Sample, task: Task | None) -> Iterator[str]:
     words = dict.fromkeys(word for id in sample.documents for word in sample.words(id)[:40])
     yield from (f"{one} {other}" for one, other in combinations(words, 2))
     yield from (sample.query, *COMMON_WORDS.split())
+
+
+def as_stored(sample: Sample, task: Task) -> Iterator[Finding]:
+    """A warning where fetched texts are the task's own, but cut off or rewritten; looks at its first documents only."""
+    if task.documents is None:
+        return
+    for document in islice(task.documents(), COMPARED):
+        fetched = sample.documents.get(document.id)
+        for name, text in fetched.fields.items() if fetched else ():
+            whole = document.fields.get(name)
+            if whole is None or text == whole:
+                continue
+            cut = bool(text) and whole.startswith(text)
+            if cut or "".join(text.split()).lower() == "".join(whole.split()).lower():
+                how = (
+                    f"cut off after {len(text)} of {len(whole)} characters"
+                    if cut
+                    else "given with other spaces or letters"
+                )
+                seen = f"'{name}' of {document.id} is {how}"
+                advice = "Let fetch() give each text as it was indexed: prompts, rewards and baselines read it."
+                yield Finding("texts", seen, "warning", advice)
+                return
 
 
 def _timed(client: SearchClient, sample: Sample) -> Finding:

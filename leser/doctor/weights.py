@@ -8,12 +8,10 @@ from statistics import median
 
 from leser.backend import ExpandedQuery, Ranking, SearchError, Term
 from leser.contract.texts import UNKNOWN
-from leser.doctor.asking import DEEP, HEAVY, Broken, answers_of
+from leser.doctor.asking import HEAVY, Broken, answers_of, scores_of
 from leser.doctor.clauses import CLOSE, TRIED, movable
 from leser.doctor.finding import Finding
 from leser.doctor.patient import Patient
-
-MANY = 100
 
 
 def weights(patient: Patient) -> Finding:
@@ -71,11 +69,11 @@ def _disproportion(
     plain: Ranking, one: list[Ranking], heavy: list[Ranking], tried: list[tuple[str, str]]
 ) -> Finding | None:
     """A warning where weight 8 adds another multiple than 8 of what weight 1 adds to a document's score."""
-    base, factors = _scores(plain), []
+    base, factors = scores_of(plain), []
     for (id, _), light, strong in zip(tried, one, heavy, strict=True):
         if not (id in base and id in light.ids and id in strong.ids):
             continue
-        added, more = (_scores(ranking)[id] - base[id] for ranking in (light, strong))
+        added, more = (scores_of(ranking)[id] - base[id] for ranking in (light, strong))
         if added > CLOSE * abs(base[id]):
             factors.append(more / added)
     if not factors or abs(median(factors) - HEAVY) <= 0.05 * HEAVY:
@@ -90,62 +88,15 @@ def _disproportion(
 def _no_weight(patient: Patient, word: str) -> Finding | None:
     """A warning where a weight below 0 is searched with, or refused as what may pass."""
     query = ExpandedQuery("negative", patient.sample.query, (Term(word, -1.0),))
-    (answer,) = answers_of(patient.backend, [query])
+    answer, after = answers_of(patient.backend, [query, ExpandedQuery("after", patient.sample.query)])
+    if isinstance(answer, SearchError) and isinstance(after, SearchError):
+        advice = "A SearchError stands in the place of its query and leaves the others of the batch alone."
+        raise Broken(f"a query that is refused takes the next one with it: {after.message}", advice)
     if isinstance(answer, SearchError) and answer.kind == "query":
         return None
     does = f"is refused as {answer.kind}" if isinstance(answer, SearchError) else "is searched with"
     advice = 'Answer with a SearchError of kind "query": no retry helps, and nothing else is wrong.'
     return Finding("weights", f"a term of weight -1 {does}", "warning", advice)
-
-
-def several(patient: Patient) -> Finding:
-    """Terms stand beside the query and beside each other: none takes another's place, however many there are."""
-    if not patient.can("term_weights"):
-        return Finding("terms", "not tried: the backend has no term weights", "note")
-    sample = patient.sample
-    tried = list(islice(movable(patient), TRIED))
-    if not tried:
-        return Finding("terms", f"not tried: the hits of '{sample.query}' have no word of their own", "note")
-    (id, word), (other_id, other) = tried[0], next((pair for pair in tried if pair[0] != tried[0][0]), tried[-1])
-    plain = patient.scores(sample.query)
-    one, two = patient.scores(sample.query, Term(word)), patient.scores(sample.query, Term(other))
-    holders = patient.all_of(word)
-    for d, score in plain.items() if len(one) < DEEP else ():
-        if holders is not None and d not in holders and abs(one.get(d, 0.0) - score) > CLOSE * abs(score):
-            seen = f"with the term '{word}' beside '{sample.query}' the score of {d}, a hit of the query itself, is another"
-            raise Broken(seen, "A term adds to scores: leave the query's own clause as it is without terms.")
-    if other != word:
-        both = patient.scores(sample.query, Term(word), Term(other))
-        expected = {id: one.get(id, 0.0)} | {other_id: two.get(other_id, 0.0)}
-        if len(both) < DEEP and any(both.get(d, 0.0) < (1 - CLOSE) * score for d, score in expected.items()):
-            raise Broken(
-                f"of the terms '{word}' and '{other}' only one counts", "Add a clause for each of query.terms."
-            )
-    doubled = _doubled(patient, plain, word, id, one)
-    if doubled:
-        return doubled
-    count = min(MANY, patient.config.search.max_clauses - len(sample.query.split()) - 1)
-    unknown = tuple(Term(f"{UNKNOWN}{number}") for number in range(count - 1))
-    (answer,) = answers_of(patient.backend, [ExpandedQuery("many", sample.query, (*unknown, Term(word)))])
-    if isinstance(answer, SearchError):
-        raise Broken(f"a query of {count} terms is refused: {answer.message}", "Raise the engine's limit of clauses, or lower "
-                     "-o search.max_clauses to what it takes.")  # fmt: skip
-    if abs(_scores(answer).get(id, 0.0) - one.get(id, 0.0)) > CLOSE * abs(one.get(id, 0.0)):
-        seen = f"of {count} terms the last is left out: '{word}' no longer counts for {id}"
-        raise Broken(seen, "Send all terms: LESER sends no more than search.max_clauses.")
-    return Finding("terms", f"two terms both count, and so does the last of {count}")
-
-
-def _doubled(patient: Patient, plain: dict[str, float], word: str, id: str, one: dict[str, float]) -> Finding | None:
-    """A warning where a term of weight 1 counts for much more or less than the same word in the query."""
-    within = patient.scores(f"{patient.sample.query} {word}")
-    as_term, as_word = (scores.get(id, 0.0) - plain.get(id, 0.0) for scores in (one, within))
-    if min(as_term, as_word) <= 0 or 0.7 < as_term / as_word < 1.4:
-        return None
-    seen = f"a term of weight 1 counts {as_term / as_word:.2g} times what the same word counts in the query ('{word}', {id})"
-    return Finding(
-        "terms", seen, "warning", "Search a term in the same fields, with the same weights, as the query's text."
-    )
 
 
 def _place(ranking: Ranking, id: str) -> int:
@@ -156,7 +107,3 @@ def _same(one: Ranking, other: Ranking) -> bool:
     """Whether two rankings are the same but for what a drift of scores may come to."""
     scores = zip(one.hits, other.hits, strict=False)
     return one.ids == other.ids and all(isclose(a.score, b.score, rel_tol=1e-3) for a, b in scores)
-
-
-def _scores(ranking: Ranking) -> dict[str, float]:
-    return {hit.id: hit.score for hit in ranking.hits}

@@ -19,7 +19,7 @@ from leser.search import SearchClient
 from leser.testing.asking import OpenBackend, answers_of, ids_of, ids_together, needs, opened, ranked
 
 WORDS = {"sofa": ("d01",), "jacket": ("d05",), "settee": (), "yoga": ("d11",), "bottle": ("d10",), "chair": ("d06",)}
-THREADS = 4
+THREADS, ROUNDS = 4, 15
 
 
 class BatchCases:
@@ -58,7 +58,7 @@ class BatchCases:
 
     def test_threads_at_once(self, engine: Backend) -> None:
         """If this fails, check what searches share: a client, a builder or a cache that is not safe between threads."""
-        texts = [*WORDS, "lamp", "couch reading", "mat trainers"]
+        texts = [*WORDS, "lamp", "couch reading", "mat trainers"] * 3
         batches = [
             [ExpandedQuery(f"{t}-{n}", text) for n, text in enumerate(texts[t:] + texts[:t])] for t in range(THREADS)
         ]
@@ -67,7 +67,9 @@ class BatchCases:
 
         def work(thread: int) -> list[Any]:
             starts.wait()
-            return [[_found(answer) for answer in answers_of(engine, batches[thread], thread + 1)] for _ in range(10)]
+            return [
+                [_found(answer) for answer in answers_of(engine, batches[thread], thread + 1)] for _ in range(ROUNDS)
+            ]
 
         with _switching(), ThreadPoolExecutor(THREADS) as threads:
             for thread, rounds in enumerate(threads.map(work, range(THREADS))):

@@ -159,6 +159,14 @@ class ExpansionCases:
             )
 
     @needs("term_weights")
+    def test_long_terms_keep_their_end(self, engine: Backend) -> None:
+        """If this fails, check that a term of many words, or behind a very long word, is searched with to its last one."""
+        many = " ".join(f"zzqx{number}" for number in range(200))
+        assert ids_of(engine, "settee", Term(f"{many} sofa")) == ("d01",), "200 unknown words, then 'sofa'"
+        assert ids_of(engine, "settee", Term(f"{'q' * 3000} sofa")) == ("d01",), "a word of 3,000 letters, then 'sofa'"
+        assert ids_of(engine, "settee", Term(f"{many} sofa", match="all")) == (), "all of its words"
+
+    @needs("term_weights")
     @pytest.mark.parametrize("text", ["", " ", "the", "?!"])
     def test_terms_without_a_word_do_nothing(self, engine: Backend, text: str) -> None:
         """If this fails, check terms that the analysis leaves empty: they must neither match all nor exclude all."""

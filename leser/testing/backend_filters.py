@@ -45,7 +45,7 @@ NUMBERS: tuple[tuple[Filter, Holds], ...] = (
     (Filter("price", "eq", 89.5), lambda price, _: price == 89.5),
     (Filter("price", "eq", 39), lambda price, _: price == 39),
     (Filter("price", "eq", 39.0), lambda price, _: price == 39),
-    (Filter("price", "in", (12, 89.5, 7)), lambda price, _: price in (12, 89.5)),
+    (Filter("price", "in", (12.0, 89.5, 7)), lambda price, _: price in (12, 89.5)),
 )
 
 
