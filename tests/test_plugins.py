@@ -201,6 +201,8 @@ def test_the_readmes_plugins_work_as_they_stand(tmp_path: Path) -> None:
     registry = load_plugins(files)
     engine = registry.get("backend", "my-engine")
     backend = engine(engine.Options())
+    shelf = {"1": "a red sofa", "2": "a floor lamp", "3": "a blue sofa"}
+    backend.load([Document(id, {"title": title}) for id, title in shelf.items()])
     plain, expanded = backend.search(
         [ExpandedQuery("1", "red couch"), ExpandedQuery("1", "red couch", (Term("sofa", 2.0),))], 10
     )

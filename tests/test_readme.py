@@ -1,0 +1,88 @@
+"""README's engine and reward, as they stand there, hold to the whole contract that a third party's are held to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from test_examples import code_lines
+
+from leser.backend import Backend
+from leser.config import complete, config_of, task_of
+from leser.plugins import load_plugins
+from leser.reward import Reward, parse_spec
+from leser.run.preparation import example_search, prepare
+from leser.testing import DOCUMENTS, BackendContract, RewardContract
+from leser.testing.reward_contract import example_outcomes
+
+
+def readme_blocks() -> dict[str, str]:
+    """README's Python blocks, each by the name of the file that its first line gives."""
+    blocks: dict[str, str] = {}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        name = re.match(r'"""(\w+\.py):', block)
+        assert name, "a block starts with its file's name"
+        blocks[name[1]] = block
+    return blocks
+
+
+def executed(name: str) -> dict[str, Any]:
+    """What a block defines."""
+    names: dict[str, Any] = {"__name__": f"readme_{name.removesuffix('.py')}"}
+    exec(compile(readme_blocks()[name], f"README.md: {name}", "exec"), names)
+    return names
+
+
+MyEngine = executed("my_engine.py")["MyEngine"]
+InStock = executed("in_stock.py")["InStock"]
+
+
+class TestReadmeEngine(BackendContract):
+    backend = MyEngine
+
+    @pytest.fixture
+    def open_backend(self) -> Callable[..., Backend]:
+        def opened(**options: Any) -> Backend:
+            backend: Backend = MyEngine(MyEngine.Options(**options))
+            backend.load(DOCUMENTS)
+            return backend
+
+        return opened
+
+
+class TestReadmeReward(RewardContract):
+    @pytest.fixture
+    def reward(self) -> Reward:
+        reward: Reward = InStock(parse_spec("in_stock@10"))
+        return reward
+
+
+def test_both_are_as_short_as_readme_says() -> None:
+    assert code_lines(readme_blocks()["my_engine.py"]) <= 40
+    assert code_lines(readme_blocks()["in_stock.py"]) <= 20
+
+
+def test_the_engine_holds_any_tasks_documents_and_is_ready_to_train_on(tmp_path: Path) -> None:
+    file = tmp_path / "my_engine.py"
+    file.write_text(readme_blocks()["my_engine.py"], encoding="utf-8")
+    registry = load_plugins([file])
+    config = complete(config_of({"task": {"name": "demo"}, "backend": {"name": "my-engine"}}), registry)
+    prepared = prepare(config, registry, task_of(config, registry))
+    assert prepared.facts["documents"] > 1000
+    assert prepared.facts["judged_missing"] == ""
+    assert example_search(prepared).endswith("finds 3 of 3 asked")
+    prepared.client.close()
+
+
+def test_the_reward_applies_to_all_of_a_group_or_to_none() -> None:
+    outcomes = example_outcomes(InStock(parse_spec("in_stock@2")))
+    asked = [replace(o, query=replace(o.query, text="pre-order sofa")) if o.group else o for o in outcomes]
+    values = InStock(parse_spec("in_stock@2")).score(asked)
+    assert [value is None for value in values] == [outcome.group == 1 for outcome in asked]
+    assert values[1] == 1 / 2  # one hit, in stock, of two places
