@@ -5,11 +5,18 @@ import pytest
 pytest.register_assert_rewrite(
     *(f"leser.testing.{name}" for name in ("asking", "backend_basics", "backend_batches", "backend_contract")),
     *(f"leser.testing.backend_{name}" for name in ("expansion", "filters", "hostile", "index", "optional", "words")),
-    "leser.testing.reward_contract",
+    *(f"leser.testing.{name}" for name in ("baseline_contract", "kit", "reader_contract", "reward_contract", "rule_contract")),
 )
 
 from leser.testing.backend_contract import BackendContract  # noqa: E402
+from leser.testing.baseline_contract import BaselineContract  # noqa: E402
 from leser.testing.documents import DOCUMENTS  # noqa: E402
+from leser.testing.one_step import OneStep, train_one_step  # noqa: E402
+from leser.testing.reader_contract import ReaderCase, ReaderContract  # noqa: E402
 from leser.testing.reward_contract import RewardContract  # noqa: E402
+from leser.testing.rule_contract import RuleCase, RuleContract  # noqa: E402
 
-__all__ = ["DOCUMENTS", "BackendContract", "RewardContract"]
+__all__ = [
+    "DOCUMENTS", "BackendContract", "BaselineContract", "OneStep", "ReaderCase", "ReaderContract", "RewardContract",
+    "RuleCase", "RuleContract", "train_one_step",
+]  # fmt: skip
