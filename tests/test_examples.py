@@ -15,8 +15,15 @@ import pytest
 from conftest import ROOT
 from fresh import environment, run
 
+from leser.plugins import load_plugins
+from leser.scaffold import Package, write_package
+
 BACKEND = ROOT / "examples" / "custom_backend"
 REWARD = ROOT / "examples" / "custom_reward"
+NEW = {
+    "backend": "my-engine", "reward": "new_hits", "rule": "no-promises", "baseline": "first-titles", "reader": "clicks",
+}  # fmt: skip
+"""Plugins that `leser new` writes packages for; three of them are explained on pages of their own."""
 SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 PAGES = {
     "writing-a-backend.md": (BACKEND, ("leser_sqlite.py", "tests/test_leser_sqlite.py")),
@@ -92,6 +99,7 @@ def third_party(tmp_path_factory: pytest.TempPathFactory) -> ThirdParty:
     built = run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)], ROOT)
     assert built.returncode == 0, built.stdout + built.stderr
     copies = [shutil.copytree(package, folder / package.name) for package in (BACKEND, REWARD)]
+    copies += [write_package(kind, name, load_plugins(), folder / f"new-{kind}") for kind, name in NEW.items()]
     (wheel,) = folder.glob("leser-*.whl")
     return ThirdParty(environment(folder / "venv", wheel, *copies), folder)
 
@@ -108,11 +116,34 @@ def test_a_package_passes_its_own_tests(third_party: ThirdParty, package: Path) 
     assert "skipped" not in done.stdout
 
 
+def test_what_leser_new_writes_installs_and_passes_its_kit(third_party: ThirdParty) -> None:
+    folders = [f"new-{kind}" for kind in NEW]
+    done = run(
+        [str(third_party.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", *folders],
+        third_party.folder,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed
+    assert int(passed[1]) > 250
+    assert "skipped" not in done.stdout
+
+
+def test_an_installed_leser_writes_the_same(third_party: ThirdParty) -> None:
+    said = third_party.leser("new", "rule", "never-free", "--out", "never-free")
+    assert "python -m pytest never-free" in said
+    written = third_party.folder / "never-free"
+    files = {str(path.relative_to(written)): path.read_text() for path in written.rglob("*") if path.is_file()}
+    assert files == Package.of("rule", "never-free").files()
+
+
 def test_leser_lists_both(third_party: ThirdParty) -> None:
     rows = json.loads(third_party.leser("plugins", "--json"))
     states = {(row["kind"], row["name"]): (row["distribution"], row["state"]) for row in rows}
     assert states["backend", "sqlite"] == ("leser-sqlite", "ok")
     assert states["reward", "in_stock"] == ("leser-in-stock", "ok")
+    for kind, name in NEW.items():
+        assert states[kind, name] == (Package.of(kind, name).distribution, "ok")
     assert {state for _, state in states.values()} == {"ok"}
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "leser.cli.evaluate",
     "expand": "leser.cli.expand",
     "rollouts": "leser.cli.rollouts",
+    "new": "leser.cli.new",
     "plugins": "leser.cli.plugins",
     "platforms": "leser.cli.platforms",
 }

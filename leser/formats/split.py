@@ -41,7 +41,9 @@ def assemble(
     remarks = list(notes)
     parts: dict[str, Qrels] = dict(judged)
     if not parts:
-        raise LeserError(f"Task '{name}' holds no judgments. Check that task.path names the folder or file that has them.")
+        raise LeserError(
+            f"Task '{name}' holds no judgments. Check that task.path names the folder or file that has them."
+        )
     missing = [part for part in PARTS if part not in parts]
     if missing:
         donor = next(part for part in (*PARTS, "all") if part in parts)
