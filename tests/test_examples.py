@@ -25,11 +25,18 @@ NEW = {
 }  # fmt: skip
 """Plugins that `leser new` writes packages for; three of them are explained on pages of their own."""
 SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
-PAGES = {
-    "writing-a-backend.md": (BACKEND, ("leser_sqlite.py", "tests/test_leser_sqlite.py")),
-    "writing-a-reward.md": (REWARD, ("leser_in_stock.py", "tests/test_leser_in_stock.py")),
+PAGES = {"writing-a-backend.md": BACKEND, "writing-a-reward.md": REWARD} | {
+    f"writing-a-{kind}.md": Package.of(kind, NEW[kind]) for kind in ("rule", "baseline", "reader")
 }
-"""A page, the package it explains, and the files that its Python blocks hold from end to end."""
+"""A page and the package it explains: one of the examples, or one that `leser new` writes."""
+
+
+def files_of(package: Path | Package) -> dict[str, str]:
+    """The text of a package's files, by their paths in its folder."""
+    if isinstance(package, Package):
+        return package.files()
+    paths = [path for path in package.rglob("*") if path.suffix in (".py", ".toml")]
+    return {str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in sorted(paths)}
 
 
 def code_lines(source: str) -> int:
@@ -70,14 +77,15 @@ def test_the_reward_has_at_most_15_lines() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_shows_its_package_word_for_word(page: str) -> None:
-    folder, names = PAGES[page]
-    files = [(folder / name).read_text(encoding="utf-8") for name in names]
+    held = files_of(PAGES[page])
+    module, test = (text for name, text in sorted(held.items()) if name.endswith(".py"))
     shown = blocks(page, "python")
     for block in shown:
-        assert any(block in file for file in files), f"in no file of {folder.name}:\n{block}"
-    assert without_blank("".join(shown)) == without_blank("".join(files)), "something is left out, or out of order"
+        assert block in module or block in test, f"in no file of the package:\n{block}"
+    assert without_blank("".join(shown)) == without_blank(module + test), "something is left out, or out of order"
+    assert blocks(page, "toml"), "the page does not show the entry point"
     for block in blocks(page, "toml"):
-        assert block in (folder / "pyproject.toml").read_text(encoding="utf-8")
+        assert block in held["pyproject.toml"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,26 @@ def test_what_leser_new_writes_installs_and_passes_its_kit(third_party: ThirdPar
     assert passed
     assert int(passed[1]) > 250
     assert "skipped" not in done.stdout
+
+
+def test_all_that_leser_new_writes_works_in_one_run(third_party: ThirdParty) -> None:
+    task = third_party.folder / "click-log"
+    task.mkdir()
+    (task / "clicks.tsv").write_text(
+        "".join(f"{word} lamp\td{n}\t1\n" for n, word in enumerate(("desk", "floor", "oak")))
+    )
+    corpus = [
+        json.dumps({"_id": f"d{n}", "title": f"{word} lamp"}) + "\n" for n, word in enumerate(("desk", "floor", "oak"))
+    ]
+    (task / "corpus.jsonl").write_text("".join(corpus))
+    said = third_party.leser(
+        "run", "--task", "click-log", "--backend", "my-engine", "--policy", "tiny", "--reward", "nDCG@10=0.8", "--reward",
+        "new_hits@10=0.2", "-o", 'evaluation.baselines=["original", "first-titles"]', "-o", 'rules.no-promises.words=["best"]',
+        "--dry-run",
+    )  # fmt: skip
+    assert "rules: no-promises, repetition" in said
+    assert "finds 3 of 3 asked" in said
+    assert "everything was checked" in said
 
 
 def test_an_installed_leser_writes_the_same(third_party: ThirdParty) -> None:

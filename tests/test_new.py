@@ -107,7 +107,7 @@ def test_nothing_is_overwritten(registry: Registry, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_an_error(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LeserError, match="cannot be written to .*Name another folder"):
+    with pytest.raises(LeserError, match=r"cannot be written to .*Name another folder"):
         write_package("rule", "my-rule", registry, tmp_path / "file" / "below")
 
 

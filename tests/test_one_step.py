@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
 import pytest
+from conftest import ROOT
 from test_readme import readme_blocks
 
 from leser.errors import LeserError
+from leser.scaffold import Package
 from leser.testing import BaselineContract, OneStep, ReaderContract, RuleContract, train_one_step
 
 PLUGIN = '''"""A reward, a rule and a baseline of somebody's."""
@@ -114,6 +119,16 @@ def test_the_evaluation_and_the_report_name_what_was_tried(run: OneStep) -> None
 def test_what_is_wrong_is_the_error_that_a_run_gives(tmp_path: Path) -> None:
     with pytest.raises(LeserError, match="Unknown reward 'chaep'"):
         train_one_step(tmp_path, rewards={"weights": ["chaep@2"]})
+
+
+def test_the_page_on_rules_shows_how_it_is_tried(install: Callable[..., Path], tmp_path: Path) -> None:
+    package = Package.of("rule", "no-promises")
+    install(package.distribution, "0.1.0", package.module, package.files()[f"{package.module}.py"])
+    page = (ROOT / "docs" / "writing-a-rule.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(dedent(page[page.index("    from leser.testing import train_one_step") :]), names)
+    (tmp_path / "run").mkdir()
+    names["test_in_a_run"](tmp_path / "run")
 
 
 @pytest.mark.parametrize("kit", [BaselineContract, ReaderContract, RuleContract])

@@ -96,8 +96,8 @@ def _check_name(kind: str, name: str) -> None:
         signs = "_ (rewards have no hyphen: '@' and '(' follow their name)" if reward else "- or _"
         example = "in_stock" if reward else "my-shop"
         raise LeserError(
-            f"The name '{name[:60]}' is not valid: a {kind} is named with at most {LONGEST_NAME} small letters a to z and digits, "
-            f"the first a letter, and single {signs} between words. For example: {example}."
+            f"The name '{name[:60]}' is not valid: a {kind} is named with at most {LONGEST_NAME} small letters a to z and "
+            f"digits, the first a letter, and single {signs} between words. For example: {example}."
         )
     if reward and keyword.iskeyword(name):
         raise LeserError(
