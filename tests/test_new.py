@@ -44,9 +44,10 @@ def test_the_files_are_python_and_toml_whatever_the_name(kind: str, name: str) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_loads_and_offers_the_plugin(kind: str, registry: Registry, tmp_path: Path) -> None:
-    folder = write_package(kind, "my_shop", registry, tmp_path / "package")
-    cls = load_plugins([folder / "leser_my_shop.py"]).get(kind, "my_shop")
-    assert cls.__name__ == f"MyShop{kind.capitalize()}"
+    name = f"first_{kind}"  # one for each: a module that was loaded is taken
+    folder = write_package(kind, name, registry, tmp_path / "package")
+    cls = load_plugins([folder / f"leser_{name}.py"]).get(kind, name)
+    assert cls.__name__ == f"First{kind.capitalize() * 2}"
 
 
 def test_what_is_written_is_clean(registry: Registry, tmp_path: Path) -> None:

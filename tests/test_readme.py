@@ -12,11 +12,11 @@ import pytest
 from conftest import ROOT
 from test_examples import code_lines
 
-from leser.backend import Backend
+from leser.backend import Backend, Ranking
 from leser.config import complete, config_of, task_of
 from leser.plugins import load_plugins
 from leser.reward import Reward, parse_spec
-from leser.run.preparation import example_search, prepare
+from leser.run.preparation import prepare
 from leser.testing import DOCUMENTS, BackendContract, RewardContract
 from leser.testing.reward_contract import example_outcomes
 
@@ -76,7 +76,9 @@ def test_the_engine_holds_any_tasks_documents_and_is_ready_to_train_on(tmp_path:
     prepared = prepare(config, registry, task_of(config, registry))
     assert prepared.facts["documents"] > 1000
     assert prepared.facts["judged_missing"] == ""
-    assert example_search(prepared).endswith("finds 3 of 3 asked")
+    (found,) = prepared.client.search([prepared.teacher.ask(prepared.task.train.queries[0])], 3)
+    assert isinstance(found, Ranking)
+    assert len(found.hits) == 3
     prepared.client.close()
 
 
