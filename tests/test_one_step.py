@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -128,7 +129,10 @@ def test_the_page_on_rules_shows_how_it_is_tried(install: Callable[..., Path], t
     names: dict[str, Any] = {}
     exec(dedent(page[page.index("    from leser.testing import train_one_step") :]), names)
     (tmp_path / "run").mkdir()
-    names["test_in_a_run"](tmp_path / "run")
+    try:
+        names["test_in_a_run"](tmp_path / "run")
+    finally:
+        sys.modules.pop(package.module, None)  # a module that is loaded would be one that is installed
 
 
 @pytest.mark.parametrize("kit", [BaselineContract, ReaderContract, RuleContract])
