@@ -48,7 +48,7 @@ class Shop:
 
     def alone(self, rule: str) -> RuleBook:
         """The book of one of its rules by itself (repetition beside it, which always holds)."""
-        tables = {name: given for name, given in self.config.rules.options.items() if name == rule}
+        tables = {name: given for name, given in self.config.rules.given.items() if name == rule}
         config, backend = self.config, self.prepared.backend
         return build_book(tables, load_plugins(config.plugins), backend, config.expansion, config.rules.locale)
 

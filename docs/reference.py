@@ -31,8 +31,11 @@ themselves: `make docs`.
     name = "pyserini"
     index = "runs/my-index"      # the backend's own options stand beside its name
 
-Relative paths are meant from where the command is run, those of a platform profile from its file. Secrets are never
-values: an option such as `api_key_env` holds the name of an environment variable.
+Relative paths are meant from where the command is run, those of a platform profile from its file. A file that says
+`paths_from = "FOLDER"` at its top has its relative paths start there, seen from the file itself (`"."` is its own folder); a
+run's config.toml says so, and is therefore opened and resumed from any folder. What it holds of a plugin's options that nobody
+gave is listed in `not_given`: the values stay those of the run, and count as defaults. Secrets are never values: an option
+such as `api_key_env` holds the name of an environment variable.
 """
 
 

@@ -4,8 +4,9 @@
     config = complete(config, registry)      # the options of the backend and the reader too
     print(config.resolved())
 
-Relative paths are meant from where the command is run, those of a platform profile from where its file lies. Secrets are
-never values here: an option holds the name of an environment variable.
+Relative paths are meant from where the command is run, those of a platform profile from where its file lies, those of a
+run's config.toml from where the run was made (leser/anchor.py). Secrets are never values here: an option holds the name of an
+environment variable.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tomli_w
 from pydantic import Field, model_validator
 from pydantic_core import to_jsonable_python
 
+from leser.anchor import anchored
 from leser.constraints.options import ConstraintOptions
 from leser.errors import LeserError
 from leser.expansion import ExpansionOptions
+from leser.given import NOT_GIVEN, at, put_back, set_apart, unset, without
 from leser.grpo.options import GrpoOptions
 from leser.options import Options, Seed, validate_options
 from leser.platform.profile import EXTENDS, Written, lay, place
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from leser.plugins import Registry
     from leser.task import Task
 
+TableT = TypeVar("TableT", bound="PluginTable")
 _PLUGIN_TABLES = ("task", "backend")
 CREDENTIALS = re.compile(r"(?<=://)[^\s\"']+@")
 
@@ -48,6 +52,9 @@ class _Gathering(Options):
     """A table whose keys that it does not know are plugins' business."""
 
     options: dict[str, Any] = Field(default_factory=dict, description="the plugin's own options")
+    not_given: tuple[str, ...] = Field(
+        (), description="options of this table that nobody gave: their values are defaults; LESER writes it"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -57,11 +64,21 @@ class _Gathering(Options):
             return values
         own = {key: value for key, value in values.items() if key in cls.model_fields}
         rest = {key: value for key, value in values.items() if key not in cls.model_fields}
-        return {**own, "options": {**own.get("options", {}), **rest}} if rest else own
+        own = {**own, "options": {**own.get("options", {}), **rest}} if rest else own
+        if isinstance(apart := own.get(NOT_GIVEN), Mapping):
+            own["options"], own[NOT_GIVEN] = put_back(own.get("options", {}), apart)
+        return own
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that somebody gave; what a plugin's options are made of."""
+        return without(self.options, self.not_given)
 
     def table(self) -> dict[str, Any]:
         """The table as a file holds it: name and options side by side."""
-        return {**self.model_dump(mode="json", exclude={"options"}, exclude_none=True), **_plain(self.options)}
+        own = self.model_dump(mode="json", exclude={"options", NOT_GIVEN}, exclude_none=True)
+        filled = {NOT_GIVEN: list(self.not_given)} if self.not_given else {}
+        return {**own, **filled, **_plain(self.options)}
 
 
 class PlatformTable(Options):
@@ -140,6 +157,7 @@ class RunConfig(Options):
         platform = self.platform.model_dump(exclude_none=True)
         tables: dict[str, Any] = {"platform": platform} if platform else {}
         tables |= {"task": self.task.table(), "backend": self.backend.table()}
+        values["plugins"] = [str(file.resolve()) for file in self.plugins]
         top = {key: value for key, value in values.items() if not isinstance(value, dict)}
         tables.update({key: value for key, value in values.items() if isinstance(value, dict)})
         if rules := self.rules.table():
@@ -164,7 +182,7 @@ def load_config(
 
     values: dict[str, Any] = sound_profile(platform).values if platform else {}
     if path:
-        lay(values, _read_toml(path))
+        lay(values, _read_run(path))
     if moved_to:
         move(values, sound_profile(moved_to).values)
     for dotted, value in (flags or {}).items():
@@ -224,14 +242,8 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
 
     backend = registry.get("backend", config.backend.name)
     reader, path = find_reader(config.task.name, registry, config.task.format)
-    given = config.task.options if path is None else {**config.task.options, "path": path}
-    task_options = _filled(reader.Options, given, f"task '{reader.name}'")
-    task_options.pop("path", None)  # the table's `name` says it
-    backend_options = _filled(backend.Options, config.backend.options, f"backend '{config.backend.name}'")
-    rules = {
-        rule: _filled(registry.get("rule", rule).Options, given, f"[rules.{rule}]")
-        for rule, given in config.rules.options.items()
-    }
+    named = {} if path is None else {"path": path}  # the table's `name` says it
+    task = _filled(reader.Options, config.task, f"task '{reader.name}'", named)
     evaluation = config.evaluation.model_copy(update={"baseline_options": _baseline_options(config, registry)})
     training = config.training
     if (monitor := training.monitor).enabled and monitor.engine:
@@ -239,9 +251,9 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
         training = training.model_copy(update={"monitor": monitor.model_copy(update={"engine_options": engine})})
     return config.model_copy(
         update={
-            "rules": config.rules.model_copy(update={"options": rules}),
-            "task": config.task.model_copy(update={"options": task_options}),
-            "backend": config.backend.model_copy(update={"options": backend_options}),
+            "rules": _filled_rules(config.rules, registry),
+            "task": task,
+            "backend": _filled(backend.Options, config.backend, f"backend '{config.backend.name}'"),
             "training": training,
             "evaluation": evaluation,
         }
@@ -260,7 +272,7 @@ def _baseline_options(config: RunConfig, registry: Registry) -> dict[str, dict[s
         cls = registry.get("baseline", name)
         if name not in run:
             raise LeserError(f"{table_of(name)} is set, but evaluation.baselines does not name '{name}'. Add it there.")
-        options[name] = _filled(cls.Options, given, table_of(name))
+        options[name], _ = _options(cls.Options, given, given, table_of(name))
     return options
 
 
@@ -269,17 +281,46 @@ def task_of(config: RunConfig, registry: Registry) -> Task:
     from leser.formats.read import read_task
 
     chosen = {"format": config.task.format} if config.task.format else {}
-    return read_task(config.task.name, registry, {**config.task.options, **chosen})
+    return read_task(config.task.name, registry, {**config.task.given, **chosen})
 
 
 def backend_of(config: RunConfig, registry: Registry) -> Backend:
     """The configured backend, which connects when it is first used."""
     cls = registry.get("backend", config.backend.name)
-    return built(cls, validate_options(cls.Options, config.backend.options, f"backend '{config.backend.name}'"))
+    return built(cls, validate_options(cls.Options, config.backend.given, f"backend '{config.backend.name}'"))
 
 
-def _filled(model: type[Options], values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    return validate_options(model, place(model, values), where).model_dump(mode="json", exclude_none=True)
+def _filled(model: type[Options], table: TableT, where: str, named: Mapping[str, Any] | None = None) -> TableT:
+    """The table with its plugin's defaults; `named` are options that another key of it says."""
+    own = named or {}
+    options, names = _options(model, {**table.options, **own}, {**table.given, **own}, where)
+    options = {name: value for name, value in options.items() if name not in own}
+    return table.model_copy(update={"options": options, NOT_GIVEN: names})
+
+
+def _filled_rules(table: RulesTable, registry: Registry) -> RulesTable:
+    options, names, given = {}, list[str](), table.given
+    for rule, known in table.options.items():
+        model = registry.get("rule", rule).Options
+        options[rule], unset = _options(model, known, given.get(rule, {}), f"[rules.{rule}]")
+        names += [f"{rule}.{name}" for name in unset]
+    return table.model_copy(update={"options": options, NOT_GIVEN: tuple(names)})
+
+
+def _options(
+    model: type[Options], known: Mapping[str, Any], given: Mapping[str, Any], where: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """All options, checked, and the names of those that are defaults; one that had another default before was kept."""
+    whole = validate_options(model, place(model, known), where).model_dump(mode="json", exclude_none=True)
+    filled = unset(validate_options(model, place(model, given), where))
+    return whole, tuple(name for name, value in filled.items() if at(whole, name) == value)
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    """A file's values, paths where the file says they start from, and what it was filled with set apart."""
+    values = anchored(_read_toml(path), path.parent)
+    set_apart(values)
+    return values
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

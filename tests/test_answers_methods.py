@@ -119,7 +119,10 @@ def test_a_bug_and_a_process_that_ends_are_told_with_their_line(method: str) -> 
     }
     given = values.get(method, (DOCUMENTS,) if method == "load" else ())
     engine = MemoryBackend.of(DOCUMENTS)
-    for change, said in ((bug, r"raised TypeError: .* \(test_answers_methods\.py, line \d+\)"), (leave, r"ended the process")):
+    for change, said in (
+        (bug, r"raised TypeError: .* \(test_answers_methods\.py, line \d+\)"),
+        (leave, r"ended the process"),
+    ):
         setattr(engine, method, lambda *_, change=change: change(None))
         with pytest.raises(PluginFault, match=rf"{method}\(\) {said}"):
             getattr(CheckedBackend(engine), method)(*given)

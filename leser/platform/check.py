@@ -91,7 +91,7 @@ def check_profile(path: Path, plugins: Iterable[Path] = ()) -> Checked:
     from leser.scoring import RewardSet
 
     rules = config.rules
-    book = build_book(rules.options, registry, _described(config, registry), config.expansion, rules.locale)
+    book = build_book(rules.given, registry, _described(config, registry), config.expansion, rules.locale)
     table = config.rewards
     rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
     return Checked(profile, config, rewards, book)
@@ -226,7 +226,7 @@ def _rules(config: RunConfig, registry: Registry) -> Iterator[Problem]:
     from leser.rules import build_book
 
     engine = _described(config, registry)
-    for name, given in config.rules.options.items():
+    for name, given in config.rules.given.items():
         try:
             build_book({name: given}, registry, engine, config.expansion, config.rules.locale).sentences()
         except LeserError as error:
@@ -268,4 +268,4 @@ def _policy(config: RunConfig) -> Iterator[Problem]:
 
 def _described(config: RunConfig, registry: Registry) -> DescribedEngine:
     kind = registry.get("backend", config.backend.name)
-    return DescribedEngine(kind, kind.Options.model_validate(config.backend.options))
+    return DescribedEngine(kind, kind.Options.model_validate(config.backend.given))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from leser.anchor import Recorded
 from leser.platform.profile import NAMED, Written, lay
 
 LEARNED = ("policy", "warmup", "training", "grpo", "seed", "out", "plugins")
@@ -49,6 +50,8 @@ def _placed_name(name: Written, *, hub: bool) -> str:
     """A task's or policy's name as a path, where it is one: a hub id has a slash too, and is none."""
     said = name.startswith((".", "/", "~")) if hub else "/" in name
     path = name.path
+    if isinstance(name, Recorded) and path == name:  # a run's, opened from where it was made: read as it was then
+        return str(name)
     if not said and not Path(path).exists():
         return str(name)
     # "policy" alone would be a built-in's or a reader's name, "runs/policy" a hub id

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from leser.given import NOT_GIVEN
+
 PACKAGES = ("leser", "torch", "transformers", "tokenizers", "pyserini", "ir-measures", "numpy")
 
 
@@ -33,9 +35,11 @@ def versions() -> list[tuple[str, str]]:
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A nested configuration as (dotted key, value) pairs."""
+    """A nested configuration as (dotted key, value) pairs, without the lists of what nobody gave."""
     pairs: list[tuple[str, str]] = []
     for key, value in config.items():
+        if key == NOT_GIVEN:
+            continue
         if isinstance(value, Mapping):
             pairs += flattened(value, f"{prefix}{key}.")
         else:

@@ -1,6 +1,6 @@
 """The run folder: what a run leaves behind, written so that a kill at any moment loses nothing that a checkpoint holds.
 
-config.toml            the resolved configuration (no secrets)
+config.toml            the resolved configuration (no secrets), and where its relative paths start
 metrics.jsonl          one line a step or evaluation
 rollouts/*.parquet     every completion with its expansions, rewards, advantage and code
 checkpoints/step-N/    last two and the best on dev; policy/: the best on dev, as save_pretrained writes it
@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from leser.anchor import anchor
 from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.run.resumed import Known, differences
@@ -46,7 +47,7 @@ class RunFolder:
                 raise LeserError(
                     f"{self.path} already holds a run. Continue it with --resume, or choose another folder with --out."
                 )
-            changed, gone = differences(read_text(self.config_path), config_text, known)
+            changed, gone = differences(read_text(self.config_path), config_text, known, self.path)
             if gone:
                 raise LeserError(
                     f"The run in {self.path} was begun by another version of LESER: this one has no {', '.join(gone)} of "
@@ -65,7 +66,7 @@ class RunFolder:
         self.check_writable()
         for part in (self.path, self.rollouts, self.checkpoints):
             part.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.config_path, config_text)
+        write_atomically(self.config_path, anchor(self.path) + config_text)
 
     @property
     def threads(self) -> int | None:

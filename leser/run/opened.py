@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leser.anchor import PATHS_FROM
 from leser.errors import LeserError
 from leser.run.folder import RunFolder
 from leser.textfile import read_text
@@ -63,11 +64,12 @@ def open_finished(path: Path) -> FinishedRun:
 
 
 def read_config(folder: RunFolder) -> dict[str, Any]:
-    """config.toml as it was written; raises LeserError when it cannot be read."""
+    """config.toml as it was written, but for where its paths start; raises LeserError when it cannot be read."""
     try:
-        return tomllib.loads(read_text(folder.config_path))
+        values = tomllib.loads(read_text(folder.config_path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise LeserError(f"The configuration {folder.config_path} cannot be read: {error}.") from error
+    return {key: value for key, value in values.items() if key != PATHS_FROM}
 
 
 def configured(

@@ -75,7 +75,7 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Prepared:
     ask.check(backend)
     table = config.rewards
     rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
-    rules = build_book(config.rules.options, registry, backend, config.expansion, config.rules.locale, client.ask)
+    rules = build_book(config.rules.given, registry, backend, config.expansion, config.rules.locale, client.ask)
     teacher = Teacher(client, rewards, config.expansion, task.title_field, rules, config.platform.name, ask)
     if len(rules.codes) > 1:
         facts["rules"] = ", ".join(rules.codes)

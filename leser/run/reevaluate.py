@@ -83,7 +83,9 @@ def reevaluate(
 
 def default_name(run: FinishedRun, config: RunConfig, split: str) -> str:
     """What was evaluated: the split, the backend, and task and platform where they are others."""
-    own = run.config.get("task", {}).get("name")
+    from leser.config import load_config
+
+    own = load_config(run.folder.config_path).task.name  # seen from here, as the other is
     task = [] if config.task.name == own else [Path(config.task.name).resolve().name]
     platform = config.platform.name
     site = [platform] if platform and platform != run.config.get("platform", {}).get("name") else []

@@ -5,9 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leser.anchor import anchored, texts_from
 from leser.errors import LeserError
+from leser.given import NOT_GIVEN
 
 if TYPE_CHECKING:
     from leser.config import RunConfig
@@ -22,14 +25,19 @@ PLUGINS = ("task", "backend")
 _ABSENT = object()
 
 
-def differences(before: str, now: str, known: Known | None = None) -> tuple[list[str], list[str]]:
+def differences(
+    before: str, now: str, known: Known | None = None, folder: Path | None = None
+) -> tuple[list[str], list[str]]:
     """Dotted keys of two TOML texts whose values differ, and those of the first that this version has no option for.
 
-    What only the second holds is no difference where `known` fills in just that value. A rule that only one of them has is
-    named as a whole, with options or without.
+    What only the second holds is no difference where `known` fills in just that value; two names of one file are none
+    either, whatever folder they start from: the first text's is a file in `folder`. A rule that only one of them has is named
+    as a whole, with options or without.
     """
-    first, second = tomllib.loads(before), tomllib.loads(now)
-    was, now_is = _flat(first), _flat(second)
+    here = Path.cwd()
+    first = texts_from(anchored(tomllib.loads(before), (folder or here).resolve()), here)
+    second = texts_from(tomllib.loads(now), here)
+    was, now_is = _read(first, known), _read(second, known)
     different = {k for k in was.keys() | now_is.keys() if was.get(k, _ABSENT) != now_is.get(k, _ABSENT)} - UNCOMPARED
     rules = {k for k in different if len(k) == 2 and k[0] == "rules"}
     different = {k for k in different if k[:2] not in rules or k in rules}
@@ -42,6 +50,12 @@ def differences(before: str, now: str, known: Known | None = None) -> tuple[list
     old = {k for k in different if k not in now_is and k[0] not in exchanged}
     gone = {k for k in old if not _or_nothing(known, _with(second, k, was[k]))}
     return _told(different), _told(gone)
+
+
+def _read(values: Mapping[str, Any], known: Known | None) -> dict[Key, Any]:
+    """Values by key as this version reads them, paths from the root; as they are written where it cannot."""
+    read = _flat(_or_nothing(known, values)) if known else {}
+    return {key: read.get(key, value) for key, value in _flat(values).items() if key[-1] != NOT_GIVEN}
 
 
 def known_to(registry: Registry) -> Known:

@@ -5,7 +5,10 @@ import pytest
 pytest.register_assert_rewrite(
     *(f"leser.testing.{name}" for name in ("asking", "backend_basics", "backend_batches", "backend_contract")),
     *(f"leser.testing.backend_{name}" for name in ("expansion", "filters", "hostile", "index", "optional", "words")),
-    *(f"leser.testing.{name}" for name in ("baseline_contract", "kit", "reader_contract", "reward_contract", "rule_contract")),
+    *(
+        f"leser.testing.{name}"
+        for name in ("baseline_contract", "kit", "reader_contract", "reward_contract", "rule_contract")
+    ),
 )
 
 from leser.testing.backend_contract import BackendContract  # noqa: E402
