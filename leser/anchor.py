@@ -38,12 +38,16 @@ def anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     Raises LeserError for a `paths_from` that is not a text.
     """
+    start = take_start(values, folder)
+    return values if start is None else texts_from(values, Path(os.path.relpath(start)))
+
+
+def take_start(values: dict[str, Any], folder: Path) -> Path | None:
+    """Take out of the values of a file in `folder` where its paths start, from the root; None where it says nothing."""
     start = values.pop(PATHS_FROM, None)
-    if start is None:
-        return values
-    if not isinstance(start, str):
+    if start is not None and not isinstance(start, str):
         raise LeserError(f'{PATHS_FROM} in a configuration names a folder, e.g. "../..", found {start!r}.')
-    return texts_from(values, Path(os.path.relpath(os.path.realpath(folder / Path(start).expanduser()))))
+    return None if start is None else Path(os.path.realpath(folder / Path(start).expanduser()))
 
 
 def texts_from(values: Mapping[str, Any], start: Path) -> dict[str, Any]:

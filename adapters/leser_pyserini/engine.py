@@ -28,9 +28,8 @@ class Engine:
         folder = options.index
         if not _holds_index(folder):
             raise IndexMissing(f"No Lucene index in {folder}.", f"--backend pyserini --task TASK -o index={folder}")
-        settings = options.model_dump(
-            mode="json", include={"index", "fields", "match", "k1", "b", "threads", "analysis"}
-        )
+        settings = options.model_dump(mode="json", include={"fields", "match", "k1", "b", "threads", "analysis"})
+        settings["index"] = _place(folder)
         made = java_class("leser.LuceneEngine", options.heap)
         from jnius import JavaException  # importing it starts the Java machine, which has its options by now
 
@@ -79,7 +78,7 @@ class Writer:
             analysis = engine.facts["analysis"]
             engine.close()
         folder.mkdir(parents=True, exist_ok=True)
-        self._java = java_class("leser.LuceneWriter", options.heap)(str(folder), analysis, append)
+        self._java = java_class("leser.LuceneWriter", options.heap)(_place(folder), analysis, append)
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +110,11 @@ def row_of(document: Document, contents: Sequence[str]) -> dict[str, Any]:
         "keyword": {name: string for name, (string, _) in values.items() if string is not None},
         "number": {name: number for name, (_, number) in values.items() if number is not None},
     }
+
+
+def _place(folder: Path) -> str:
+    """The folder from the root: Java keeps the working directory that it was started in, whatever Python's is now."""
+    return str(folder.absolute())
 
 
 def _holds_index(folder: Path) -> bool:

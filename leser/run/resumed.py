@@ -8,7 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leser.anchor import anchored, texts_from
+from leser.anchor import take_start, texts_from
 from leser.errors import LeserError
 from leser.given import NOT_GIVEN
 
@@ -34,9 +34,9 @@ def differences(
     either, whatever folder they start from: the first text's is a file in `folder`. A rule that only one of them has is named
     as a whole, with options or without.
     """
-    here = Path.cwd()
-    first = texts_from(anchored(tomllib.loads(before), (folder or here).resolve()), here)
-    second = texts_from(tomllib.loads(now), here)
+    here, first, second = Path.cwd(), tomllib.loads(before), tomllib.loads(now)
+    first = texts_from(first, take_start(first, folder or here) or here)
+    second = texts_from(second, here)
     was, now_is = _read(first, known), _read(second, known)
     different = {k for k in was.keys() | now_is.keys() if was.get(k, _ABSENT) != now_is.get(k, _ABSENT)} - UNCOMPARED
     rules = {k for k in different if len(k) == 2 and k[0] == "rules"}
