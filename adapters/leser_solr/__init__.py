@@ -59,10 +59,10 @@ class SolrBackend(Backend):
 
         url: str = Field("http://localhost:8983/solr", description="address of Solr; it ends in /solr as a rule")
         index: str = Field("leser-demo", pattern=r"^[\w.\-]+$", description="core, collection or alias to search")
-        fields: FieldWeights = Field(
-            default={"contents": 1.0},
+        fields: FieldWeights | None = Field(
+            None,
             description="fields to search and their weights, e.g. title^3,text; with a template: those that expansions are "
-            "searched in (default: the template's qf)",
+            "searched in; default: contents, or with a template its qf, else the qf or df of its handler",
         )
         template: Path | None = Field(
             None,

@@ -187,8 +187,8 @@ class Pool:
 
 
 def _form(params: Params) -> bytes:
-    """The parameters as the body of a form, with those that every request has."""
-    pairs = [_COMMON]
+    """The parameters as the body of a form, with those that every request has; of two values Solr would take the first."""
+    pairs = [_COMMON if "echoParams" not in params else urlencode({k: v for k, v in COMMON.items() if k not in params})]
     for name, value in params.items():
         quoted = _quoted if name == "q" else quote_plus
         for one in [value] if isinstance(value, str) else value:

@@ -7,17 +7,17 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from math import isfinite, nan
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError
 from leser.characters import well_formed
-from leser.errors import IndexMissing, LeserError, unknown_name
+from leser.errors import IndexMissing, LeserError
 from leser_solr.connection import Admin, Line, Params, Pool
 from leser_solr.failures import FAILURES, Interrupted, NotReady, not_solr, raised, search_error, status_of, unreachable
 from leser_solr.query import QueryWriter, Refused
 from leser_solr.schema import NAME, Schema
+from leser_solr.searched import searched
 from leser_solr.template import Template, read_template
 
 if TYPE_CHECKING:
@@ -36,10 +36,11 @@ class Engine:
         template = read_template(options.template, rerank=options.match == "rerank") if options.template else None
         self._pool = Pool(options)
         self.schema = open_schema(options, self._pool)
-        self._fields = _searched(options, template, self.schema)
+        named = searched(options, template, self.schema, lambda: self._handler_params(template))
+        self._fields = named.fields
         self._template = template
         self._by_score = template is None or template.by_score
-        self._writer = QueryWriter(self.schema, self._fields, template, options)
+        self._writer = QueryWriter(self.schema, named, template, options)
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="leser-solr")
         self._lock = Lock()
         self._state = ("", 0.0)
@@ -166,6 +167,17 @@ class Engine:
         except FAILURES as error:
             raise raised(error, self._options) from error
 
+    def _handler_params(self, template: Template | None) -> Mapping[str, str | list[str]]:
+        """What the request handler adds to the template's parameters, with these."""
+        asked: Params = {
+            **(template.params if template else {}),
+            "q": "{!lucene v='*:*'}",
+            "rows": "0",
+            "echoParams": "all",
+        }
+        told: Mapping[str, str | list[str]] = self._asked(self._options.handler, asked)["responseHeader"]["params"]
+        return told
+
     def facts(self) -> dict[str, Any]:
         """What `check` tells."""
         documents = self._asked(self._options.handler, {"q": "{!lucene v='*:*'}", "rows": "0"})["response"]["numFound"]
@@ -214,11 +226,20 @@ class Engine:
 def open_schema(options: SolrBackend.Options, pool: Pool) -> Schema:
     """The index's schema; raises IndexMissing, NotReady or LeserError where there is none to be had."""
     try:
-        return Schema(pool.read("/schema")["schema"])
+        told = pool.read("/schema").get("schema")
     except FAILURES as error:
         if status_of(error) == 404:
             raise missing(options) from error
         raise unreachable(error, options) from error
+    if not isinstance(told, Mapping):
+        raise not_solr(options, "its answer to /schema holds no schema")
+    if "uniqueKey" not in told:
+        raise LeserError(
+            f"The schema of '{options.index}' in Solr at {options.url} has no uniqueKey: its documents have no ids that "
+            "judgments could name. Declare one in the schema (<uniqueKey>id</uniqueKey>, a field of type string that every "
+            "document has), reload it and index the documents again."
+        )
+    return Schema(told)
 
 
 def missing(options: SolrBackend.Options) -> LeserError:
@@ -249,34 +270,6 @@ def server(options: SolrBackend.Options) -> tuple[str, bool | None]:
         return "unknown", None
     finally:
         admin.close()
-
-
-def _searched(options: SolrBackend.Options, template: Template | None, schema: Schema) -> dict[str, float]:
-    """Fields that expansions, and without a template the query, are searched in; raises LeserError for unknown ones."""
-    fields, named_by = options.fields, "option fields"
-    if template is not None and template.fields and "fields" not in options.model_fields_set:
-        fields, named_by = _read_qf(template.fields, options), "the template's qf"
-    for name in fields:
-        if not schema.can_search(name):
-            available = schema.searchable() or schema.patterns
-            raise unknown_name(f"field of the index '{options.index}' ({named_by})", name, available)
-    return dict(fields)
-
-
-def _read_qf(qf: str, options: SolrBackend.Options) -> dict[str, float]:
-    fields = {}
-    for part in qf.replace(",", " ").split():
-        name, mark, weight = part.partition("^")
-        try:
-            fields[name] = float(weight) if mark else 1.0
-        except ValueError:
-            fields[name] = nan
-        if not isfinite(fields[name]) or fields[name] < 0:
-            raise LeserError(
-                f"Option template of backend 'solr' ({options.template}): qf holds '{part}', and '{weight}' is no weight. "
-                "Write a number of 0 or more after ^, e.g. title^3, or leave ^ out."
-            )
-    return fields
 
 
 def _turns(waiting: deque[tuple[int, ExpandedQuery]]) -> Iterator[tuple[int, ExpandedQuery]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import httpx
 from solr import SolrException
@@ -112,7 +113,7 @@ def unreachable(error: Exception, options: SolrBackend.Options) -> LeserError:
         if status in (400, 405):  # to a question that every Solr knows
             return LeserError(
                 f"What answers at {options.url} ({status}: {reason}): is it a Solr? Its address ends in /solr as a rule, e.g. "
-                "http://localhost:8983/solr."
+                f"http://localhost:8983/solr.{_meant(options.url)}"
             )
         return LeserError(f"{at} cannot serve '{options.index}' ({status}: {reason}). Its log says why.")
     if isinstance(error, httpx.TimeoutException):
@@ -126,14 +127,28 @@ def unreachable(error: Exception, options: SolrBackend.Options) -> LeserError:
     return NotReady(f"No Solr answers at {options.url} ({error}). Start it, or give its address: -o url=...")
 
 
-def not_solr(options: SolrBackend.Options) -> LeserError:
-    """The message for an address where something answers 404 to what every Solr knows."""
-    return LeserError(f"There is no Solr at {options.url}: it answers 404. {_address(options)}")
+def not_solr(options: SolrBackend.Options, seen: str = "it answers 404") -> LeserError:
+    """The message for an address where something answers otherwise than every Solr does."""
+    return LeserError(f"There is no Solr at {options.url}: {seen}. {_address(options)}")
 
 
 def _address(options: SolrBackend.Options) -> str:
-    hint = "" if options.url.endswith("/solr") else f" Did you mean {options.url}/solr?"
-    return f"The address has no core in it and ends in /solr, e.g. http://localhost:8983/solr.{hint}"
+    return f"The address has no core in it and ends in /solr, e.g. http://localhost:8983/solr.{_meant(options.url)}"
+
+
+def _meant(url: str) -> str:
+    """What the address and the index were perhaps to be: people paste a core's address, or that of the server's pages."""
+    parts = urlsplit(url)
+    folders = parts.path.strip("/").split("/")
+    if "solr" not in folders:
+        return "" if parts.path.strip("/") else f" Did you mean {parts.scheme}://{parts.netloc}/solr?"
+    end = folders.index("solr") + 1
+    below = [part for part in (*folders[end:], *parts.fragment.strip("/").split("/")) if part not in ("", "~cores")]
+    server = f"{parts.scheme}://{parts.netloc}/{'/'.join(folders[:end])}"
+    if server == url:
+        return ""
+    core = f" -o index={below[0]}" if below and not below[0].startswith("~") else ""
+    return f" Did you mean -o url={server}{core} ?" if core else f" Did you mean {server}?"
 
 
 def _credentials(options: SolrBackend.Options) -> str:

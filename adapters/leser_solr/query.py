@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from leser.backend import ExpandedQuery, Filter, Term
 from leser.characters import well_formed
 from leser_solr.schema import NAME, Schema
+from leser_solr.searched import Searched
 from leser_solr.template import EXPANSIONS, QUERY, RAW, Template, plain_words
 
 if TYPE_CHECKING:
@@ -50,13 +51,14 @@ class Refused(Exception):
 
 
 class QueryWriter:
-    """Writes queries for one index; `fields` are searched with their weights, summed up."""
+    """Writes queries for one index; the fields of `searched` are looked in with their weights, summed up."""
 
     def __init__(
-        self, schema: Schema, fields: Mapping[str, float], template: Template | None, options: SolrBackend.Options
+        self, schema: Schema, searched: Searched, template: Template | None, options: SolrBackend.Options
     ) -> None:
         self._schema = schema
-        self._fields = dict(fields)
+        self._fields = searched.fields
+        self._written = searched.written  # edismax knows the template's aliases
         self._template = template
         self._rerank = options.match == "rerank"
         self._escape = options.escape
@@ -121,7 +123,7 @@ class QueryWriter:
             return self._simple(self._fields, weight, term.match, name)
         params[name] = params[name] if phrase else plain_words(text)
         return (
-            f"{{!edismax {_LIKE_THE_ORIGINAL} {_MINIMUM[term.match]} qf='{_boosted(self._fields, weight)}' v=${name}}}"
+            f"{{!edismax {_LIKE_THE_ORIGINAL} {_MINIMUM[term.match]} qf='{_boosted(self._written, weight)}' v=${name}}}"
         )
 
     @staticmethod

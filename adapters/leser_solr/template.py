@@ -25,6 +25,7 @@ from typing import Any
 
 from leser.errors import LeserError
 from leser.textfile import read_text
+from leser_solr.searched import aliases_of
 
 QUERY, RAW, EXPANSIONS = "leser.query", "leser.raw", "leser.expansions"
 """Parameters that carry the text, escaped and as it is, and the expansions; one called `query` would switch searching off."""
@@ -55,15 +56,17 @@ _OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)", re.IGNORECASE)
 class Template:
     """Parameters to send as they are, the clause that stands for the user's own query, and where expansions go.
 
-    `takes_maximum`: of several fields a word scores as its best one does (edismax, dismax), not as their sum. `raw` names
-    the parameters that are the text as it is, `by_score` whether the score decides the order.
+    `takes_maximum`: of several fields a word scores as its best one does (edismax, dismax), not as their sum. `fields` is the
+    qf that reads the text, as far as the template says, `aliases` its names for several fields. `raw` names the parameters
+    that are the text as it is, `by_score` whether the score decides the order.
     """
 
     params: dict[str, list[str]]
     clause: str
     has_place: bool
     takes_maximum: bool
-    fields: str | None
+    fields: str
+    aliases: dict[str, str]
     digest: str
     raw: frozenset[str]
     by_score: bool
@@ -92,7 +95,6 @@ def read_template(path: Path, *, rerank: bool = False) -> Template:
         )
     params = {name: list(_strings(name, value, where)) for name, value in told.items()}
     _check(params, where)
-    fields = params.get("qf", [None])[0]
     has_place = any("$expansions" in value for values in params.values() for value in values)
     takes_maximum = params.get("defType", [""])[0] in ("edismax", "dismax") and params.get("q", ["$query"]) == [
         "$query"
@@ -105,6 +107,7 @@ def read_template(path: Path, *, rerank: bool = False) -> Template:
             '"either": "{!bool should=$own should=$expansions}", "own": "{!edismax qf=title v=$query}". Or let q be the '
             "user's query alone and move conditions to fq."
         )
+    fields = _fields(clause, params)
     raw = frozenset(name for name, values in params.items() if "$query" in values and _read_raw(name, clause, params))
     clause = _refer(clause, params)
     sent = {
@@ -113,7 +116,7 @@ def read_template(path: Path, *, rerank: bool = False) -> Template:
     }
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     by_score = bool(re.match(r"score\s+desc\b", params.get("sort", ["score desc"])[0].strip(), re.IGNORECASE))
-    return Template(sent, clause, has_place, takes_maximum, fields, digest, raw, by_score)
+    return Template(sent, clause, has_place, takes_maximum, fields, aliases_of(params), digest, raw, by_score)
 
 
 def _strings(name: str, value: Any, where: str) -> Iterator[str]:
@@ -158,6 +161,38 @@ def _clause(params: dict[str, list[str]], where: str) -> str:
         return f"{{!{parser} v=$query}}"
     params["leser.template"] = [query]
     return f"{{!{parser} v=$leser.template}}"
+
+
+def _fields(clause: str, params: Mapping[str, list[str]]) -> str:
+    """The fields that $query is searched in, as qf has them: its parser's own, the request's, or one field's name; or ""."""
+    values = [clause, *(value for several in params.values() for value in several)]
+    readers = [local for value in values for local in _locals(value) if _reads_query(local, params)]
+
+    def local(name: str) -> str:
+        return next((read for reader in readers if (read := _local(name, reader, params))), "")
+
+    return (
+        local("qf") or " ".join(params.get("qf", ())) or local("f") or local("df") or " ".join(params.get("df", ())[:1])
+    )
+
+
+def _locals(value: str) -> list[str]:
+    """The local parameters of each parser in a value; a value that is one parser may have braces in its quotes."""
+    single = _SINGLE.fullmatch(value.strip())
+    return [single[2]] if single else [found[2] for found in _PARSER.finditer(value)]
+
+
+def _reads_query(local: str, params: Mapping[str, list[str]]) -> bool:
+    return any(name == "query" or params.get(name) == ["$query"] for name in _READ.findall(local))
+
+
+def _local(name: str, local: str, params: Mapping[str, list[str]]) -> str:
+    """The value of a local parameter, without its quotes; a reference ($name) is followed."""
+    found = re.search(rf"(?<![\w.]){name}\s*=\s*({_QUOTED}|[^\s}}]+)", local)
+    value = found[1] if found else ""
+    if value.startswith("$"):
+        return " ".join(params.get(value[1:], ()))
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] in ("'", '"') else value
 
 
 def _is_plain(clause: str, params: Mapping[str, list[str]]) -> bool:
