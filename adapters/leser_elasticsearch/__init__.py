@@ -120,7 +120,7 @@ class ElasticsearchBackend(Backend):
         engine = self._open()
         assert self._analysis is not None
         with self._telling():
-            return self._analysis.terms(texts, field or next(iter(engine.builder.weights)))
+            return self._analysis.terms(texts, field or engine.analysed)
 
     def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
         """Documents that hold each index term in `field`, or in the first searched field."""

@@ -34,7 +34,8 @@ def facts_of(engine: Engine, options: ElasticsearchOptions, template: Template |
         "filters": engine.fields.filterable,
         "searched": f"{searched} ({engine.builder.type})" if len(engine.builder.weights) > 1 else searched,
     }
-    warnings = [*engine.state.warnings, *(template.warnings if template else ()), *_repeated_ids(engine, options)]
+    warnings = [*engine.state.warnings, *(template.warnings if template else ())]
+    warnings += [*_repeated_ids(engine, options), *_lost_texts(engine)]
     return {**facts, "warnings": warnings} if warnings else facts
 
 
@@ -46,6 +47,15 @@ def _repeated_ids(engine: Engine, options: ElasticsearchOptions) -> Iterator[str
             f"{len(repeated)} of {looked_up} ids looked at (e.g. {repeated[0]!r}) stand for several documents behind "
             f"'{options.index}': a ranking keeps the best place of an id and so has fewer hits, and one document's text "
             "speaks for all"
+        )
+
+
+def _lost_texts(engine: Engine) -> Iterator[str]:
+    """A warning of texts that are searched and cannot be read back: prompts and rewards go without them."""
+    if lost := engine.texts.lost(engine.fields):
+        yield (
+            f"the text of {', '.join(lost)} cannot be read: {engine.texts.why(lost[0])}. Prompts do not show it, and rewards "
+            f"do not see it. {engine.texts.advice(engine.fields)}"
         )
 
 

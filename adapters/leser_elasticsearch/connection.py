@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from leser.backend import SearchError
 from leser.errors import IndexMissing, LeserError
@@ -167,17 +168,33 @@ def told(error: Exception, options: ElasticsearchOptions, client: Elasticsearch 
         return LeserError(f"The server at {where} does not speak Elasticsearch's media types ({reason}). {OPENSEARCH}")
     if type == "index_not_found_exception":
         return index_missing(options, client)
-    if not type and error.status_code in (
-        404,
-        405,
-    ):  # Elasticsearch says what is missing: these are somebody else's words
+    # Elasticsearch says what is missing: these are somebody else's words, or its own on a path below an index
+    lost = error.status_code == 400 and reason.startswith("no handler found for uri")
+    if not type and (lost or error.status_code in (404, 405)):
+        said = "no such path" if lost else "without a reason"
         return LeserError(
-            f"What answers at {where} ({error.status_code}, without a reason) knows nothing of indices. Is it an Elasticsearch? "
-            "Name the server's own address with -o url=URL, e.g. http://localhost:9200, with the path if a proxy has one."
+            f"What answers at {where} ({error.status_code}, {said}) knows nothing of indices. Is it an Elasticsearch? "
+            f"Name the server's own address with -o url=URL, e.g. http://localhost:9200, with the path if a proxy has one."
+            f"{_meant(options)}"
+        )
+    if "_source is disabled" in reason:
+        return LeserError(
+            f"The index '{options.index}' at {where} keeps no _source to read documents from ({reason}). Make it again with "
+            'the "_source" on (Elasticsearch\'s default).'
         )
     if type == "index_closed_exception":
         return index_closed(options)
     return LeserError(f"Elasticsearch at {where} answered {error.status_code} ({type}): {reason}")
+
+
+def _meant(options: ElasticsearchOptions) -> str:
+    """The address and the index that were perhaps meant by the address of an index."""
+    parts = urlsplit(options.url[0])
+    below = [part for part in parts.path.split("/") if part]
+    if not below:
+        return ""
+    index = "" if below[0].startswith("_") else f" -o index={below[0]}"
+    return f" Did you mean -o url={parts.scheme}://{parts.netloc}{index} ?"
 
 
 def _wrong_client(where: str, reason: str) -> LeserError:

@@ -16,7 +16,9 @@ from leser_elasticsearch.connection import error_of, is_transient, search_error
 from leser_elasticsearch.mapping import Fields
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.query import QueryBuilder, Refused
+from leser_elasticsearch.searched import analysed, searched
 from leser_elasticsearch.state import IndexState
+from leser_elasticsearch.stored import Texts
 from leser_elasticsearch.template import Template
 
 if TYPE_CHECKING:
@@ -50,7 +52,11 @@ class Engine:
         self.client = client
         self.state = state
         self.fields = Fields.of(index.get("mappings", {}) for index in (state.indices or {}).values())
-        self.builder = QueryBuilder(options, self.fields, template)
+        weights = searched(options, template, self.fields, state)
+        _check_sort(options, template)
+        self.builder = QueryBuilder(options, self.fields, template, weights)
+        self.analysed = analysed(weights, self.fields)
+        self.texts = Texts.of(state.indices or {})
         self.fingerprint = _digest(state, template)
         self._options = options
         self._by_score = template is None or template.sorted_by_score
@@ -147,13 +153,24 @@ class Engine:
         return Ranking(hits, count.get("value"), exact, took_ms=float(response["took"]))
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
-        """Stored text of documents. A search for ids, not mget, which knows neither patterns nor an alias's filter."""
+        """Stored text of documents. A search for ids, not mget, which knows neither patterns nor an alias's filter.
+
+        Raises LeserError where the index holds the fields, and keeps the text of none of them.
+        """
+        self._check_readable(fields)
         documents: dict[str, Document] = {}
-        for row in self._rows(ids, source_includes=list(fields) or None, source=None if fields else False):
-            source = row.get("_source", {})
-            texts = {name: text for name in fields if (text := text_of(source, name)) is not None}
+        for row in self._rows(ids, **self.texts.request(fields)):
+            texts = {name: text for name in fields if (text := self.texts.read(row, name)) is not None}
             documents.setdefault(row["_id"], Document(row["_id"], texts))
         return documents
+
+    def _check_readable(self, fields: Sequence[str]) -> None:
+        known = [name for name in fields if name in self.fields.types]
+        if known and all(self.texts.is_lost(name) for name in known):
+            raise LeserError(
+                f"The index '{self._options.index}' at {self._options.place} keeps no text of {', '.join(known)} to read: "
+                f"{self.texts.why(known[0])}. {self.texts.advice(self.fields)}"
+            )
 
     def repeated(self, sample: int = 500) -> tuple[int, list[str]]:
         """How many ids of a sample were looked up, and those of them that several documents behind the name have."""
@@ -186,7 +203,7 @@ class Engine:
                 sort=["_doc"],
                 preference=self._options.preference or None,
                 allow_partial_search_results=False,
-                filter_path="hits.hits._index,hits.hits._id,hits.hits._source,_clusters",
+                filter_path="hits.hits._index,hits.hits._id,hits.hits._source,hits.hits.fields,_clusters",
                 **wanted,
             )
             if missing := _clusters_missing(answer.body.get("_clusters") or {}):
@@ -195,7 +212,7 @@ class Engine:
 
     def doc_freq(self, terms: Sequence[str], field: str | None) -> list[int]:
         """Documents that hold each index term in `field`, or in the first searched field."""
-        name = field or next(iter(self.builder.weights))
+        name = field or self.analysed
         counts: list[int] = []
         for start in range(0, len(terms), COUNTED):
             bodies = [
@@ -227,18 +244,14 @@ def _clusters_missing(clusters: Mapping[str, Any]) -> str | None:
     )
 
 
-def text_of(source: Mapping[str, Any], name: str) -> str | None:
-    """A field's text in a stored document; a dotted name is looked up whole and part by part; a list is joined by spaces."""
-    value: Any = source.get(name)
-    if value is None and "." in name:
-        first, _, rest = name.partition(".")
-        inner = source.get(first)
-        return text_of(inner, rest) if isinstance(inner, Mapping) else None
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
-        return " ".join(one if isinstance(one, str) else json.dumps(one) for one in value)
-    return json.dumps(value, ensure_ascii=False)
+def _check_sort(options: ElasticsearchOptions, template: Template | None) -> None:
+    """Refuse a sort of ours beside what Elasticsearch takes without one only."""
+    if options.tie_break is not None and template is not None and template.reorders:
+        raise LeserError(
+            f"Option tie_break of backend 'elasticsearch' sorts the hits, and Elasticsearch takes no sort together with "
+            f'"{template.reorders}", which the template {options.template} has. Leave out -o tie_break (now '
+            f"{options.tie_break}), or take {template.reorders} out of the template."
+        )
 
 
 def _digest(state: IndexState, template: Template | None) -> str:

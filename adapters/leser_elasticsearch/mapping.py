@@ -68,7 +68,7 @@ class Fields:
 
 
 def _collect(properties: Mapping[str, Any], types: dict[str, str], parents: dict[str, str]) -> None:
-    for path, spec, parent in _specs(properties):
+    for path, spec, parent in field_specs(properties):
         if parent is not None:
             types[path] = spec.get("type", "object")
             parents[path] = parent
@@ -76,7 +76,7 @@ def _collect(properties: Mapping[str, Any], types: dict[str, str], parents: dict
             types[path] = spec["type"]
 
 
-def _specs(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any], str | None]]:
+def field_specs(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any], str | None]]:
     """Each field's full name and what the mapping says of it; for a sub-field also the field it belongs to."""
     for name, spec in properties.items():
         path = prefix + name
@@ -84,7 +84,7 @@ def _specs(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
         for sub, inner in spec.get("fields", {}).items():
             yield f"{path}.{sub}", inner, path
         if spec.get("type") != "nested":  # those need a nested query around them
-            yield from _specs(spec.get("properties", {}), f"{path}.")
+            yield from field_specs(spec.get("properties", {}), f"{path}.")
 
 
 def search_analyzers(index: Mapping[str, Any]) -> dict[str, str]:
@@ -97,7 +97,7 @@ def search_analyzers(index: Mapping[str, Any]) -> dict[str, str]:
     default = "default_search" if "default_search" in analysis.get("analyzer", {}) else None
     found: dict[str, str] = {}
     aliases: dict[str, str] = {}
-    for path, spec, _ in _specs(index.get("mappings", {}).get("properties", {})):
+    for path, spec, _ in field_specs(index.get("mappings", {}).get("properties", {})):
         if spec.get("type") == "alias":
             aliases[path] = spec["path"]
         elif spec.get("type") in TEXT and (

@@ -25,12 +25,14 @@ class Refused(ValueError):
 class QueryBuilder:
     """Builds bodies for one index: its fields, the options and the user's template, if there is one."""
 
-    def __init__(self, options: ElasticsearchOptions, fields: Fields, template: Template | None) -> None:
+    def __init__(
+        self, options: ElasticsearchOptions, fields: Fields, template: Template | None, weights: Mapping[str, float]
+    ) -> None:
         self._options = options
         self._fields = fields
         self._template = template
         self._rerank = options.match == "rerank"
-        self.weights: Mapping[str, float] = options.fields or (template and template.fields) or {"contents": 1.0}
+        self.weights = weights
         self.type: FieldsType = options.type or (template and template.type) or "most_fields"
 
     def body(self, query: ExpandedQuery, k: int, total: bool, vector: Sequence[float] | None = None) -> dict[str, Any]:

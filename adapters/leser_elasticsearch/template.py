@@ -31,12 +31,29 @@ DROPPED = frozenset(
 )
 """Costly and not looked at: searching asks for ids and scores alone."""
 SYNTAX = ("query_string", "simple_query_string")
+REORDERS = ("rescore", "rank")
+"""Parts of a body that Elasticsearch refuses together with a sort."""
+ONE_FIELD = (
+    "match",
+    "match_phrase",
+    "match_phrase_prefix",
+    "match_bool_prefix",
+    "intervals",
+    "term",
+    "prefix",
+    "fuzzy",
+)
+"""Clauses of the form {type: {field: ...}}."""
 TYPES: tuple[FieldsType, ...] = ("most_fields", "best_fields", "cross_fields")
 
 
 @dataclass(frozen=True)
 class Template:
-    """A search body with slots; `fields` and `type` say where and how its `$query` is searched, as far as it tells."""
+    """A search body with slots; `fields` and `type` say where and how its `$query` is searched, as far as it tells.
+
+    `asks_default_fields`: a clause that reads `$query` names no fields, and so searches the index's default ones. `reorders`
+    names the part (rescore, rank) that Elasticsearch takes only without a sort.
+    """
 
     plain: Mapping[str, Any]
     expanded: Mapping[str, Any]
@@ -44,6 +61,8 @@ class Template:
     type: FieldsType | None = None
     warnings: tuple[str, ...] = ()
     sorted_by_score: bool = True
+    asks_default_fields: bool = False
+    reorders: str | None = None
 
     def body(self, text: str, added: list[dict[str, Any]]) -> dict[str, Any]:
         """The body for a text and the clauses of its expansions; without any it is the template as it was written."""
@@ -74,7 +93,7 @@ def read_template(path: Path, *, rerank: bool) -> Template:
     query = body["query"]
     try:
         placed = place_expansions(query, rerank=rerank)
-        fields, type = _searched(query)
+        fields, type, default = _searched(query)
     except ValueError as error:
         raise bad(str(error)) from None
     plain = {**body, "query": _filled(query, QUERY, NOTHING)}
@@ -85,6 +104,8 @@ def read_template(path: Path, *, rerank: bool) -> Template:
         type,
         tuple(_warnings(body, rerank=rerank)),
         _by_score(body.get("sort")),
+        default,
+        next((part for part in REORDERS if part in body), None),
     )
 
 
@@ -160,28 +181,67 @@ def _by_score(sort: Any) -> bool:
     return bool((name == "_score" and order == "desc") or name == "_score:desc")
 
 
-def _searched(query: Mapping[str, Any]) -> tuple[dict[str, float], FieldsType | None]:
-    """Fields and weights that `$query` is searched in, over all full-text clauses that score, and how they are joined."""
+def read_weights(fields: Any) -> dict[str, float]:
+    """Fields as Elasticsearch's own requests write them (one or a list, `title^3`); raises ValueError."""
+    weights: dict[str, float] = {}
+    for one in as_list(fields):
+        if not isinstance(one, str):
+            raise ValueError(f"has a field that is no string: {one!r}.")
+        name, mark, weight = one.partition("^")
+        try:
+            weights[name] = weights.get(name, 0.0) + (float(weight) if mark else 1.0)
+        except ValueError:
+            raise ValueError(f"has a field '{one}', and '{weight}' is no weight.") from None
+    return weights
+
+
+def _searched(query: Mapping[str, Any]) -> tuple[dict[str, float], FieldsType | None, bool]:
+    """Fields and weights that `$query` is searched in, how they are joined, and whether a clause leaves them to the index.
+
+    Over all full-text clauses that score; where there are none, over those that only decide what matches.
+    """
+    found = _fields_of(query, {"filter", "must_not", "nested", "functions"}, scoring=True)
+    if found[0] or found[2]:
+        return found
+    return _fields_of(query, {"must_not", "nested", "functions"}, scoring=False)
+
+
+def _fields_of(
+    query: Mapping[str, Any], left_out: set[str], *, scoring: bool
+) -> tuple[dict[str, float], FieldsType | None, bool]:
     fields: dict[str, float] = {}
     type: FieldsType | None = None
+    default = False
+
+    def add(more: Mapping[str, float]) -> None:
+        for name, weight in more.items():
+            fields[name] = fields.get(name, 0.0) + weight
+
     for keys, value in _walk(query):
-        if not isinstance(value, Mapping) or {"filter", "must_not", "nested", "functions"} & set(keys):
+        if not isinstance(value, Mapping) or left_out & set(keys):
             continue
         for name in ("multi_match", "combined_fields", *SYNTAX):
             inner = value.get(name)
-            if isinstance(inner, Mapping) and inner.get("query") == QUERY and "phrase" not in str(inner.get("type")):
-                for one in as_list(inner.get("fields")):
-                    if not isinstance(one, str):
-                        raise ValueError(f"has a field in {name} that is no string: {one!r}.")
-                    field_name, mark, weight = one.partition("^")
-                    fields[field_name] = fields.get(field_name, 0.0) + (float(weight) if mark else 1.0)
-                if name == "combined_fields":
-                    type = "combined_fields"
-                elif name == "multi_match":
-                    type = next((known for known in TYPES if known == inner.get("type", "best_fields")), "most_fields")
-        for field_name, inner in value["match"].items() if isinstance(value.get("match"), Mapping) else ():
-            asked = inner.get("query") if isinstance(inner, Mapping) else inner
-            if asked == QUERY:
-                boost = float(inner.get("boost", 1.0)) if isinstance(inner, Mapping) else 1.0
-                fields[field_name] = fields.get(field_name, 0.0) + boost
-    return fields, type
+            if not isinstance(inner, Mapping) or inner.get("query") != QUERY:
+                continue
+            if scoring and "phrase" in str(inner.get("type")):
+                continue
+            named = inner.get("fields") or inner.get("default_field")
+            default |= not named
+            add(read_weights(named))
+            if name == "combined_fields":
+                type = "combined_fields"
+            elif name == "multi_match":
+                type = next((known for known in TYPES if known == inner.get("type", "best_fields")), "most_fields")
+        for name in ONE_FIELD[:1] if scoring else ONE_FIELD:
+            add(_of_one_field(value.get(name)))
+    return fields, type, default
+
+
+def _of_one_field(clause: Any) -> dict[str, float]:
+    """The field of a clause {field: ...} that reads `$query`, with its boost."""
+    found = {}
+    for name, inner in clause.items() if isinstance(clause, Mapping) else ():
+        if holds(inner, QUERY):
+            found[name] = float(inner.get("boost", 1.0)) if isinstance(inner, Mapping) else 1.0
+    return found
