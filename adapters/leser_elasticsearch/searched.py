@@ -64,4 +64,4 @@ def _default_fields(state: IndexState) -> Mapping[str, float]:
     ]
     if not told or any(one != told[0] for one in told):
         return {"*": 1.0}
-    return read_weights(told[0])
+    return read_weights(told[0], "index.query.default_field")

@@ -181,17 +181,17 @@ def _by_score(sort: Any) -> bool:
     return bool((name == "_score" and order == "desc") or name == "_score:desc")
 
 
-def read_weights(fields: Any) -> dict[str, float]:
-    """Fields as Elasticsearch's own requests write them (one or a list, `title^3`); raises ValueError."""
+def read_weights(fields: Any, where: str) -> dict[str, float]:
+    """Fields as Elasticsearch's own requests write them (one or a list, `title^3`); raises ValueError that says where."""
     weights: dict[str, float] = {}
     for one in as_list(fields):
         if not isinstance(one, str):
-            raise ValueError(f"has a field that is no string: {one!r}.")
+            raise ValueError(f"has a field in {where} that is no string: {one!r}.")
         name, mark, weight = one.partition("^")
         try:
             weights[name] = weights.get(name, 0.0) + (float(weight) if mark else 1.0)
         except ValueError:
-            raise ValueError(f"has a field '{one}', and '{weight}' is no weight.") from None
+            raise ValueError(f"has a field '{one}' in {where}, and '{weight}' is no weight.") from None
     return weights
 
 
@@ -228,7 +228,7 @@ def _fields_of(
                 continue
             named = inner.get("fields") or inner.get("default_field")
             default |= not named
-            add(read_weights(named))
+            add(read_weights(named, name))
             if name == "combined_fields":
                 type = "combined_fields"
             elif name == "multi_match":
