@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from leser.backend import Document
 from leser.errors import LeserError
-from leser.indexing import KEYWORD_LENGTH
+from leser.indexing import KEYWORD_LENGTH, Counted
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.state import mark, unfinished
 
@@ -45,21 +45,22 @@ class Writer:
             raise LeserError(f"Option index is the pattern '{name}': `leser index` needs the name of one index.")
         found = self._found(name)
         self._check_found(name, found)
-        rows = iter(documents)
+        counted = Counted.of(documents)
+        rows = iter(counted)
         first = list(islice(rows, PEEKED))
         if found and self._options.existing == "append":
-            count = self._fill(name, chain(first, rows), added=True)
+            self._fill(name, chain(first, rows), added=True)
             self._client.indices.refresh(index=name)
-            return count
+            return counted.distinct
         if found:
             self._client.indices.delete(index=name)
         self._create(name, first)
-        count = self._fill(name, chain(first, rows), added=False)
+        self._fill(name, chain(first, rows), added=False)
         self._client.indices.refresh(index=name)
         # one segment searches fastest, and keeps documents of one score in one order
         self._client.indices.forcemerge(index=name, max_num_segments=1)
         self._mark_whole(name)
-        return count
+        return counted.distinct
 
     def _check_found(self, name: str, found: Mapping[str, Any]) -> None:
         """Refuse, before anything is written, what may not or cannot be written to."""
@@ -150,8 +151,8 @@ class Writer:
             meta = index.get("mappings", {}).get("_meta", {})
             self._client.indices.put_mapping(index=one, meta={**meta, **mark(complete=True)})
 
-    def _fill(self, name: str, documents: Iterable[Document], *, added: bool) -> int:
-        """Store the documents; `added` says whether the index was there before. Returns their number, raises LeserError."""
+    def _fill(self, name: str, documents: Iterable[Document], *, added: bool) -> None:
+        """Store the documents; `added` says whether the index was there before. Raises LeserError where one is refused."""
         from elasticsearch.helpers import streaming_bulk
 
         count = failed = 0
@@ -189,7 +190,6 @@ class Writer:
                 + "\n  ".join(reasons)
                 + f"\n{then}"
             )
-        return count
 
 
 def action_of(document: Document, contents: Iterable[str], index: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from leser.backend import (
     SearchError,
 )
 from leser.hooks import hookimpl
+from leser.indexing import Counted
 
 if TYPE_CHECKING:
     from leser_pyserini.engine import Engine
@@ -119,8 +120,10 @@ class PyseriniBackend(Backend):
                 self._engine = None
 
     def check(self) -> dict[str, Any]:
-        """Number of documents, fields, analysis and Lucene's version."""
-        return dict(self._open().facts)
+        """Number of documents, fields, analysis and Lucene's version, and a warning of ids that are there twice."""
+        engine = self._open()
+        warnings = engine.warnings()
+        return {**engine.facts, "warnings": warnings} if warnings else dict(engine.facts)
 
     def fingerprint(self) -> str:
         """Options and the id of the index's last commit."""
@@ -145,14 +148,13 @@ class PyseriniBackend(Backend):
         from leser_pyserini.engine import Writer, row_of
 
         self.close()
-        count = 0
+        counted = Counted.of(documents)
         with Writer(self.options) as writer:
-            rows = (row_of(document, self.options.contents) for document in documents)
+            rows = (row_of(document, self.options.contents) for document in counted)
             while chunk := list(islice(rows, CHUNK)):
                 writer.add(chunk)
-                count += len(chunk)
             writer.finish()
-        return count
+        return counted.distinct
 
 
 def _request(query: ExpandedQuery) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from leser_pyserini.jvm import java_class
 if TYPE_CHECKING:
     from leser_pyserini import PyseriniBackend
 
+LOOKED_AT = 1000
+"""Documents, spread over the index, whose ids are looked up at start-up."""
 RESERVED = frozenset({"id", "raw", "contents"})
 """Lucene fields with a meaning of their own in an index that Anserini can open."""
 
@@ -39,6 +41,11 @@ class Engine:
             raise LeserError(_unreadable(folder, error)) from error
         facts: dict[str, Any] = json.loads(self._java.facts())
         names = facts.pop("fields")
+        if facts["documents"] and "id" not in names:
+            raise LeserError(
+                f"The index in {folder} has no field 'id': its documents have no ids that judgments could name. Build it with "
+                f"`leser index --backend pyserini --task TASK -o index=DIR`, or with Anserini's IndexCollection."
+            )
         facts["fields"] = [name for name in names if name != "id" and not name.endswith((".keyword", ".number"))]
         facts["filters"] = [name.removesuffix(".keyword") for name in names if name.endswith(".keyword")]
         indexed = facts.pop("indexed")
@@ -47,15 +54,23 @@ class Engine:
                 f"The index in {folder} was made with analysis={indexed}, but the option says {facts['analysis']}: words would "
                 "not meet. Drop the option, or index again."
             )
-        for name in options.fields:
-            if name not in facts["fields"]:
-                available = ", ".join(facts["fields"])
-                raise LeserError(f"Option fields: the index in {folder} has no field '{name}'. Available: {available}.")
+        _check_fields(options, facts["fields"])
         self.facts = facts
 
     def call(self, method: str, request: Any) -> Any:
         """Call a method of LuceneEngine with a JSON text and read the one it answers."""
         return json.loads(getattr(self._java, method)(json.dumps(well_formed(request))))
+
+    def warnings(self) -> list[str]:
+        """What can be used, and may surprise: ids that several documents have, as after indexing twice."""
+        looked, repeated = self.call("repeated", LOOKED_AT)
+        if not repeated:
+            return []
+        return [
+            f"{len(repeated)} of {looked} ids looked at (e.g. {repeated[0]!r}) stand for several documents of the index: a "
+            "ranking keeps the best place of an id, one document's text speaks for all, and counts (documents, totals, what a "
+            "word is worth) take each for one of its own. Build the index again, without indexing anything twice"
+        ]
 
     def close(self) -> None:
         """Close the index and its threads."""
@@ -110,6 +125,19 @@ def row_of(document: Document, contents: Sequence[str]) -> dict[str, Any]:
         "keyword": {name: string for name, (string, _) in values.items() if string is not None},
         "number": {name: number for name, (_, number) in values.items() if number is not None},
     }
+
+
+def _check_fields(options: PyseriniBackend.Options, available: Sequence[str]) -> None:
+    missing = next((name for name in options.fields if name not in available), None)
+    if missing is None:
+        return
+    there = ", ".join(available)
+    if "fields" not in options.model_fields_set:
+        raise LeserError(
+            f"Option fields of backend 'pyserini' is not given, and the index in {options.index} has no field '{missing}', which "
+            f"is searched by default. Say which: -o fields=title^3,text. Available: {there}."
+        )
+    raise LeserError(f"Option fields: the index in {options.index} has no field '{missing}'. Available: {there}.")
 
 
 def _place(folder: Path) -> str:

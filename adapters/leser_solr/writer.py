@@ -21,7 +21,7 @@ from solr.transport import SolrTransport
 
 from leser.backend import Document
 from leser.errors import LeserError
-from leser.indexing import filter_values
+from leser.indexing import Counted, filter_values
 from leser_solr.connection import Admin, Pool, certificates, connect
 from leser_solr.engine import open_schema
 from leser_solr.failures import FAILURES, reason_of, search_error, status_of, unreachable
@@ -129,10 +129,11 @@ class Writer:
             pool.close()
         known = self._prepare(schema)
         count = 0
+        counted = Counted.of(documents)
         try:
             if self._replace:
                 self._connection.delete_query("*:*")
-            rows = iter(documents)
+            rows = iter(counted)
             while chunk := list(islice(rows, CHUNK)):
                 names = {name for document in chunk for name in document.fields} - known - {schema.unique}
                 self._declare(schema, sorted(names))
@@ -148,7 +149,7 @@ class Writer:
                 f"Indexing into '{self._options.index}' failed after {count} documents: {failure.message}. Nothing was "
                 "committed by LESER; index again with existing=recreate."
             ) from error
-        return count
+        return counted.distinct
 
     def _prepare(self, schema: Schema) -> set[str]:
         """Declare types, the fields that filters compare, and `contents`; returns the text fields that are ready."""

@@ -11,7 +11,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -26,6 +28,7 @@ import org.apache.lucene.index.FieldInfo;
 import org.apache.lucene.index.FieldInfos;
 import org.apache.lucene.index.IndexOptions;
 import org.apache.lucene.index.LeafReaderContext;
+import org.apache.lucene.index.MultiBits;
 import org.apache.lucene.index.ReaderUtil;
 import org.apache.lucene.index.StoredFields;
 import org.apache.lucene.index.Term;
@@ -35,6 +38,7 @@ import org.apache.lucene.search.TermQuery;
 import org.apache.lucene.search.TopDocs;
 import org.apache.lucene.search.similarities.BM25Similarity;
 import org.apache.lucene.store.FSDirectory;
+import org.apache.lucene.util.Bits;
 import org.apache.lucene.util.StringHelper;
 
 /**
@@ -138,11 +142,57 @@ public final class LuceneEngine implements AutoCloseable {
     } catch (IllegalArgumentException refusal) {
       return new Found(null, null, 0, 0, refusal.getMessage());
     }
-    TopDocs top = searcher.search(query, Math.max(1, Math.min(k, reader.maxDoc())));
+    int wanted = Math.max(1, Math.min(k, reader.maxDoc()));
+    int depth = wanted;
+    TopDocs top = searcher.search(query, depth);
+    Map<String, ScoreDoc> best = bestOf(top.scoreDocs);
+    // an index may hold an id twice: its best place counts, and others move up until there are as many as were asked for
+    while (best.size() < wanted && top.scoreDocs.length == depth && depth < reader.maxDoc()) {
+      depth = (int) Math.min(reader.maxDoc(), 2L * depth);
+      top = searcher.search(query, depth);
+      best = bestOf(top.scoreDocs);
+    }
+    int many = Math.min(wanted, best.size());
+    String[] ids = best.keySet().stream().limit(many).toArray(String[]::new);
+    ScoreDoc[] hits = best.values().stream().limit(many).toArray(ScoreDoc[]::new);
     // counted apart: the search itself stops counting at a thousand, and says so differently in Lucene 9 and 10
-    String[] ids = ids(top.scoreDocs);
     int matches = total ? searcher.count(query) : 0;
-    return new Found(ids, top.scoreDocs, matches, (System.nanoTime() - started) / 1000, null);
+    return new Found(ids, hits, matches, (System.nanoTime() - started) / 1000, null);
+  }
+
+  /** The first hit of each id, in their order. */
+  private Map<String, ScoreDoc> bestOf(ScoreDoc[] hits) throws IOException {
+    String[] ids = ids(hits);
+    Map<String, ScoreDoc> best = new LinkedHashMap<>(hits.length * 2);
+    for (int i = 0; i < hits.length; i++) {
+      best.putIfAbsent(ids[i], hits[i]);
+    }
+    return best;
+  }
+
+  /** A number of documents to look at, spread over the index, to [how many ids were looked up, [those that several have]]. */
+  public String repeated(String sample) throws IOException {
+    Bits live = MultiBits.getLiveDocs(reader);
+    int step = Math.max(1, reader.maxDoc() / Integer.parseInt(sample));
+    List<ScoreDoc> looked = new ArrayList<>();
+    for (int number = 0; number < reader.maxDoc(); number += step) {
+      if (live == null || live.get(number)) {
+        looked.add(new ScoreDoc(number, 0));
+      }
+    }
+    Set<String> ids = bestOf(looked.toArray(ScoreDoc[]::new)).keySet();
+    return write(out -> {
+      out.writeStartArray();
+      out.writeNumber(ids.size());
+      out.writeStartArray();
+      for (String id : ids) {
+        if (searcher.count(new TermQuery(new Term("id", id))) > 1) {
+          out.writeString(id);
+        }
+      }
+      out.writeEndArray();
+      out.writeEndArray();
+    });
   }
 
   /** Ids of hits out of doc values, which are read in ascending document order, one iterator a segment. */
