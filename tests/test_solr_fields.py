@@ -181,6 +181,20 @@ def test_a_schema_without_unique_key(solr: Server) -> None:
             backend.index(SHELF)
 
 
+def test_ids_that_documents_share_are_warned_of(solr: Server, foreign: str) -> None:
+    body = b'[{"id": "1", "name": "oak table"}, {"id": "2", "name": "lamp"}, {"id": "1", "name": "old table"}]'
+    request = urllib.request.Request(
+        f"{solr.url}/{foreign}/update?commit=true&overwrite=false", body, {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request).close()
+    backend = SolrBackend(options_for(solr, index=foreign, fields="name"))
+    facts = backend.check()
+    assert facts["documents"] == 3
+    assert facts["warnings"][0].startswith("1 of 2 ids looked at (e.g. '1') stand for several documents")
+    assert backend.fetch(["1", "2"], ["name"])["2"].fields == {"name": "lamp"}
+    backend.close()
+
+
 @pytest.mark.parametrize(
     ("below", "hint"),
     [

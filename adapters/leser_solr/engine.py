@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Lock
@@ -113,18 +113,10 @@ class Engine:
 
     def _fetch_some(self, ids: Sequence[str], fields: Sequence[str]) -> list[Document]:
         key = self.schema.unique
-        separator = next(sign for sign in map(chr, range(31, 0, -1)) if not any(sign in id for id in ids))
-        params: Params = {
-            "q": f"{{!terms f={key} separator=$leser.separator v=$leser.ids cache=false}}",
-            "leser.separator": separator,
-            "leser.ids": separator.join(map(well_formed, ids)),
-            "fl": [key, *fields],
-            "rows": str(len(ids)),
-        }
-        try:
-            answer = self._pool.ask(self._options.handler, params)
-        except FAILURES as error:
-            raise raised(error, self._options) from error
+        params = {**self._by_ids(ids), "fl": [key, *fields], "rows": str(len(ids))}
+        answer = self._asked(self._options.handler, params)
+        if answer["response"]["numFound"] > len(ids):  # several documents of one id would take the place of others
+            answer = self._asked(self._options.handler, {**params, "rows": str(answer["response"]["numFound"])})
         if answer.get("responseHeader", {}).get("partialResults"):
             raise Interrupted("Solr gave some of the documents only")
         rows = answer["response"]["docs"]
@@ -132,6 +124,15 @@ class Engine:
             Document(str(row[key]), {name: _text(row[name]) for name in fields if row.get(name) is not None})
             for row in rows
         ]
+
+    def _by_ids(self, ids: Sequence[str]) -> dict[str, str]:
+        """The parameters of a query for documents by their ids, with a separator that none of them holds."""
+        separator = next(sign for sign in map(chr, range(31, 0, -1)) if not any(sign in id for id in ids))
+        return {
+            "q": f"{{!terms f={self.schema.unique} separator=$leser.separator v=$leser.ids cache=false}}",
+            "leser.separator": separator,
+            "leser.ids": separator.join(map(well_formed, ids)),
+        }
 
     def analyze(self, texts: Sequence[str], field: str | None) -> list[list[str]]:
         """Terms of each text, as the field's query analyser makes them."""
@@ -182,7 +183,7 @@ class Engine:
         """What `check` tells."""
         documents = self._asked(self._options.handler, {"q": "{!lucene v='*:*'}", "rows": "0"})["response"]["numFound"]
         version, cloud = server(self._options)
-        warnings = self._template.warnings if self._template else ()
+        warnings = [*(self._template.warnings if self._template else ()), *self._repeated_ids()]
         facts = {
             "documents": documents,
             "index": self._options.index,
@@ -192,7 +193,24 @@ class Engine:
             "filters": self.schema.filterable(),
             "analysis": self.schema.described(self._fields),
         }
-        return {**facts, "warnings": list(warnings)} if warnings else facts
+        return {**facts, "warnings": warnings} if warnings else facts
+
+    def _repeated_ids(self) -> Iterator[str]:
+        """A warning where documents share an id, as those do that were added with overwrite=false."""
+        key = self.schema.unique
+        asked: Params = {"q": "{!lucene v='*:*'}", "fl": key, "rows": str(IDS_AT_ONCE)}
+        rows = self._asked(self._options.handler, asked)["response"]["docs"]
+        ids = list(dict.fromkeys(str(row[key]) for row in rows))
+        if not ids:
+            return
+        answer = self._asked(self._options.handler, {**self._by_ids(ids), "fl": key, "rows": str(2 * IDS_AT_ONCE)})
+        counts = Counter(str(row[key]) for row in answer["response"]["docs"])
+        if repeated := sorted(id for id, count in counts.items() if count > 1):
+            yield (
+                f"{len(repeated)} of {len(ids)} ids looked at (e.g. {repeated[0]!r}) stand for several documents of the index "
+                f"'{self._options.index}', which has them in spite of its uniqueKey (overwrite=false): a ranking keeps the best "
+                "place of an id and so has fewer hits, and one document's text speaks for all"
+            )
 
     def state(self) -> str:
         """A string that changes with the template, the schema and the documents; asked for again after half a minute."""
