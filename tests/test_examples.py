@@ -133,7 +133,7 @@ def test_what_leser_new_writes_installs_and_passes_its_kit(third_party: ThirdPar
     assert done.returncode == 0, done.stdout + done.stderr
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed
-    assert int(passed[1]) > 250
+    assert int(passed[1]) > 120
     assert "skipped" not in done.stdout
 
 

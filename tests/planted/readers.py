@@ -110,7 +110,7 @@ class GivesAPair(Good):
         return task.train, task.test
 
 
-@planted("test_reads_a_task")
+@planted("test_splits_are_sound")
 class OneSplit(Good):
     """Everything in train."""
 
@@ -119,7 +119,7 @@ class OneSplit(Good):
         return replace(task, dev=replace(task.dev, queries=()), test=replace(task.test, queries=()))
 
 
-@planted("test_reads_a_task")
+@planted("test_splits_are_sound")
 class TwiceTheSame(Good):
     """Test queries are train queries."""
 
