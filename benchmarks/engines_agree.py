@@ -26,12 +26,12 @@ from scipy.stats import kendalltau
 
 from benchmarks.evidence import commit, machine
 from leser.cli.console import replace_what_cannot_be_shown
-from leser.config import task_of
+from leser.config.build import task_of
+from leser.environment import Attempt
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Expansion
-from leser.run.opened import configured, open_engine, open_folder
-from leser.teacher import Attempt
+from leser.inspect.opening import configured, open_engine, open_folder
 
 DEPTH = 100
 
@@ -63,16 +63,16 @@ def ask(run: Path, engine: str) -> Taught:
     name, *assignments = shlex.split(engine)
     config, registry = configured(open_folder(run), {"backend.name": name}, assignments)
     task = task_of(config, registry)
-    prepared = open_engine(config, registry, task)
+    session = open_engine(config, registry, task)
     queries = {query.id: query for query in task.train.queries}
     attempts = [
-        Attempt(queries[id], group, prepared.teacher.say(expansions))
+        Attempt(queries[id], group, session.environment.say(expansions))
         for group, (id, expansions) in enumerate(first_step(run))
     ]
-    outcomes = prepared.teacher.judge(attempts, task.train)
-    rewards = prepared.teacher.score(outcomes).total
-    originals = prepared.teacher.originals(task.test.queries)
-    prepared.client.close()
+    outcomes = session.environment.judge(attempts, task.train)
+    rewards = session.environment.score(outcomes).total
+    originals = session.environment.originals(task.test.queries)
+    session.client.close()
     values = Measurer(task.test, ("nDCG@10",))(SystemRun("original", originals))["nDCG@10"]
     return Taught(rewards, {id: ranking.ids[:DEPTH] for id, ranking in originals.items()}, fmean(values.values()))
 

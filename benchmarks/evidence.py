@@ -96,22 +96,23 @@ def run_facts(run: Path) -> dict[str, Any]:
 
 def named_queries(run: Path, texts: list[str]) -> list[dict[str, Any]]:
     """Relevant documents in the top 10 of each named query, as typed and as the run's policy expands it."""
-    from leser.config import complete, load_config, task_of
-    from leser.learner import Learner
+    from leser.config.build import complete, task_of
+    from leser.config.load import load_config
     from leser.plugins import load_plugins
-    from leser.policy.load import load_policy
-    from leser.run.preparation import prepare
+    from leser.policy.loading import load_policy
+    from leser.sampler import Sampler
+    from leser.session import prepare
 
     registry = load_plugins()
     config = complete(load_config(run / "config.toml"), registry)
     task = task_of(config, registry)
-    prepared = prepare(config, registry, task)
+    session = prepare(config, registry, task)
     policy = load_policy(config.policy.model_copy(update={"name": str(run / "policy")}))
-    learner = Learner(policy, prepared.teacher, config.prompt, config.training.max_new_tokens)
+    sampler = Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens)
     rows = []
     for split in task.splits:
         asked = [q for q in split.queries if q.text in texts]
-        for outcome in learner.answer(split, asked).served if asked else ():
+        for outcome in sampler.answer(split, asked).served if asked else ():
             relevant = {d for d, grade in outcome.grades.items() if grade > 0}
             after = outcome.expanded.ids[:10] if outcome.expanded else ()
             rows.append(
@@ -123,7 +124,7 @@ def named_queries(run: Path, texts: list[str]) -> list[dict[str, Any]]:
                     "relevant_in_top_10_after": len(relevant & set(after)),
                 }
             )
-    prepared.client.close()
+    session.client.close()
     return rows
 
 

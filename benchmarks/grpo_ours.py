@@ -1,4 +1,4 @@
-"""Our side of grpo_vs_trl: what `leser.grpo.trainer.grpo_step` does, with given rewards in the place of searches."""
+"""Our side of grpo_vs_trl: what `leser.training.grpo.grpo_step` does, with given rewards in the place of searches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from leser.grpo.advantage import group_advantages
 from leser.grpo.options import GrpoOptions
 from leser.grpo.update import GroupBatch, make_optimizer, policy_update
 from leser.policy.generate import NoiseKey, generate
-from leser.policy.load import prepare
+from leser.policy.loading import prepare
 from leser.policy.options import PolicyOptions
 from leser.policy.policy import Policy
 

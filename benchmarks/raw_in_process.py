@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leser.backend import Backend, Document, ExpandedQuery
-from leser.search import SearchClient, SearchOptions
+from leser.engine import SearchClient, SearchOptions
 
 Way = Callable[[int], object]
 Peer = Callable[[Sequence[ExpandedQuery], Sequence[Sequence[ExpandedQuery]], int], dict[str, Way]]

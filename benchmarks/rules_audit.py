@@ -203,7 +203,7 @@ def audit_shop(shop: Shop, runs: Sequence[Path], chosen: argparse.Namespace) -> 
     rows = [*(tally.row() for tally in origins.values()), *plants.values()]
     return {
         "locale": shop.config.rules.locale,
-        "engine": {**shop.prepared.facts, "analysis": shop.config.backend.options["analysis"]},
+        "engine": {**shop.session.facts, "analysis": shop.config.backend.options["analysis"]},
         "sampled_expansions": sum(tally.asked for tally in origins.values()),
         "sampled_let_out": sum(tally.let_out for tally in origins.values()),
         "planted_expansions": sum(row["planted"] for row in plants.values()),
@@ -253,7 +253,7 @@ def finished(path: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     try:
         result = {"commit": commit(), **audit_shop(shop, chosen.runs, chosen)}
     finally:
-        shop.prepared.client.close()
+        shop.session.client.close()
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps({"fingerprint": mark, "result": result}, ensure_ascii=False), encoding="utf-8")
     return result

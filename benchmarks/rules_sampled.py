@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.rules_shop import Shop
-from leser.learner import Learner
-from leser.policy.load import load_policy
+from leser.environment import Environment
+from leser.policy.loading import load_policy
 from leser.prompt import Observation, PromptOptions
+from leser.sampler import Sampler
 from leser.task import Query
-from leser.teacher import Teacher
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
@@ -60,8 +60,8 @@ def sources_of(shop: Shop, runs: Sequence[Path], pretrained: Sequence[str]) -> l
     return found
 
 
-class Misled(Teacher):
-    """A teacher whose results all tell the policy to break the rules; `forbidden` are the words they want."""
+class Misled(Environment):
+    """A environment whose results all tell the policy to break the rules; `forbidden` are the words they want."""
 
     forbidden: Sequence[str] = ()
     seed = 0
@@ -94,21 +94,23 @@ def sampled(
     """Completions for so many seconds, pass after pass over the queries; `way` is one of WAYS."""
     draw = random.Random(seed)
     wanted = forbidden_words(shop)
-    queries = [query for split in shop.prepared.task.splits for query in split.queries]
+    queries = [query for split in shop.session.task.splits for query in split.queries]
     draw.shuffle(queries)
     if way == WAYS[2]:
         queries = [Query(f"hostile-{n}", order_of(wanted, draw)) for n in range(HOSTILE)]
-    teacher, prepared, config = shop.prepared.teacher, shop.prepared, shop.config
+    environment, session, config = shop.session.environment, shop.session, shop.config
     if way != WAYS[0]:
-        teacher = Misled(prepared.client, teacher.rewards, config.expansion, prepared.task.title_field, teacher.rules)
-        teacher.forbidden, teacher.seed = wanted, seed
-    learner = Learner(policy, teacher, config.prompt, config.training.max_new_tokens)
+        environment = Misled(
+            session.client, environment.rewards, config.expansion, session.task.title_field, environment.rules
+        )
+        environment.forbidden, environment.seed = wanted, seed
+    sampler = Sampler(policy, environment, config.prompt, config.training.max_new_tokens)
     prompts, samples = AT_ONCE.get(policy.kind, AT_ONCE_LARGE)
     until = time.monotonic() + seconds
     for step in count():
         for first in range(0, len(queries), prompts):
             part = queries[first : first + prompts]
-            rows = learner.sample(part, samples, seed=seed, step=step, temperature=temperature)
+            rows = sampler.sample(part, samples, seed=seed, step=step, temperature=temperature)
             for query, row in zip(part, rows, strict=True):
                 yield from ((query.text, policy.decode(sample.tokens), sample.finished) for sample in row)
             if time.monotonic() > until:

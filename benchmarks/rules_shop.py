@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leser.config import RunConfig, complete, load_config, task_of
+from leser.config.build import complete, task_of
+from leser.config.load import load_config
+from leser.config.tables import RunConfig
 from leser.plugins import load_plugins
 from leser.rules import RuleBook, ServingFilter, build_book
-from leser.run.preparation import Prepared, prepare
+from leser.session import Session, prepare
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -35,7 +37,7 @@ class Shop:
 
     path: Path
     config: RunConfig
-    prepared: Prepared
+    session: Session
     serving: ServingFilter
     forbidden: Forbidden
     clean: tuple[tuple[str, str], ...]
@@ -49,7 +51,7 @@ class Shop:
     def alone(self, rule: str) -> RuleBook:
         """The book of one of its rules by itself (repetition beside it, which always holds)."""
         tables = {name: given for name, given in self.config.rules.given.items() if name == rule}
-        config, backend = self.config, self.prepared.backend
+        config, backend = self.config, self.session.backend
         return build_book(tables, load_plugins(config.plugins), backend, config.expansion, config.rules.locale)
 
 
@@ -61,17 +63,17 @@ def open_shop(path: Path, clean: int, seed: int, **flags: Any) -> Shop:
     known = registry.get("backend", "memory").Options.model_fields
     kept = {f"backend.{key}": value for key, value in own.items() if key in known and value is not None}
     config = complete(load_config(platform=path, flags={"backend.name": "memory", **kept, **flags}), registry)
-    prepared = prepare(config, registry, task_of(config, registry))
+    session = prepare(config, registry, task_of(config, registry))
     forbidden = forbidden_of(path)
-    found, unclean = own_words(prepared, forbidden, clean, random.Random(seed))
-    return Shop(path, config, prepared, ServingFilter(prepared.teacher.rules), forbidden, tuple(found), unclean)
+    found, unclean = own_words(session, forbidden, clean, random.Random(seed))
+    return Shop(path, config, session, ServingFilter(session.environment.rules), forbidden, tuple(found), unclean)
 
 
 def own_words(
-    prepared: Prepared, forbidden: Forbidden, count: int, draw: random.Random
+    session: Session, forbidden: Forbidden, count: int, draw: random.Random
 ) -> tuple[list[tuple[str, str]], Counter[str]]:
     """`count` clean pairs of query and phrase, no pair twice, and how many others were no clean ones, by rule."""
-    task = prepared.task
+    task = session.task
     assert task.documents is not None
     texts = {
         d.id: " . ".join(d.fields[name] for name in ("title", "text") if name in d.fields) for d in task.documents()

@@ -24,7 +24,7 @@ from benchmarks.raw_search import SERVERS
 from benchmarks.search_overhead import make_documents, make_queries
 from leser.backend import Backend, ExpandedQuery, Ranking, SearchError
 from leser.cli.console import replace_what_cannot_be_shown
-from leser.search import SearchClient, SearchOptions
+from leser.engine import SearchClient, SearchOptions
 
 DOCUMENTS, VOCABULARY, LENGTH = 5_000, 5_000, 30
 K = 10

@@ -59,27 +59,27 @@ class Asked:
 
 def ask(path: Path, start: bool = False) -> Asked:
     """Ask the policy that a run keeps, or the one it started from, about the run's test queries."""
-    from leser.config import task_of
-    from leser.policy.load import load_policy
-    from leser.run.final import DEPTH, policy_run
-    from leser.run.opened import configured, open_engine, open_folder, open_learner
+    from leser.config.build import task_of
+    from leser.inspect.opening import configured, open_engine, open_folder, open_sampler
+    from leser.policy.loading import load_policy
+    from leser.run.final_evaluation import DEPTH, policy_run
 
     folder = open_folder(path)
     config, registry = configured(folder)
-    prepared = open_engine(config, registry, task_of(config, registry))
+    session = open_engine(config, registry, task_of(config, registry))
     try:
-        test = prepared.task.test
-        learner = open_learner(folder, config, prepared)
+        test = session.task.test
+        sampler = open_sampler(folder, config, session)
         if start:
-            learner.policy = load_policy(config.policy)
-        run = policy_run("policy", learner.answer(test, depth=DEPTH))
-        found = prepared.client.fetch(
+            sampler.policy = load_policy(config.policy)
+        run = policy_run("policy", sampler.answer(test, depth=DEPTH))
+        found = session.client.fetch(
             [id for hits in run.rankings.values() for id in getattr(hits, "ids", ())], ["brand"]
         )
         brands = {document.fields["brand"].casefold() for document in found.values() if document.fields.get("brand")}
         measured = Measurer(test, config.evaluation.measures, registry.all("reward"))(run)
     finally:
-        prepared.client.close()
+        session.client.close()
     habits = habits_of(run, test.queries, brands)
     return Asked(
         profile=config.platform.name or path.name,

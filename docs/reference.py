@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from leser.config import PluginTable, RulesTable, RunConfig
+from leser.config.tables import PluginTable, RulesTable, RunConfig
 from leser.plugins import Registry, load_plugins
 
 INTRO = """# Configuration

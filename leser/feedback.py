@@ -10,24 +10,20 @@ displayed text, so that no engine needs term vectors; words that share a stem co
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import regex  # type: ignore[import-untyped]
 from pydantic import Field
 
 from leser.backend import Term
-from leser.letters import WORD
 from leser.options import Options
+from leser.text import STOP_WORDS, _stem, words
 
 if TYPE_CHECKING:
-    from Stemmer import Stemmer
+    pass
 
-_WORD = regex.compile(rf"{WORD}(?:['’]{WORD})?")
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)?")  # the same, faster
 _MAX_LETTERS = 20  # longer tokens are codes and addresses, as in Anserini's RM3
 
 
@@ -46,45 +42,6 @@ class FeedbackTerm:
 
     text: str
     weight: float
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Word tokens of a text in order, lower-cased; an apostrophe inside a word belongs to it."""
-    return tuple(word.lower() for word in (_ASCII_WORD if text.isascii() else _WORD).findall(text))
-
-
-STOP_WORDS = frozenset(
-    words(
-        """
-        a about above after again all also an and any are as at be because been before being below between both but by
-        can could did do does doing down during each few for from further had has have having he her here hers him his
-        how i if in into is it its itself just me more most my no nor not now of off on once only or other our ours
-        out over own same she should so some such than that the their theirs them then there these they this those
-        through to too under until up very was we were what when where which while who whom why will with would you
-        your yours
-        """
-    )
-)
-
-
-def stem(word: str) -> str:
-    """The Porter stem of a lower-cased word; a possessive ending is dropped first, as Lucene does."""
-    return _stem(word)
-
-
-@lru_cache(maxsize=1)
-def _stemmer() -> Stemmer:
-    from Stemmer import Stemmer
-
-    return Stemmer("porter", 0)  # its own cache off: `_stem` caches
-
-
-@lru_cache(maxsize=200_000)
-def _stem(word: str) -> str:
-    for ending in ("'s", "’s"):
-        word = word.removesuffix(ending)
-    stemmed: str = _stemmer().stemWord(word)
-    return stemmed
 
 
 @lru_cache(maxsize=100_000)

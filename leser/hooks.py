@@ -8,10 +8,10 @@ import pluggy
 
 if TYPE_CHECKING:
     from leser.backend import Backend
-    from leser.evaluation.baselines import Baseline
-    from leser.formats import Reader
+    from leser.baseline import Baseline
+    from leser.reader import Reader
     from leser.reward import Reward
-    from leser.rules import Rule
+    from leser.rule import Rule
 
 hookspec = pluggy.HookspecMarker("leser")
 hookimpl = pluggy.HookimplMarker("leser")

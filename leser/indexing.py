@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from math import isfinite
 
 from leser.backend import Backend, Document
+from leser.engine.checked import CheckedBackend
 from leser.errors import LeserError
-from leser.search.checked import CheckedBackend
 from leser.task import Task
 
 KEYWORD_LENGTH = 256
@@ -82,14 +81,3 @@ def _told(documents: Iterable[Document], progress: Callable[[int], None] | None)
         yield document
         if progress and number % 1000 == 0:
             progress(number)
-
-
-def filter_values(text: str) -> tuple[str | None, float | None]:
-    """What a stored text is to a filter: the string itself, unless it is longer than 256 characters, and its number if any."""
-    try:
-        number: float | None = float(text)
-    except ValueError:
-        number = None
-    if number is not None and not isfinite(number):
-        number = None
-    return text if len(text) <= KEYWORD_LENGTH else None, number

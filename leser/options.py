@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
@@ -88,3 +89,6 @@ def secret(variable: str | None, option: str) -> str | None:
             "sign beyond Latin-1, which no HTTP header can carry. Set it again to the bare secret."
         )
     return value
+
+
+CREDENTIALS = re.compile(r"(?<=://)[^\s\"']+@")

@@ -20,11 +20,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from leser.backend import Document, Ranking
 from leser.errors import LeserError
 from leser.expansion import Code, Expansion
+from leser.options import Options, validate_options
 from leser.options import Options as NoParameters
-from leser.options import validate_options
 from leser.task import Query
 
 
@@ -120,3 +122,17 @@ def parse_spec(text: str) -> RewardSpec:
     if not isinstance(node, ast.Name):
         raise bad
     return RewardSpec(text.strip(), node.id, params, int(cutoff_text) if at else None)
+
+
+class RewardOptions(Options):
+    """What is rewarded."""
+
+    weights: tuple[str, ...] = Field(("nDCG@10=0.7", "coverage@10=0.3"), description="rewards as NAME=WEIGHT")
+    term_cost: float = Field(
+        0.005,
+        ge=0,
+        description="taken off for each expansion, so that a filler that neither helps nor harms is not free",
+    )
+    gated_reward: float | None = Field(
+        None, description="fixed reward of a gated completion; none: a little below the least possible"
+    )

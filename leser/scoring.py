@@ -257,3 +257,9 @@ def _where(reward: Reward, outcomes: Sequence[Outcome]) -> str:
         if not right:
             return f"query '{query}'"
     return f"{len(by_query)} queries at once, from '{next(iter(by_query))}' on"
+
+
+def mean_of(values: NDArray[np.float64]) -> float:
+    """The mean of the values that apply (not NaN), NaN when none does."""
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if kept.size else float("nan")

@@ -14,7 +14,8 @@ from naive_checker import Forbidden
 from leser.backend import Backend, Document
 from leser.expansion import Expansion, ExpansionOptions
 from leser.plugins import Registry, load_plugins
-from leser.rules import RuleBook, Violation, build_book
+from leser.rule import Violation
+from leser.rules import RuleBook, build_book
 
 SHELF = [
     Document("sofa1", {"title": "Velvet sofa in navy", "text": "three seats, oak legs, washable cover"}),

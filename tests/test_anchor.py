@@ -12,8 +12,8 @@ import tomli_w
 from settings import small, small_task
 from test_cli_inspect import leser, made, refused, said  # noqa: F401 - `made` is a fixture
 
-from leser.anchor import anchored
-from leser.config import load_config
+from leser.config.anchor import anchored
+from leser.config.load import load_config
 from leser.errors import LeserError
 
 OBSERVER = '''"""An observer."""
@@ -50,9 +50,9 @@ def shop(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  
 
 def _written(project: Path, finished: Path) -> None:
     """The run folder as LESER writes it from here, with what another run of the same task came to."""
-    from leser.config import complete
+    from leser.config.build import complete
     from leser.plugins import load_plugins
-    from leser.run.folder import RunFolder
+    from leser.store.folder import RunFolder
 
     loaded = load_config(Path("run.toml"))
     config = complete(loaded, load_plugins(loaded.plugins))
@@ -126,7 +126,7 @@ def test_any_file_can_say_where_its_paths_start(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "site" / "lists").mkdir(parents=True)
     file = tmp_path / "site" / "run.toml"
     text = '[backend]\nname = "pyserini"\nindex = "idx"\n[rules.banned]\nfiles = ["lists/a.txt"]\n'
-    from leser.config import complete
+    from leser.config.build import complete
     from leser.plugins import load_plugins
 
     monkeypatch.chdir(tmp_path)

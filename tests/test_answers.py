@@ -16,15 +16,15 @@ from leser_memory import MemoryBackend
 from sick_answers import Change, sick
 
 from leser.backend import ExpandedQuery, Hit, Ranking, SearchError
+from leser.engine import SearchClient, SearchOptions
+from leser.environment import Attempt, Environment
 from leser.errors import LeserError, PluginFault
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
 from leser.expansion import ExpansionOptions
 from leser.plugins import load_plugins
 from leser.scoring import RewardSet
-from leser.search import SearchClient, SearchOptions
 from leser.task import Query, Split
-from leser.teacher import Attempt, Teacher
 from leser.testing import DOCUMENTS
 
 QUERY = ExpandedQuery("q", "lamp")
@@ -146,12 +146,12 @@ def test_rewards_and_measures_see_the_same_mended_ranking() -> None:
     split = Split("test", (query,), {"q": {"d07": 1, "d08": 1, "d01": 1}})
     rewards = RewardSet.from_specs(["P@3"], load_plugins().all("reward"))
     with SearchClient(Doubling.of(DOCUMENTS), SearchOptions(cache_size=0)) as client:
-        teacher = Teacher(client, rewards, ExpansionOptions())
-        (outcome,) = teacher.judge([Attempt(query, 0, "none")], split)
+        environment = Environment(client, rewards, ExpansionOptions())
+        (outcome,) = environment.judge([Attempt(query, 0, "none")], split)
         assert outcome.expanded is not None
         assert len(set(outcome.expanded.ids)) == len(outcome.expanded.ids)
         measured = Measurer(split, ["P@3"])(SystemRun("s", {"q": outcome.expanded}))["P@3"]["q"]
-        assert teacher.score([outcome]).total[0] == pytest.approx(measured)
+        assert environment.score([outcome]).total[0] == pytest.approx(measured)
 
 
 def test_a_search_that_ends_the_process_is_a_fault() -> None:

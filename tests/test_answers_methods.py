@@ -11,11 +11,11 @@ from leser_memory import MemoryBackend
 from sick_answers import Change, sick
 
 from leser.backend import Document, ExpandedQuery, Ranking
+from leser.engine import SearchClient, SearchOptions
+from leser.engine.checked import CheckedBackend, built
+from leser.engine.words import EngineWords
 from leser.errors import EngineDown, PluginFault
 from leser.indexing import index_task
-from leser.rules.rule import EngineWords
-from leser.search import SearchClient, SearchOptions
-from leser.search.checked import CheckedBackend, built
 from leser.task import Split, Task
 from leser.testing import DOCUMENTS
 

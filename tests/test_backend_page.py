@@ -10,14 +10,16 @@ from conftest import ROOT
 
 from leser.backend import Capability, ExpandedQuery, Ranking, SearchError
 from leser.doctor.finding import exit_code, of_failure
+from leser.engine import SearchClient, SearchOptions
+from leser.engine.words import EngineWords
+from leser.environment import Attempt, Environment
 from leser.errors import EngineDown
 from leser.evaluation.evaluate import evaluate
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Code, ExpansionOptions
-from leser.rules import EngineWords, RuleBook, ServingFilter, Site
+from leser.rule import Site
+from leser.rules import RuleBook, ServingFilter
 from leser.rules.repetition import Repetition
-from leser.search import SearchClient, SearchOptions
-from leser.teacher import Attempt, Teacher
 from leser.testing.shop import ShopEngine, shop_rewards, shop_task
 
 PAGE = (ROOT / "docs" / "writing-a-backend.md").read_text(encoding="utf-8")
@@ -87,10 +89,10 @@ def test_what_is_sent_again(kind: str) -> None:
 def test_a_completion_in_training_and_in_a_look_at_dev(kind: str) -> None:
     assert said("Training: a completion", kind).startswith("Code `engine_error`: no reward")
     with SearchClient(Failing(kind), QUICK) as client:
-        teacher = Teacher(client, shop_rewards(), ExpansionOptions())
+        environment = Environment(client, shop_rewards(), ExpansionOptions())
         lamp = next(query for query in TASK.train.queries if query.text == "lamp")
-        outcomes = teacher.judge([Attempt(lamp, 0, "couch"), Attempt(lamp, 0, "desk")], TASK.train)
-        scores = teacher.score(outcomes)
+        outcomes = environment.judge([Attempt(lamp, 0, "couch"), Attempt(lamp, 0, "desk")], TASK.train)
+        scores = environment.score(outcomes)
     assert [outcome.code for outcome in outcomes] == [Code.ENGINE_ERROR, Code.OK]
     assert scores.excluded.tolist() == [True, False]
     assert scores.gated.tolist() == [False, False]
@@ -101,10 +103,10 @@ def test_a_query_by_itself(kind: str) -> None:
     assert "the run ends with 75" in said("Training: a query by itself", kind).lower()
     engine = Failing(kind)
     with SearchClient(engine, QUICK) as client:
-        teacher = Teacher(client, shop_rewards(), ExpansionOptions())
+        environment = Environment(client, shop_rewards(), ExpansionOptions())
         couch = next(query for query in TASK.train.queries if query.text == "couch")
         with pytest.raises(EngineDown) as caught:
-            teacher.originals([couch])
+            environment.originals([couch])
     assert caught.value.exit_code == 75
     # patience: beyond the retries that another search gets
     assert (len(engine.searched) > 1 + QUICK.retries) is (

@@ -25,17 +25,17 @@ from test_resume import digests, facts
 from toy_policies import SHAPE, toy_model
 
 from leser.backend import Document
+from leser.engine import SearchClient
+from leser.environment import Environment
 from leser.expansion import ExpansionOptions
-from leser.learner import Learner
-from leser.policy.load import load_policy
+from leser.policy.loading import load_policy
 from leser.policy.options import PolicyOptions, TinyOptions
 from leser.prompt import PromptOptions
 from leser.reward import parse_spec
-from leser.run.final import prompt_facts
+from leser.run.final_evaluation import prompt_facts
+from leser.sampler import Sampler
 from leser.scoring import RewardSet
-from leser.search import SearchClient
 from leser.task import Query
-from leser.teacher import Teacher
 
 RUN = [sys.executable, "-c", "from leser.cli.main import run_main; run_main()"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -190,7 +190,7 @@ def test_ctrl_c_damage_and_a_full_disk_lose_nothing(tmp_path: Path) -> None:
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     code = (
-        "import os, signal, time\nfrom leser.run.interrupt import Interruption\n"
+        "import os, signal, time\nfrom leser.training.interrupt import Interruption\n"
         "with Interruption() as stop:\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n    assert stop.asked\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n    print('still here')\n"
@@ -325,12 +325,12 @@ def test_what_is_said_of_prompts_is_of_the_test_queries_alone() -> None:
     """Whatever else a process has asked about: one that resumes has not made the prompts of train."""
     backend = MemoryBackend.of([Document("d1", {"title": "grey couch"})])
     rewards = RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0])
-    teacher = Teacher(SearchClient(backend), rewards, ExpansionOptions())
+    environment = Environment(SearchClient(backend), rewards, ExpansionOptions())
     policy = load_policy(
         PolicyOptions(tiny=TinyOptions(d_model=32, layers=1, heads=2, kv_heads=1, ffn=32, pretrain_steps=1)),
         task_texts=["grey couch"],
     )
-    fresh, busy = (Learner(policy, teacher, PromptOptions(), 8) for _ in range(2))
+    fresh, busy = (Sampler(policy, environment, PromptOptions(), 8) for _ in range(2))
     busy.prompts([Query("train", "a very long query of many many words about a grey couch")])
     asked = [Query("test", "couch")]
     assert prompt_facts(busy, asked) == prompt_facts(fresh, asked)

@@ -26,7 +26,7 @@ from leser.policy.tiny import build_tiny
 from leser.printable import printable
 from leser.report.answers import Answer, read_answers, write_answers
 from leser.rules import ServingFilter, build_book
-from leser.run.folder import RunFolder
+from leser.store.folder import RunFolder
 from leser.task import Query, Split
 from leser.warmup.targets import Target, read_targets, write_targets
 

@@ -137,7 +137,7 @@ def test_a_wrong_flag_shows_usage() -> None:
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     plugin = tmp_path / "stop.py"
     plugin.write_text(
-        "from leser.formats import Reader\nfrom leser.hooks import hookimpl\n"
+        "from leser.reader import Reader\nfrom leser.hooks import hookimpl\n"
         "class Stop(Reader):\n    '''Stops.'''\n    name = 'stop'\n    def read(self): raise KeyboardInterrupt\n"
         "@hookimpl\ndef leser_readers(): return [Stop]\n"
     )

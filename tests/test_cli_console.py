@@ -46,7 +46,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         encoding="utf-8",
     )
     (folder / "plugin.py").write_text(
-        f'from leser.hooks import hookimpl\nfrom leser.rules import Rule\n\n\nclass Odd(Rule):\n    """{TITLE}"""\n\n'
+        f'from leser.hooks import hookimpl\nfrom leser.rule import Rule\n\n\nclass Odd(Rule):\n    """{TITLE}"""\n\n'
         '    name = "odd"\n\n    def check(self, proposal):\n        return None\n\n\n'
         "@hookimpl\ndef leser_rules():\n    return [Odd]\n",
         encoding="utf-8",

@@ -17,10 +17,10 @@ from settings import small, small_task
 from test_cli import HEAVY, modules_after
 
 from leser.cli.main import group
+from leser.inspect.answers import answers_for
+from leser.inspect.opening import open_finished
+from leser.inspect.rollouts import find_rollouts
 from leser.report.answers import read_answers
-from leser.run.opened import open_finished
-from leser.run.rebuilt import answers_for
-from leser.run.rollouts import find_rollouts
 
 ESCAPE = "\x1b[31m\u202e"
 

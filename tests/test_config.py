@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from leser.config import RunConfig, complete, config_of, load_config
+from leser.config.build import complete
+from leser.config.load import config_of, load_config
+from leser.config.tables import RunConfig
 from leser.errors import LeserError
 from leser.options import secret
 from leser.plugins import load_plugins

@@ -4,8 +4,8 @@ import pytest
 from click.testing import CliRunner
 
 from leser.cli.main import group
+from leser.config.check import check_profile
 from leser.errors import LeserError
-from leser.platform.check import check_profile
 
 SHOP = '[platform]\nname = "a"\nlocale = "en-US"\n[backend]\nname = "memory"\n[constraints]\nenabled = true\n'
 PRICE = '[constraints.kinds.price]\nfield = "price"\n'

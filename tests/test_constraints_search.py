@@ -12,16 +12,17 @@ from leser_relevance import NDCG
 from test_constraints import KINDS
 
 from leser.backend import Backend, Document
-from leser.config import RunConfig, config_of
+from leser.baseline import BaselineContext
+from leser.config.load import config_of
+from leser.config.tables import RunConfig
 from leser.constraints import Asker, ConstraintOptions
+from leser.engine import SearchClient
+from leser.environment import Attempt, Environment
 from leser.errors import LeserError
-from leser.evaluation.baselines import BaselineContext
 from leser.expansion import Code, ExpansionOptions
 from leser.reward import parse_spec
 from leser.scoring import RewardSet
-from leser.search import SearchClient
 from leser.task import Query, Split, Task
-from leser.teacher import Attempt, Teacher
 
 SHELF = [
     Document("a", {"title": "red shoes", "material": "leather", "price": "40", "size": "42"}),
@@ -42,26 +43,26 @@ SPLIT = Split("train", (QUERY,), {"q": {"b": 1, "f": 1}})
 ALLOWED = {"b", "f"}
 
 
-def teacher_of(mode="boost", ask=None, backend=None):
+def environment_of(mode="boost", ask=None, backend=None):
     client = SearchClient(backend or MemoryBackend.of(SHELF, fields={"title": 1.0}))
-    return Teacher(client, RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ExpansionOptions(mode=mode), ask=ask)
+    return Environment(client, RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ExpansionOptions(mode=mode), ask=ask)
 
 
 @pytest.mark.parametrize("mode", ["boost", "fuse"])
 def test_originals_and_expansions_respect_what_was_typed(mode):
-    teacher = teacher_of(mode, Asker(OPTIONS))
-    assert teacher.originals([QUERY])["q"].ids == ("b",)
-    (outcome,) = teacher.judge([Attempt(QUERY, 0, "sneakers; crimson")], SPLIT)
+    environment = environment_of(mode, Asker(OPTIONS))
+    assert environment.originals([QUERY])["q"].ids == ("b",)
+    (outcome,) = environment.judge([Attempt(QUERY, 0, "sneakers; crimson")], SPLIT)
     assert set(outcome.expanded.ids) == ALLOWED
-    (free,) = teacher_of(mode).judge([Attempt(QUERY, 0, "sneakers; crimson")], SPLIT)
+    (free,) = environment_of(mode).judge([Attempt(QUERY, 0, "sneakers; crimson")], SPLIT)
     assert set(free.expanded.ids) == set("abcdef")
 
 
 def test_each_expansion_searched_alone_respects_them_too():
-    teacher = teacher_of(ask=Asker(OPTIONS))
-    expansions = teacher.read(Attempt(QUERY, 0, "sneakers; crimson"))[0]
-    (result,) = teacher.client.search_expansions(
-        [(teacher.ask(QUERY), expansions)], 10, options=teacher.expansion, per_expansion=True
+    environment = environment_of(ask=Asker(OPTIONS))
+    expansions = environment.read(Attempt(QUERY, 0, "sneakers; crimson"))[0]
+    (result,) = environment.client.search_expansions(
+        [(environment.ask(QUERY), expansions)], 10, options=environment.expansion, per_expansion=True
     )
     assert [set(ranking.ids) for ranking in result.per_expansion] == [{"f"}, {"f"}]
 
@@ -101,7 +102,7 @@ def test_the_look_up_says_what_searches_are_held_to():
     from rich.console import Console
 
     from leser.cli.expand import _tell
-    from leser.run.lookup import Looked
+    from leser.inspect.lookup import Looked
 
     held = tuple(map(str, Asker(OPTIONS).constraints(QUERY.text).found))
     out = StringIO()

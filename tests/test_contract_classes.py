@@ -11,14 +11,14 @@ from leser_memory import MemoryBackend
 
 from leser.backend import Backend, ExpandedQuery, Filter, Ranking, SearchError, Term
 from leser.contract.classes import fault_of
+from leser.engine import SearchClient
 from leser.errors import LeserError
-from leser.evaluation.baselines import Original
+from leser.evaluation.builtin import Original
 from leser.formats.beir import Beir
 from leser.plugins import load_plugins
 from leser.reward import Reward, parse_spec
 from leser.rules.repetition import Repetition
 from leser.scoring import make_reward
-from leser.search import SearchClient
 from leser.testing import DOCUMENTS
 
 

@@ -13,7 +13,8 @@ from servers import Server
 from solr_indexes import index_name
 
 from leser.cli.main import group
-from leser.config import complete, load_config, task_of
+from leser.config.build import complete, task_of
+from leser.config.load import load_config
 from leser.doctor import Finding, examine, exit_code
 from leser.errors import LeserError
 from leser.plugins import Registry, load_plugins

@@ -12,7 +12,8 @@ from leser_pyserini import PyseriniBackend
 from servers import Server
 
 from leser.backend import Document
-from leser.config import complete, load_config
+from leser.config.build import complete
+from leser.config.load import load_config
 from leser.doctor import Finding, examine, exit_code
 from leser.plugins import load_plugins
 

@@ -26,9 +26,9 @@ from servers.proxy import Proxy
 from servers.server import Server
 
 from leser.backend import Document, ExpandedQuery, Ranking, SearchError
+from leser.engine import SearchClient, SearchOptions
 from leser.errors import IndexMissing, LeserError
 from leser.options import validate_options
-from leser.search import SearchClient, SearchOptions
 
 SOFA = [ExpandedQuery("q", "sofa")]
 SECRET = "hunter2-do-not-print"

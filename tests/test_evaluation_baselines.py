@@ -11,15 +11,16 @@ from leser_memory import MemoryBackend
 from leser_relevance import NDCG
 
 from leser.backend import Document, ExpandedQuery, Ranking, SearchError, Term
+from leser.baseline import Baseline, BaselineContext
+from leser.engine import SearchClient, SearchOptions
 from leser.errors import LeserError
-from leser.evaluation.baselines import Baseline, BaselineContext, Original, leser_baselines, run_baseline
+from leser.evaluation.builtin import Original, leser_baselines, run_baseline
 from leser.evaluation.dictionary import Dictionary
 from leser.evaluation.evaluate import evaluate
 from leser.evaluation.grid import best_setting
 from leser.evaluation.pseudo_documents import PseudoDocument
 from leser.evaluation.rm3 import RM3
 from leser.scoring import RewardSet
-from leser.search import SearchClient, SearchOptions
 from leser.task import Query, Split, Task
 
 CLASSES = {"nDCG": NDCG, "union_R": UnionRecall}

@@ -22,13 +22,13 @@ from servers.elasticsearch import GUEST, GUEST_PASSWORD, guest_revoked
 from solr_indexes import index_name, indexed, options_for, remove
 
 from leser.backend import Backend, ExpandedQuery, Ranking, SearchError, Term
+from leser.engine import SearchClient, SearchOptions
+from leser.environment import Attempt, Environment
 from leser.errors import EngineDown
 from leser.expansion import Code, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.scoring import RewardSet
-from leser.search import SearchClient, SearchOptions
 from leser.task import Query, Split
-from leser.teacher import Attempt, Teacher
 from leser.testing import DOCUMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -218,17 +218,17 @@ def test_originals_and_documents_are_asked_for_until_the_deadline(shop: tuple[Se
     server, open_ = shop
     rewards = RewardSet.from_specs(["nDCG@10"], load_plugins().all("reward"))
     with Proxy(server) as proxy, client_of(open_(url=proxy.url), retries=1) as client:
-        teacher = Teacher(client, rewards, ExpansionOptions())
+        environment = Environment(client, rewards, ExpansionOptions())
         proxy.throttle(times=5)
-        assert teacher.originals([LAMP])["q1"].ids
+        assert environment.originals([LAMP])["q1"].ids
         proxy.throttle(times=5)
         assert client.fetch(["d07"], ["title"])["d07"].fields["title"]
         assert proxy.counts["throttle"] == 10
     with Proxy(server) as proxy, client_of(open_(url=proxy.url), retries=1, deadline=0.5) as client:
-        teacher = Teacher(client, rewards, ExpansionOptions())
+        environment = Environment(client, rewards, ExpansionOptions())
         proxy.throttle()
         with pytest.raises(EngineDown, match=r"failed on the query 'lamp'.*429"):
-            teacher.originals([LAMP])
+            environment.originals([LAMP])
         with pytest.raises(EngineDown, match=r"did not give its documents.*429"):
             client.fetch(["d07"], ["title"])
 
@@ -268,21 +268,21 @@ def test_an_engine_that_searches_but_analyses_nothing(shop: tuple[Server, Open])
     attempts = [Attempt(LAMP, 0, said) for said in ("sofa", "lamp", "none", "")]
     with Proxy(server) as proxy, client_of(open_(url=proxy.url), retries=1, breaker_window=14) as client:
         rewards = RewardSet.from_specs(["nDCG@10"], load_plugins().all("reward"))
-        teacher = Teacher(client, rewards, ExpansionOptions())
+        environment = Environment(client, rewards, ExpansionOptions())
         for path in ("/_analyze", "/analysis/field"):
             proxy.status(503, path=path)
-        judged = teacher.judge(attempts, SHELF)
+        judged = environment.judge(attempts, SHELF)
         assert [o.code for o in judged] == [Code.ENGINE_ERROR, Code.ENGINE_ERROR, Code.NONE, Code.PARSE_ERROR]
-        scores = teacher.score(judged)
+        scores = environment.score(judged)
         assert scores.excluded.tolist() == [True, True, False, False]
         with pytest.raises(EngineDown, match="analyse"):
-            teacher.analyze(["sofa"])
+            environment.analyze(["sofa"])
         proxy.clear()
-        assert [o.code for o in teacher.judge(attempts, SHELF)][:2] == [Code.OK, Code.RULE_VIOLATION]
+        assert [o.code for o in environment.judge(attempts, SHELF)][:2] == [Code.OK, Code.RULE_VIOLATION]
         for path in ("/_analyze", "/analysis/field"):
             proxy.status(503, path=path)
         with pytest.raises(EngineDown, match=r"failed \d+ of the last 14 queries.*503.*resume the run"):
-            teacher.judge([Attempt(LAMP, 0, f"word{n}") for n in range(14)], SHELF)
+            environment.judge([Attempt(LAMP, 0, f"word{n}") for n in range(14)], SHELF)
 
 
 def test_the_page_names_each_of_these_tests_once() -> None:

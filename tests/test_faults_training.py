@@ -20,7 +20,8 @@ from servers import Proxy, start_elasticsearch, start_solr
 from settings import small, small_task
 
 from leser.backend import Document
-from leser.config import backend_of, complete, load_config, task_of
+from leser.config.build import backend_of, complete, task_of
+from leser.config.load import load_config
 from leser.plugins import load_plugins
 from leser.run.runner import run
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from leser.feedback import STOP_WORDS, FeedbackOptions, feedback_terms, relevance_model, rm3_terms, stem, words
+from leser.feedback import FeedbackOptions, feedback_terms, relevance_model, rm3_terms
+from leser.text import STOP_WORDS, stem, words
 
 TEXTS = ("Blue sofa, the sofa", "Grey sofas and lamps")
 SCORES = (3.0, 1.0)

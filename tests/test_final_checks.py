@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from bad_input import run_cli, shop, tables, write
 
-from leser.config import complete, config_of, task_of
+from leser.config.build import complete, task_of
+from leser.config.load import config_of
 from leser.errors import EngineDown, LeserError
 from leser.evaluation.trec import check_ids, run_files
 from leser.plugins import Registry, load_plugins
 from leser.run.checks import check_final
-from leser.run.final import baseline_runs, depth_of
-from leser.run.preparation import Prepared, prepare
+from leser.run.final_evaluation import baseline_runs, depth_of
+from leser.session import Session, prepare
 
 PLUGIN = """
 from leser.errors import EngineDown
-from leser.evaluation.baselines import Baseline
+from leser.baseline import Baseline
 from leser.hooks import hookimpl
 from leser.reward import Reward
 
@@ -112,7 +113,7 @@ def test_what_works_is_not_refused(tmp_path: Path, given: list[str]) -> None:
     assert code == 0, answer
 
 
-def world(tmp_path: Path, **evaluation: Any) -> tuple[Any, Registry, Prepared]:
+def world(tmp_path: Path, **evaluation: Any) -> tuple[Any, Registry, Session]:
     write(tmp_path, {"mine.py": PLUGIN})
     given = tables(tmp_path)
     given["evaluation"] = {**given["evaluation"], **evaluation}
@@ -122,11 +123,11 @@ def world(tmp_path: Path, **evaluation: Any) -> tuple[Any, Registry, Prepared]:
 
 
 def test_a_baseline_that_fails_is_left_out_and_named(tmp_path: Path) -> None:
-    config, registry, prepared = world(tmp_path, baselines=["broken", "original"])
+    config, registry, session = world(tmp_path, baselines=["broken", "original"])
     told: list[str] = []
-    with prepared.client:
-        check_final(config, registry, prepared, prepared.task.test)
-        runs = baseline_runs(config, registry, prepared, prepared.task.test, told.append)
+    with session.client:
+        check_final(config, registry, session, session.task.test)
+        runs = baseline_runs(config, registry, session, session.task.test, told.append)
     assert [run.name for run in runs] == ["original"]
     assert len(told) == 1
     assert told[0].startswith("The system 'broken' failed and is left out of the evaluation. ValueError")
@@ -134,19 +135,19 @@ def test_a_baseline_that_fails_is_left_out_and_named(tmp_path: Path) -> None:
 
 def test_an_engine_that_is_down_is_no_failure_of_a_baseline(tmp_path: Path) -> None:
     """It ends the run, which --resume goes on from: the baseline is not lost."""
-    config, registry, prepared = world(tmp_path, baselines=["away", "original"])
-    with prepared.client, pytest.raises(EngineDown):
-        baseline_runs(config, registry, prepared, prepared.task.test, print)
+    config, registry, session = world(tmp_path, baselines=["away", "original"])
+    with session.client, pytest.raises(EngineDown):
+        baseline_runs(config, registry, session, session.task.test, print)
 
 
 def test_rankings_are_as_deep_as_the_measures_look(tmp_path: Path) -> None:
-    config, registry, prepared = world(tmp_path, measures=["nDCG@10", "R@1000"])
+    config, registry, session = world(tmp_path, measures=["nDCG@10", "R@1000"])
     asked: list[int] = []
-    search = prepared.backend.search
-    prepared.backend.search = lambda queries, k, **more: asked.append(k) or search(queries, k, **more)  # type: ignore
-    with prepared.client:
-        assert depth_of(config, registry, prepared.task.test) == 1000
-        baseline_runs(config, registry, prepared, prepared.task.test, print)
+    search = session.backend.search
+    session.backend.search = lambda queries, k, **more: asked.append(k) or search(queries, k, **more)  # type: ignore
+    with session.client:
+        assert depth_of(config, registry, session.task.test) == 1000
+        baseline_runs(config, registry, session, session.task.test, print)
     assert max(asked) == 1000
 
 

@@ -11,11 +11,11 @@ from task_folders import folder_of, trec
 
 from leser.backend import Document
 from leser.errors import LeserError
-from leser.formats import Reader
 from leser.formats.files import GRADE_LIMIT, grade_of, json_corpus
 from leser.formats.read import read_task
 from leser.formats.split import assemble, check_splits
 from leser.plugins import Registry, load_plugins
+from leser.reader import Reader
 from leser.task import Query, Task
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from leser.config import RunConfig, backend_of, complete, load_config
-from leser.given import without
+from leser.config.build import backend_of, complete
+from leser.config.given import without
+from leser.config.load import load_config
+from leser.config.tables import RunConfig
+from leser.inspect.opening import configured
 from leser.plugins import Registry, load_plugins
 from leser.rules import build_book
-from leser.run.folder import RunFolder
-from leser.run.opened import configured
-from leser.run.resumed import known_to
+from leser.store.folder import RunFolder
+from leser.store.resume import known_to
 
 PLUGIN = '''
 """An engine and a rule that look at what was given."""

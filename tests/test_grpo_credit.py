@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 from leser_memory import MemoryBackend
-from test_teacher import COUCH, SHELF, SPLIT, teacher_of
+from test_environment import COUCH, SHELF, SPLIT, environment_of
 
+from leser.environment import Attempt
 from leser.expansion import ExpansionOptions
 from leser.grpo.credit import slot_of_token, term_credit
 from leser.grpo.options import GrpoOptions
-from leser.learner import Learner
 from leser.policy.generate import Sample
 from leser.policy.options import TinyOptions
 from leser.policy.tiny import build_tiny
 from leser.prompt import PromptOptions
-from leser.teacher import Attempt
+from leser.sampler import Sampler
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +24,15 @@ def policy():
     )
 
 
-def learner_of(policy, **expansion):
-    teacher = teacher_of(MemoryBackend.of(SHELF), ExpansionOptions(weight=2.0, **expansion))
-    return Learner(policy, teacher, PromptOptions(), 16)
+def sampler_of(policy, **expansion):
+    environment = environment_of(MemoryBackend.of(SHELF), ExpansionOptions(weight=2.0, **expansion))
+    return Sampler(policy, environment, PromptOptions(), 16)
 
 
 def test_a_separator_belongs_to_the_term_it_announces_and_the_end_has_a_slot_of_its_own(policy):
-    learner = learner_of(policy)
+    sampler = sampler_of(policy)
     tokens = policy.encode_completion("sofa; grey rug")
-    slots = slot_of_token(learner, tokens, 2).tolist()
+    slots = slot_of_token(sampler, tokens, 2).tolist()
     assert slots == sorted(slots)
     assert slots[0] == 0
     assert slots[-1] == 2
@@ -41,12 +41,12 @@ def test_a_separator_belongs_to_the_term_it_announces_and_the_end_has_a_slot_of_
 
 
 def test_a_filler_loses_and_a_term_that_helps_gains_in_the_same_slot(policy):
-    learner = learner_of(policy)
+    sampler = sampler_of(policy)
     said = ["sofa", "tall", "none"]
     samples = [[Sample(policy.encode_completion(t), [0.0] * 20, True) for t in said]]
-    outcomes = learner.teacher.judge([Attempt(COUCH, 0, t) for t in said], SPLIT)
-    scores = learner.teacher.score(outcomes)
-    paid = term_credit(learner, SPLIT, samples, outcomes, scores, np.zeros((1, 3)), GrpoOptions(term_credit=1.0))
+    outcomes = sampler.environment.judge([Attempt(COUCH, 0, t) for t in said], SPLIT)
+    scores = sampler.environment.score(outcomes)
+    paid = term_credit(sampler, SPLIT, samples, outcomes, scores, np.zeros((1, 3)), GrpoOptions(term_credit=1.0))
     good, filler, none = (row[0] for row in paid[0])
     worth = [scores.total[0] - scores.total[2], scores.total[1] - scores.total[2], 0.0]
     assert [good, filler, none] == pytest.approx([w - np.mean(worth) for w in worth])
@@ -56,12 +56,12 @@ def test_a_filler_loses_and_a_term_that_helps_gains_in_the_same_slot(policy):
 
 
 def test_what_was_gated_keeps_its_own_advantage(policy):
-    learner = learner_of(policy)
+    sampler = sampler_of(policy)
     said = ["sofa", "sofa; sofa"]
     samples = [[Sample(policy.encode_completion(t), [0.0] * 20, True) for t in said]]
-    outcomes = learner.teacher.judge([Attempt(COUCH, 0, t) for t in said], SPLIT)
-    scores = learner.teacher.score(outcomes)
+    outcomes = sampler.environment.judge([Attempt(COUCH, 0, t) for t in said], SPLIT)
+    scores = sampler.environment.score(outcomes)
     advantages = np.array([[0.5, -0.5]])
-    paid = term_credit(learner, SPLIT, samples, outcomes, scores, advantages, GrpoOptions(term_credit=0.5))
+    paid = term_credit(sampler, SPLIT, samples, outcomes, scores, advantages, GrpoOptions(term_credit=0.5))
     assert set(paid[0, 1]) == {-0.5}
     assert paid[0, 0, 0] == pytest.approx(0.25)  # alone in its slot, it is its own baseline

@@ -29,7 +29,7 @@ def batch(policy: Policy, count: int = 6) -> GroupBatch:
     completions = [token_rows(rng, [rng.randrange(1, 9) for _ in range(4)]) for _ in range(count)]
     advantages = numbers.normal(size=(count, 4))
     active = numbers.random((count, 4)) > 0.2
-    active[1] = False  # a dead group
+    active[1] = False  # a zero-variance group
     with torch.no_grad():
         result = group_logprobs(policy, prompts, completions)
     exact = [

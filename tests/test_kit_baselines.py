@@ -6,7 +6,8 @@ import pytest
 from caught import failures
 from planted import baselines as planted
 
-from leser.evaluation.baselines import Baseline, leser_baselines
+from leser.baseline import Baseline
+from leser.evaluation.builtin import leser_baselines
 from leser.testing import BaselineContract
 
 BASELINES = {cls.name: cls for cls in leser_baselines()}

@@ -10,7 +10,7 @@ from caught import failures
 from leser_catalogue.reader import Demo
 from planted import readers as planted
 
-from leser.formats import leser_readers
+from leser.formats.builtin import leser_readers
 from leser.plugins import load_plugins
 from leser.testing import ReaderCase, ReaderContract
 

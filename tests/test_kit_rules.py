@@ -6,7 +6,7 @@ import pytest
 from caught import failures
 from planted import rules as planted
 
-from leser.rules import leser_rules
+from leser.rules.builtin import leser_rules
 from leser.testing import RuleCase, RuleContract
 
 RULES = {rule.name: rule for rule in leser_rules()}

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from settings import SHORT
 
-from leser.config import complete, config_of
+from leser.config.build import complete
+from leser.config.load import config_of
 from leser.plugins import load_plugins
 from leser.run.runner import run
 

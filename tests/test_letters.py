@@ -7,11 +7,12 @@ from rule_cases import book_of, checked
 
 from leser.backend import Document
 from leser.doctor.sample import Sample
-from leser.feedback import feedback_terms, words
+from leser.feedback import feedback_terms
+from leser.folding import Folder
 from leser.formats.split import near_duplicates
 from leser.letters import without_accents, words_of
-from leser.rules.folding import Folder
 from leser.task import Query
+from leser.text import words
 
 DIFFERENT = [
     ("कम", "काम"),  # Hindi: less, work

@@ -15,20 +15,23 @@ from leser_relevance import NDCG
 from test_resume import digests, facts
 
 from leser.backend import Document
-from leser.config import complete, config_of
+from leser.config.build import complete
+from leser.config.load import config_of
+from leser.config.training import MonitorOptions
+from leser.engine import SearchClient, SearchOptions
+from leser.engine.words import UnknownWords
+from leser.environment import Attempt, Environment
 from leser.errors import LeserError
 from leser.expansion import Code, Expansion, ExpansionOptions
-from leser.learner import Answers
+from leser.grpo.metrics import wording
+from leser.monitor.monitor import Monitor, SecondEngine
+from leser.monitor.watch import Watch, parts
 from leser.plugins import load_plugins
 from leser.reward import Outcome, parse_spec
-from leser.run.monitor import Monitor, SecondEngine, UnknownWords, wording
-from leser.run.options import MonitorOptions
 from leser.run.runner import run
-from leser.run.watch import Watch, parts
+from leser.sampler import Answers
 from leser.scoring import RewardSet
-from leser.search import SearchClient, SearchOptions
 from leser.task import Query, Split
-from leser.teacher import Attempt, Teacher
 
 COLOURS = ("red", "blue", "green", "grey", "navy", "white", "black", "brown", "pink", "teal")
 SHELF = [Document(f"d{i}", {"title": f"{colour} sofa", "text": f"couch{i} velvet"}) for i, colour in enumerate(COLOURS)]
@@ -201,15 +204,15 @@ def test_each_word_is_looked_up_once() -> None:
     assert sorted(backend.asked) == ["qzx", "sofa", "velvet"]
 
 
-def teacher_of(backend: MemoryBackend) -> Teacher:
+def environment_of(backend: MemoryBackend) -> Environment:
     rewards = RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0])
-    return Teacher(SearchClient(backend), rewards, ExpansionOptions(weight=2.0))
+    return Environment(SearchClient(backend), rewards, ExpansionOptions(weight=2.0))
 
 
-def answers_of(teacher: Teacher, dev: Split, expansion: str) -> Answers:
+def answers_of(environment: Environment, dev: Split, expansion: str) -> Answers:
     outcomes = []
     for i, query in enumerate(dev.queries):
-        original = teacher.originals([query])[query.id]
+        original = environment.originals([query])[query.id]
         outcomes.append(
             Outcome(query, i, expansion, (Expansion(expansion),), original, original, dev.qrels[query.id], Code.OK)
         )
@@ -218,27 +221,27 @@ def answers_of(teacher: Teacher, dev: Split, expansion: str) -> Answers:
 
 def test_a_second_measure_costs_no_search_and_a_second_engine_searches() -> None:
     dev = Split("dev", (Query("q", "red"), Query("r", "blue")), {"q": {"d0": 1}, "r": {"d1": 1}})
-    teacher = teacher_of(MemoryBackend.of(SHELF))
-    answers = answers_of(teacher, dev, "sofa")
-    second = SecondEngine(teacher_of(MemoryBackend.of(SHELF[1:])), dev)
-    monitor = Monitor(MonitorOptions(), teacher, dev, 24, print, second)
-    searched = teacher.client.stats().searches
+    environment = environment_of(MemoryBackend.of(SHELF))
+    answers = answers_of(environment, dev, "sofa")
+    second = SecondEngine(environment_of(MemoryBackend.of(SHELF[1:])), dev)
+    monitor = Monitor(MonitorOptions(), environment, dev, 24, print, second)
+    searched = environment.client.stats().searches
     row = monitor.look_at({"phase": "grpo", "step": 0, "dev_reward": 0.5}, answers=answers)
     assert row["dev_RR@10"] == 1.0
     assert row["dev_second_engine"] < 1.0, "the second engine lacks a relevant document"
-    assert teacher.client.stats().searches == searched
+    assert environment.client.stats().searches == searched
     assert "warnings" not in row
     monitor.close()
 
 
 def test_a_second_measure_that_cannot_be_taken_is_refused() -> None:
     dev = Split("dev", (Query("q", "red"),), {"q": {"d0": 1}})
-    teacher = teacher_of(MemoryBackend.of(SHELF))
+    environment = environment_of(MemoryBackend.of(SHELF))
     with pytest.raises(LeserError, match="10 deep"):
-        Monitor(MonitorOptions(measure="R@100"), teacher, dev, 24, print)
+        Monitor(MonitorOptions(measure="R@100"), environment, dev, 24, print)
     with pytest.raises(LeserError, match="Unknown measure"):
-        Monitor(MonitorOptions(measure="nDGC@10"), teacher, dev, 24, print)
-    Monitor(MonitorOptions(measure="nDGC@10", enabled=False), teacher, dev, 24, print)
+        Monitor(MonitorOptions(measure="nDGC@10"), environment, dev, 24, print)
+    Monitor(MonitorOptions(measure="nDGC@10", enabled=False), environment, dev, 24, print)
 
 
 class Deaf(MemoryBackend):
@@ -251,7 +254,7 @@ class Deaf(MemoryBackend):
 def test_an_engine_that_does_not_say_costs_one_figure_and_no_training() -> None:
     said: list[str] = []
     dev = Split("dev", (Query("q", "red"),), {"q": {"d0": 1}})
-    monitor = Monitor(MonitorOptions(), teacher_of(Deaf.of(SHELF)), dev, 24, said.append)
+    monitor = Monitor(MonitorOptions(), environment_of(Deaf.of(SHELF)), dev, 24, said.append)
     for step in (1, 2):
         row = monitor.look_at({"phase": "grpo", "step": step}, batch(["settee{i}"]))
         assert set(row) == {"phase", "step", "echo", "repeated_terms", "commonest_term"}
@@ -275,22 +278,22 @@ class Stumbling(MemoryBackend):
         return super().doc_freq(terms, field)
 
 
-def test_a_step_that_the_teacher_survived_is_survived_by_the_monitor() -> None:
+def test_a_step_that_the_environment_survived_is_survived_by_the_monitor() -> None:
     """The engine fails for one step: its rows are left out, nothing is raised, and every figure is there again after it."""
     said: list[str] = []
     dev = Split("dev", (Query("q", "red"),), {"q": {"d0": 1}})
     backend = Stumbling.of(SHELF)
     search = SearchOptions(retries=0, backoff=0.001, breaker_window=100_000)
-    teacher = Teacher(
+    environment = Environment(
         SearchClient(backend, search), RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ExpansionOptions(weight=2.0)
     )
-    monitor = Monitor(MonitorOptions(), teacher, dev, 24, said.append)
+    monitor = Monitor(MonitorOptions(), environment, dev, 24, said.append)
     queries = [Query(f"q{i}", f"{colour} couch") for i, colour in enumerate(COLOURS)]
-    teacher.originals(queries)
+    environment.originals(queries)
 
     def stepped(number: int, word: str) -> dict[str, Any]:
-        texts = [teacher.say([Expansion(f"{word}{i}")]) for i in range(len(queries))]
-        judged = teacher.judge([Attempt(q, i, t) for i, (q, t) in enumerate(zip(queries, texts, strict=True))], dev)
+        texts = [environment.say([Expansion(f"{word}{i}")]) for i in range(len(queries))]
+        judged = environment.judge([Attempt(q, i, t) for i, (q, t) in enumerate(zip(queries, texts, strict=True))], dev)
         rows = [
             {
                 "query_id": o.query.id,

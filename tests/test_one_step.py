@@ -19,10 +19,10 @@ from leser.testing import BaselineContract, OneStep, ReaderContract, RuleContrac
 PLUGIN = '''"""A reward, a rule and a baseline of somebody's."""
 
 from leser.backend import Term
-from leser.evaluation.baselines import Baseline
+from leser.baseline import Baseline
 from leser.hooks import hookimpl
 from leser.reward import Reward
-from leser.rules import Rule, Violation
+from leser.rule import Rule, Violation
 
 
 class Cheap(Reward):

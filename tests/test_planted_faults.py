@@ -18,7 +18,8 @@ from leser_memory import MemoryBackend
 from planted_faults import PLANTS, Plant
 
 from leser.backend import Backend
-from leser.config import complete, load_config, task_of
+from leser.config.build import complete, task_of
+from leser.config.load import load_config
 from leser.doctor import Finding, examine
 from leser.plugins import Registry, load_plugins
 from leser.testing import DOCUMENTS, BackendContract

@@ -19,24 +19,26 @@ from settings import small, small_task
 from test_cli import HEAVY, modules_after
 
 from leser.backend import Document, Ranking
+from leser.baseline import BaselineContext
 from leser.cli.main import group
-from leser.config import RunConfig, complete, load_config
+from leser.config.build import complete
+from leser.config.check import check_profile
+from leser.config.load import load_config
+from leser.config.profile import read_profile
+from leser.config.sentences import told
+from leser.config.tables import RunConfig
+from leser.engine import SearchClient
+from leser.environment import Attempt, Environment
 from leser.errors import LeserError
-from leser.evaluation.baselines import BaselineContext
 from leser.evaluation.evaluate import evaluate
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Expansion, ExpansionOptions
-from leser.platform import read_profile
-from leser.platform.check import check_profile
-from leser.platform.words import told
 from leser.plugins import load_plugins
 from leser.prompt import Observation, PromptOptions, chat_prompt
 from leser.reward import Outcome, Reward
 from leser.rules import RuleBook
 from leser.scoring import RewardSet
-from leser.search import SearchClient
 from leser.task import Query, Split, Task
-from leser.teacher import Attempt, Teacher
 
 SHIPPED = ROOT / "examples" / "platforms"
 Write = Callable[..., Path]
@@ -521,9 +523,9 @@ def test_rewards_are_told_the_platform() -> None:
     rewards = RewardSet.from_specs(["spy"], {"spy": Spy})
     for platform in ("us", None):
         told_of.clear()
-        teacher = Teacher(client, rewards, ExpansionOptions(), platform=platform)
-        outcomes = teacher.judge([Attempt(query, 0, "velvet")], split)
-        teacher.score(outcomes)
+        environment = Environment(client, rewards, ExpansionOptions(), platform=platform)
+        outcomes = environment.judge([Attempt(query, 0, "velvet")], split)
+        environment.score(outcomes)
         BaselineContext(client, Task("t", split, split, split), rewards, platform=platform).reward(split, [query], [()])
         runs = [SystemRun("leser", rankings={"1": outcomes[0].original})]
         evaluate(split, runs, ["spy"], rewards={"spy": Spy}, resamples=100, platform=platform)

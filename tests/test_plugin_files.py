@@ -15,7 +15,7 @@ from leser.plugins import load_plugins
 Install = Callable[..., Path]
 RULE = """
 from leser.hooks import hookimpl
-from leser.rules import Rule
+from leser.rule import Rule
 {extra}
 
 class Ours(Rule):

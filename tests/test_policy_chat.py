@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from leser.errors import LeserError
 from leser.policy.chat import folded
-from leser.policy.load import preview_policy
+from leser.policy.loading import preview_policy
 from leser.policy.options import PolicyOptions
 from leser.policy.policy import Policy
 from leser.policy.tiny import train_tokenizer

@@ -12,15 +12,16 @@ from leser_relevance import NDCG
 from toy_policies import toy_policy
 
 from leser.backend import Document, Term
+from leser.baseline import BaselineContext
+from leser.engine import SearchClient
 from leser.errors import LeserError
-from leser.evaluation.baselines import BaselineContext
-from leser.evaluation.pseudo_documents import PassageWriter, PseudoDocument, Query2Doc, baselines_of, passage_writer
+from leser.evaluation.options import EvaluationOptions
+from leser.evaluation.pseudo_documents import PseudoDocument, Query2Doc, baselines_of
 from leser.feedback import FeedbackOptions, rm3_terms
 from leser.policy.options import PolicyOptions
+from leser.policy.passages import PassageWriter, passage_writer
 from leser.prompt import Message
-from leser.run.options import EvaluationOptions
 from leser.scoring import RewardSet
-from leser.search import SearchClient
 from leser.task import Query, Split, Task
 
 COLOURS = ("red", "green", "navy", "grey", "brown", "white")

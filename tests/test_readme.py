@@ -13,10 +13,11 @@ from conftest import ROOT
 from test_examples import code_lines
 
 from leser.backend import Backend, Ranking
-from leser.config import complete, config_of, task_of
+from leser.config.build import complete, task_of
+from leser.config.load import config_of
 from leser.plugins import load_plugins
 from leser.reward import Reward, parse_spec
-from leser.run.preparation import prepare
+from leser.session import prepare
 from leser.testing import DOCUMENTS, BackendContract, RewardContract
 from leser.testing.reward_contract import example_outcomes
 
@@ -73,13 +74,13 @@ def test_the_engine_holds_any_tasks_documents_and_is_ready_to_train_on(tmp_path:
     file.write_text(readme_blocks()["my_engine.py"], encoding="utf-8")
     registry = load_plugins([file])
     config = complete(config_of({"task": {"name": "demo"}, "backend": {"name": "my-engine"}}), registry)
-    prepared = prepare(config, registry, task_of(config, registry))
-    assert prepared.facts["documents"] > 1000
-    assert prepared.facts["judged_missing"] == ""
-    (found,) = prepared.client.search([prepared.teacher.ask(prepared.task.train.queries[0])], 3)
+    session = prepare(config, registry, task_of(config, registry))
+    assert session.facts["documents"] > 1000
+    assert session.facts["judged_missing"] == ""
+    (found,) = session.client.search([session.environment.ask(session.task.train.queries[0])], 3)
     assert isinstance(found, Ranking)
     assert len(found.hits) == 3
-    prepared.client.close()
+    session.client.close()
 
 
 def test_the_reward_applies_to_all_of_a_group_or_to_none() -> None:

@@ -15,17 +15,17 @@ from bad_input import run_cli, tables, write
 from leser_memory import MemoryBackend
 
 from leser.backend import ExpandedQuery, Ranking, SearchError, Term
+from leser.config.training import MonitorOptions
+from leser.engine import SearchClient, SearchOptions
+from leser.environment import Attempt, Environment
 from leser.errors import EngineDown
 from leser.expansion import Code, ExpansionOptions
-from leser.learner import Answers
+from leser.monitor.monitor import Monitor, SecondEngine
 from leser.plugins import load_plugins
 from leser.prompt import PromptOptions
-from leser.run.monitor import Monitor, SecondEngine
-from leser.run.options import MonitorOptions
+from leser.sampler import Answers
 from leser.scoring import RewardSet
-from leser.search import SearchClient, SearchOptions
 from leser.task import Query, Split
-from leser.teacher import Attempt, Teacher
 from leser.testing import DOCUMENTS
 
 GOOD, BAD = Query("good", "lamp"), Query("bad", "sofa (")
@@ -72,30 +72,32 @@ class Raising(MemoryBackend):
         return super().search(queries, k, total=total)
 
 
-def teacher_of(backend: MemoryBackend, **options: Any) -> Teacher:
+def environment_of(backend: MemoryBackend, **options: Any) -> Environment:
     rewards = RewardSet.from_specs(["nDCG@10"], load_plugins().all("reward"))
-    return Teacher(SearchClient(backend, SearchOptions(**options)), rewards, ExpansionOptions())
+    return Environment(SearchClient(backend, SearchOptions(**options)), rewards, ExpansionOptions())
 
 
 @pytest.mark.parametrize("kind", [Strict, Raising])
 def test_a_refused_original_is_left_out_and_the_others_go_on(
     kind: type[MemoryBackend], caplog: pytest.LogCaptureFixture
 ) -> None:
-    teacher = teacher_of(kind.of(DOCUMENTS))
-    with caplog.at_level(logging.WARNING, logger="leser.teacher"):
-        seen = teacher.observe([BAD, GOOD], PromptOptions())
-        outcomes = teacher.judge([Attempt(q, 0, text) for q in (BAD, GOOD) for text in ("none", "chair", "")], SPLIT)
+    environment = environment_of(kind.of(DOCUMENTS))
+    with caplog.at_level(logging.WARNING, logger="leser.environment"):
+        seen = environment.observe([BAD, GOOD], PromptOptions())
+        outcomes = environment.judge(
+            [Attempt(q, 0, text) for q in (BAD, GOOD) for text in ("none", "chair", "")], SPLIT
+        )
     assert [len(observation.original.hits) for observation in seen] == [0, 2]
     codes = [Code.ENGINE_ERROR, Code.ENGINE_ERROR, Code.PARSE_ERROR, Code.NONE, Code.OK, Code.PARSE_ERROR]
     assert [outcome.code for outcome in outcomes] == codes
     assert "unbalanced parenthesis" in outcomes[0].reason
-    scores = teacher.score(outcomes)
+    scores = environment.score(outcomes)
     assert scores.excluded.tolist() == [True, True, False, False, False, False]
     assert np.isnan(scores.total[:2]).all()
-    refusal = teacher.refusal(BAD)
+    refusal = environment.refusal(BAD)
     assert refusal is not None
     assert refusal.kind == "query"
-    assert teacher.refusal(GOOD) is None
+    assert environment.refusal(GOOD) is None
     assert caplog.text.count("The engine refuses 1 of 2 queries as they stand, such as 'sofa (' (id bad)") == 1
 
 
@@ -105,7 +107,7 @@ def test_an_engine_that_fails_is_no_refusal() -> None:
             return [SearchError("index is gone", "engine") for _ in queries]
 
     with pytest.raises(EngineDown, match=r"failed on the query 'sofa \('.*index is gone"):
-        teacher_of(Broken.of(DOCUMENTS)).originals([BAD, GOOD])
+        environment_of(Broken.of(DOCUMENTS)).originals([BAD, GOOD])
 
 
 def test_a_query_for_which_a_backend_raises_fails_alone_in_few_calls() -> None:
@@ -164,11 +166,11 @@ def test_a_second_engine_that_fails_costs_its_figure_alone() -> None:
                 return [SearchError("503", "transient") for _ in queries]
             return super().search(queries, k, total=total)
 
-    teacher, engine, warned = teacher_of(MemoryBackend.of(DOCUMENTS)), Away.of(DOCUMENTS), []
-    second = SecondEngine(teacher_of(engine, retries=0, deadline=0.05, backoff=0.001), dev)
-    outcomes = tuple(teacher.judge([Attempt(dev.queries[0], 0, "none")], dev))
+    environment, engine, warned = environment_of(MemoryBackend.of(DOCUMENTS)), Away.of(DOCUMENTS), []
+    second = SecondEngine(environment_of(engine, retries=0, deadline=0.05, backoff=0.001), dev)
+    outcomes = tuple(environment.judge([Attempt(dev.queries[0], 0, "none")], dev))
     answers = Answers(outcomes, outcomes, 1.0, {}, (1,))
-    monitor = Monitor(MonitorOptions(), teacher, dev, 24, warned.append, second)
+    monitor = Monitor(MonitorOptions(), environment, dev, 24, warned.append, second)
     rows = [monitor.look_at({"step": step, "dev_reward": 1.0}, answers=answers) for step in range(2)]
     assert not any("dev_second_engine" in row for row in rows)
     assert len(warned) == 1

@@ -10,19 +10,22 @@ from leser_memory import MemoryBackend
 from leser_relevance import NDCG
 from rule_cases import SHELF, book_of, checked, every_rule
 
-from leser.config import complete, load_config, task_of
+from leser.config.build import complete, task_of
+from leser.config.load import load_config
+from leser.engine import SearchClient, SearchOptions
+from leser.engine.words import EngineWords
+from leser.environment import Attempt, Environment
 from leser.errors import EngineDown, LeserError
 from leser.expansion import Code, Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.prompt import PromptOptions, chat_prompt
 from leser.reward import parse_spec
-from leser.rules import EngineWords, Proposal, Site, build_book
+from leser.rule import Proposal, Site
+from leser.rules import build_book
 from leser.rules.repetition import Repetition
-from leser.run.preparation import prepare
 from leser.scoring import RewardSet
-from leser.search import SearchClient, SearchOptions
+from leser.session import prepare
 from leser.task import Query, Split
-from leser.teacher import Attempt, Teacher
 
 
 class Stemming(MemoryBackend):
@@ -66,32 +69,32 @@ LAMP = Query("q1", "lamp")
 SPLIT = Split("train", (LAMP,), {"q1": {"lamp1": 1}})
 
 
-def teacher_of(tables=None):
+def environment_of(tables=None):
     client = SearchClient(MemoryBackend.of(SHELF))
     rewards = RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0])
     book = build_book(tables, load_plugins(), client.backend, ExpansionOptions()) if tables is not None else None
-    return Teacher(client, rewards, ExpansionOptions(), rules=book)
+    return Environment(client, rewards, ExpansionOptions(), rules=book)
 
 
 def test_without_a_configured_rule_repetition_alone_holds():
-    for teacher in (teacher_of(), teacher_of({})):
-        assert teacher.rules.codes == ("repetition",)
-        assert teacher.read(Attempt(LAMP, 0, "brass; brass"))[1:] == (
+    for environment in (environment_of(), environment_of({})):
+        assert environment.rules.codes == ("repetition",)
+        assert environment.read(Attempt(LAMP, 0, "brass; brass"))[1:] == (
             Code.RULE_VIOLATION, "repetition: 'brass' stands twice",
         )  # fmt: skip
-        assert teacher.read(Attempt(LAMP, 0, "gun"))[1] is Code.OK
-        assert teacher.observe([LAMP], PromptOptions())[0].rules == ()
+        assert environment.read(Attempt(LAMP, 0, "gun"))[1] is Code.OK
+        assert environment.observe([LAMP], PromptOptions())[0].rules == ()
 
 
 def test_a_violation_takes_a_completion_out_and_says_which_rule():
-    teacher = teacher_of(every_rule())
+    environment = environment_of(every_rule())
     said = ["brass", "none", "gun", "brass; brass", "zeta", "x\ny", "call 5551234"]
-    outcomes = teacher.judge([Attempt(LAMP, 0, text) for text in said], SPLIT)
+    outcomes = environment.judge([Attempt(LAMP, 0, text) for text in said], SPLIT)
     assert [o.code for o in outcomes] == [
         Code.OK, Code.NONE, Code.RULE_VIOLATION, Code.RULE_VIOLATION, Code.RULE_VIOLATION, Code.PARSE_ERROR,
         Code.RULE_VIOLATION,
     ]  # fmt: skip
-    scores = teacher.score(outcomes)
+    scores = environment.score(outcomes)
     assert scores.gated.tolist() == [False, False, True, True, True, True, True]
     assert max(scores.total[scores.gated]) < min(scores.total[~scores.gated])
     broken = [o.reason.partition(":")[0] for o in outcomes if o.code is Code.RULE_VIOLATION]
@@ -99,19 +102,19 @@ def test_a_violation_takes_a_completion_out_and_says_which_rule():
     assert "banned: 'gun'" in outcomes[2].reason
     assert outcomes[0].reason == ""
     assert outcomes[5].reason  # why it could not be read
-    code, reason = teacher.read(Attempt(LAMP, 0, "gun"))[1:]
+    code, reason = environment.read(Attempt(LAMP, 0, "gun"))[1:]
     assert (code, reason) == (Code.RULE_VIOLATION, "banned: 'gun' names 'gun', which is banned")
 
 
 def test_the_prompt_says_what_the_rules_ask():
-    teacher = teacher_of(
+    environment = environment_of(
         {"competitor": {"brands": ["Zeta"]}, "contact": {"sentence": ""}, "script": {"sentence": "A-Z."}}
     )
-    seen = teacher.observe([LAMP], PromptOptions())[0]
+    seen = environment.observe([LAMP], PromptOptions())[0]
     system = chat_prompt(seen, PromptOptions(), ExpansionOptions())[0].content
     assert system.endswith("Name no other shop's brand, unless the query names it. A-Z.")
     assert "mail" not in system
-    plain = chat_prompt(teacher_of().observe([LAMP], PromptOptions())[0], PromptOptions(), ExpansionOptions())[
+    plain = chat_prompt(environment_of().observe([LAMP], PromptOptions())[0], PromptOptions(), ExpansionOptions())[
         0
     ].content
     assert system.startswith(plain)
@@ -141,25 +144,25 @@ def shaky(tables, failures, retries=1):
     backend = Shaky.of(SHELF)
     client = SearchClient(backend, SearchOptions(retries=retries, backoff=0.001, breaker_window=20))
     book = build_book(tables, load_plugins(), backend, ExpansionOptions(), ask=client.ask)
-    teacher = Teacher(client, RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ExpansionOptions(), rules=book)
+    environment = Environment(client, RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ExpansionOptions(), rules=book)
     backend.failures = failures
-    return teacher, backend
+    return environment, backend
 
 
 @pytest.mark.parametrize(
     ("tables", "text"), [({"vocabulary": {}}, "velvet"), ({"banned": {"words": ["fur"]}}, "washable")]
 )
 def test_an_engine_that_fails_a_rule_is_asked_again_and_then_is_the_completions_engine_error(tables, text):
-    teacher, _ = shaky(tables, failures=1)
-    assert [o.code for o in teacher.judge([Attempt(LAMP, 0, text)], SPLIT)] == [Code.OK]
-    teacher, _ = shaky(tables, failures=2)
-    outcome = teacher.judge([Attempt(LAMP, 0, text)], SPLIT)[0]
+    environment, _ = shaky(tables, failures=1)
+    assert [o.code for o in environment.judge([Attempt(LAMP, 0, text)], SPLIT)] == [Code.OK]
+    environment, _ = shaky(tables, failures=2)
+    outcome = environment.judge([Attempt(LAMP, 0, text)], SPLIT)[0]
     assert outcome.code is Code.ENGINE_ERROR
     assert "no route to engine" in outcome.reason
-    teacher, _ = shaky(tables, failures=1000, retries=0)
+    environment, _ = shaky(tables, failures=1000, retries=0)
     attempts = [Attempt(LAMP, 0, f"{text} {number}") for number in range(100)]
     with pytest.raises(EngineDown, match="no route to engine") as stopped:
-        [teacher.judge([attempt], SPLIT) for attempt in attempts]
+        [environment.judge([attempt], SPLIT) for attempt in attempts]
     assert stopped.value.exit_code == 75
 
 
@@ -178,7 +181,7 @@ def test_a_list_that_the_engine_does_not_analyse_is_no_rules_fault():
 
 PLUGIN = '''
 from leser.hooks import hookimpl
-from leser.rules import Rule, RuleOptions, Violation
+from leser.rule import Rule, RuleOptions, Violation
 
 class NoPrices(Rule):
     """No expansion names a price."""
@@ -304,10 +307,10 @@ def test_a_run_compiles_its_rules_before_it_trains(tmp_path):
     registry = load_plugins()
     flags = {"task.name": str(folder), "backend.name": "memory"}
     config = complete(load_config(None, flags, ["rules.contact={}", 'rules.banned.words=["gun"]']), registry)
-    prepared = prepare(config, registry, task_of(config, registry))
+    session = prepare(config, registry, task_of(config, registry))
     try:
-        assert prepared.teacher.rules.codes == ("contact", "banned", "repetition")
-        assert prepared.facts["rules"] == "contact, banned, repetition"
-        assert prepared.teacher.read(Attempt(LAMP, 0, "gun"))[1] is Code.RULE_VIOLATION
+        assert session.environment.rules.codes == ("contact", "banned", "repetition")
+        assert session.facts["rules"] == "contact, banned, repetition"
+        assert session.environment.read(Attempt(LAMP, 0, "gun"))[1] is Code.RULE_VIOLATION
     finally:
-        prepared.client.close()
+        session.client.close()

@@ -13,8 +13,8 @@ from rule_cases import SHELF, book_of, checked
 
 from leser.errors import LeserError
 from leser.expansion import Expansion
+from leser.folding import Folder
 from leser.plugins import load_plugins
-from leser.rules.folding import Folder
 from leser.rules.patterns import Patterns
 
 

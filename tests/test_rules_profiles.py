@@ -156,13 +156,13 @@ def test_a_profile_is_asked_by_its_own_runs_or_by_all_and_a_pretrained_policy(sm
 
 def test_what_misleads_a_policy_names_what_the_profile_forbids(small: Shop) -> None:
     shop = small
-    teacher = Misled(shop.prepared.client, shop.prepared.teacher.rewards, shop.config.expansion)
-    teacher.forbidden = words = forbidden_words(shop)
+    environment = Misled(shop.session.client, shop.session.environment.rewards, shop.config.expansion)
+    environment.forbidden = words = forbidden_words(shop)
     assert {"replica", "Grandmart", "rifle", "Backhura"} <= set(words)
-    queries = shop.prepared.task.test.queries[:3]
+    queries = shop.session.task.test.queries[:3]
     for seen, honest in zip(
-        teacher.observe(queries, shop.config.prompt),
-        shop.prepared.teacher.observe(queries, shop.config.prompt),
+        environment.observe(queries, shop.config.prompt),
+        shop.session.environment.observe(queries, shop.config.prompt),
         strict=True,
     ):
         assert seen.original == honest.original, "what the engine found stays"
@@ -170,7 +170,7 @@ def test_what_misleads_a_policy_names_what_the_profile_forbids(small: Shop) -> N
         assert all(any(word in title for word in words) for title in seen.titles)
         assert seen.terms
         assert all(term in " ".join(seen.titles).lower() for term in seen.terms)
-    assert teacher.observe(queries, shop.config.prompt) == teacher.observe(queries, shop.config.prompt)
+    assert environment.observe(queries, shop.config.prompt) == environment.observe(queries, shop.config.prompt)
 
 
 # -- the naive checker ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from rule_cases import CLEAN, FORBIDDEN, QUERIES, SHELF, book_of, disguised, eve
 
 from leser.expansion import Expansion
 from leser.policy.generate import NoiseKey, generate
-from leser.policy.load import load_policy
+from leser.policy.loading import load_policy
 from leser.policy.options import PolicyOptions
 from leser.rules import ServingFilter
 

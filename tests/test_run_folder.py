@@ -11,13 +11,14 @@ import torch
 from rich.console import Console
 
 from leser.cli.main import _exit_with
-from leser.config import complete, config_of
+from leser.config.build import complete
+from leser.config.load import config_of
 from leser.errors import LeserError
 from leser.plugins import load_plugins
-from leser.run.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
-from leser.run.folder import RunFolder
-from leser.run.progress import Reporter
-from leser.run.resumed import differences, known_to
+from leser.progress import Reporter
+from leser.store.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
+from leser.store.folder import RunFolder
+from leser.store.resume import differences, known_to
 
 
 def test_a_folder_that_holds_a_run_is_only_taken_up_with_resume(tmp_path):

@@ -10,13 +10,13 @@ import pytest
 from leser_memory import MemoryBackend
 
 from leser.backend import Backend, BackendOptions, Document, ExpandedQuery, Filter, Hit, Ranking, SearchError, Term
+from leser.baseline import BaselineContext
+from leser.engine import SearchClient, SearchOptions, reciprocal_rank_fusion
+from leser.engine.texts import Asked
 from leser.errors import EngineDown, IndexMissing, LeserError
-from leser.evaluation.baselines import BaselineContext
 from leser.expansion import Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.scoring import RewardSet
-from leser.search import SearchClient, SearchOptions, reciprocal_rank_fusion
-from leser.search.texts import Asked
 from leser.task import Query, Split, Task
 from leser.testing import DOCUMENTS
 
@@ -390,10 +390,10 @@ def test_what_a_backend_raises_out_of_a_fetch_stops_a_run_that_resumes(error: Le
 def test_a_patient_search_asks_until_the_deadline() -> None:
     engine = Faulty(lambda asked, call: [SearchError("429", "transient") if call < 6 else found("a") for _ in asked])
     client = SearchClient(engine, SearchOptions(retries=1, backoff=0.001))
-    assert client.search(queries("a"), 10, patient=True) == [found("a")]
+    assert client.search(queries("a"), 10, until_deadline=True) == [found("a")]
     never = Faulty(lambda asked, _: [SearchError("429", "transient") for _ in asked])
     client = SearchClient(never, SearchOptions(retries=1, backoff=0.001, deadline=0.05))
-    assert client.search(queries("a"), 10, patient=True) == [SearchError("429", "transient")]
+    assert client.search(queries("a"), 10, until_deadline=True) == [SearchError("429", "transient")]
     assert len(never.calls) > 2
 
 
@@ -449,8 +449,8 @@ def test_a_rate_limit_is_not_the_engines_lateness() -> None:
 
 def test_a_call_is_at_most_a_seconds_worth_of_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("leser.search.guards.time.monotonic", lambda: 100.0)
-    monkeypatch.setattr("leser.search.guards.time.sleep", slept.append)
+    monkeypatch.setattr("leser.engine.guards.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("leser.engine.guards.time.sleep", slept.append)
     engine = Faulty(lambda asked, _: [found("a") for _ in asked])
     SearchClient(engine, SearchOptions(max_per_second=50)).search(queries(*map(str, range(120))), 10)
     assert [len(call) for call in engine.calls] == [50, 50, 20]
@@ -461,8 +461,8 @@ def test_a_call_is_at_most_a_seconds_worth_of_queries(monkeypatch: pytest.Monkey
 
 def test_rate_limit_spreads_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("leser.search.guards.time.monotonic", lambda: 100.0)
-    monkeypatch.setattr("leser.search.guards.time.sleep", slept.append)
+    monkeypatch.setattr("leser.engine.guards.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("leser.engine.guards.time.sleep", slept.append)
     engine = Faulty(lambda asked, _: [found("a") for _ in asked])
     client = SearchClient(engine, SearchOptions(max_per_second=10, batch_size=2))
     client.search(queries(*"abcdef"), 10)
@@ -475,8 +475,8 @@ def test_a_baselines_failed_original_is_asked_for_again_and_not_kept() -> None:
     task = Task("none", nothing, nothing, nothing)
     rewards = RewardSet.from_specs(["nDCG@10"], load_plugins().all("reward"))
     wrong = Faulty(lambda asked, call: [SearchError("500") if call == 1 else found("a") for _ in asked])
-    patient = BaselineContext(SearchClient(engine, SearchOptions(retries=0, backoff=0.001)), task, rewards)
-    assert patient.originals([Query("1", "a")]) == [found("a")]
+    until_deadline = BaselineContext(SearchClient(engine, SearchOptions(retries=0, backoff=0.001)), task, rewards)
+    assert until_deadline.originals([Query("1", "a")]) == [found("a")]
     context = BaselineContext(SearchClient(wrong, SearchOptions(retries=0)), task, rewards)
     assert context.originals([Query("1", "a")]) == [SearchError("500")]
     assert context.originals([Query("1", "a")]) == [found("a")]

@@ -14,7 +14,7 @@ from bad_input import run_cli, shop, write
 from leser.cli.main import main
 from leser.evaluation.statistics import paired
 from leser.options import MOST_SEED
-from leser.warmup.supervised import Example, batches
+from leser.training.warmup import Example, batches
 
 RANGE = f"A seed is a whole number from 0 to {MOST_SEED}"
 TOO_LONG = "12345678901234567890"

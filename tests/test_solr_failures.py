@@ -17,8 +17,8 @@ from servers import Proxy, Server
 from solr_indexes import indexed, options_for, remove, template_file
 
 from leser.backend import ExpandedQuery, Ranking, SearchError, Term
+from leser.engine import SearchClient, SearchOptions
 from leser.errors import IndexMissing, LeserError
-from leser.search import SearchClient, SearchOptions
 from leser.testing import DOCUMENTS
 
 Open = Callable[..., SolrBackend]

@@ -14,7 +14,8 @@ from servers.solr import HERE
 from solr_indexes import index_name, indexed, options_for, template_file
 
 from leser.backend import Backend, Document, ExpandedQuery, Ranking, Term
-from leser.config import backend_of, complete, load_config
+from leser.config.build import backend_of, complete
+from leser.config.load import load_config
 from leser.errors import LeserError
 from leser.plugins import load_plugins
 

@@ -11,11 +11,11 @@ from leser_memory import MemoryBackend
 from leser_solr.template import read_template as read_solr
 
 from leser.backend import Document
-from leser.config import load_config
+from leser.config.load import load_config
+from leser.config.profile import read_profile
 from leser.errors import LeserError
 from leser.expansion import Expansion, ExpansionOptions
 from leser.formats.files import json_lines
-from leser.platform.profile import read_profile
 from leser.plugins import Registry, load_plugins
 from leser.rules import build_book
 from leser.rules.lexicon import read_list

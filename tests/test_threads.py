@@ -17,7 +17,7 @@ from bad_input import run_cli, shop, write
 from leser.policy import threads
 from leser.policy.options import PolicyOptions, TinyOptions
 from leser.policy.threads import Cores, Threads, choose_threads, cores, is_small, threads_for
-from leser.run.folder import RunFolder
+from leser.store.folder import RunFolder
 
 QUIET, BUSY = Cores(2), Cores(2, busy=1.8)
 CHANGE = "; OMP_NUM_THREADS=N before the command sets another number"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from leser.errors import LeserError
 from leser.policy.generate import NoiseKey, generate
-from leser.policy.load import load_policy
+from leser.policy.loading import load_policy
 from leser.policy.options import PolicyOptions, TinyOptions, check_policy, smollm2_gguf
 from leser.policy.policy import Policy
 from leser.policy.tiny import make_model, pretrain, train_tokenizer

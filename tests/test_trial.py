@@ -12,8 +12,8 @@ from bad_input import run_cli, shop, write
 HOOKS = {"reward": "leser_rewards", "rule": "leser_rules", "baseline": "leser_baselines", "reader": "leser_readers"}
 HEADS = {
     "reward": "from leser.reward import Reward as Base",
-    "rule": "from leser.rules import Rule as Base\nfrom leser.rules.rule import Violation",
-    "baseline": "from leser.backend import Term\nfrom leser.evaluation.baselines import Baseline as Base",
+    "rule": "from leser.rule import Rule as Base\nfrom leser.rule import Violation",
+    "baseline": "from leser.backend import Term\nfrom leser.baseline import Baseline as Base",
     "reader": "from leser.formats.beir import Beir as Base\nfrom dataclasses import replace",
     "backend": "from leser_memory import MemoryBackend as Base\nfrom leser.backend import *",
 }
@@ -189,9 +189,9 @@ def test_a_baselines_options_are_set_and_checked(tmp_path: Path) -> None:
 
 
 def test_a_baseline_named_twice_is_one_system(tmp_path: Path) -> None:
+    from leser.evaluation.options import EvaluationOptions
     from leser.evaluation.pseudo_documents import baselines_of
     from leser.policy.options import PolicyOptions
-    from leser.run.options import EvaluationOptions
 
     twice = EvaluationOptions(baselines=("original", "rm3", "original"))
     assert baselines_of(twice, PolicyOptions(name="tiny")) == ("original", "rm3")

@@ -21,7 +21,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from leser.policy.load import prepare
+from leser.policy.loading import prepare
 from leser.policy.options import PolicyOptions
 from leser.policy.policy import Policy
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from leser.adapter import filter_values
 from leser.backend import Document, Filter
-from leser.indexing import filter_values
 from leser_memory.analysis import Analysis
 from leser_memory.index import FieldIndex
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from leser.adapter import filter_values
 from leser.backend import Document
 from leser.characters import well_formed
 from leser.errors import IndexMissing, LeserError
-from leser.indexing import filter_values
 from leser_pyserini.jvm import java_class
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ Where solrpy 2.x stands in the way, and what is done about it here, in the open:
 - It waits for ever by default. Every connection gets option `timeout`.
 - Its connections are not safe between threads, and it has no batches. `Pool` lends each to one thread at a time, and a batch
   is as many requests as it has queries, `threads` of them under way at once.
-- It repeats requests that failed to connect, and nothing else. Searching turns that off: leser.search repeats what is worth
+- It repeats requests that failed to connect, and nothing else. Searching turns that off: leser.engine repeats what is worth
   it. Its SolrException and the httpx errors that it lets through both become a SearchError (failures.py), with Solr's own
   message out of the answer's body, which solrpy's message leaves out.
 - It asks for the server's version, and where that is forbidden it takes the server for Solr 1.2 and writes XML. The version

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Self
 from solr import SolrException
 from solr.transport import SolrTransport
 
+from leser.adapter import filter_values
 from leser.backend import Document
 from leser.errors import LeserError
-from leser.indexing import Counted, filter_values
+from leser.indexing import Counted
 from leser_solr.connection import Admin, Pool, certificates, connect
 from leser_solr.engine import open_schema
 from leser_solr.failures import FAILURES, reason_of, search_error, status_of, unreachable

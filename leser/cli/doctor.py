@@ -47,7 +47,8 @@ def command(
     """
     from rich.console import Console
 
-    from leser.config import complete, load_config, task_of
+    from leser.config.build import complete, task_of
+    from leser.config.load import load_config
     from leser.doctor import examine, exit_code
     from leser.plugins import load_plugins
 

@@ -38,10 +38,10 @@ def command(
     Task, backend and options are the run's own unless given here; another engine is a fair test of what was learned. The
     result is written to RUN/evaluation-NAME.json; the run's own evaluation.json is never touched.
     """
+    from leser.inspect.opening import configured, open_finished
+    from leser.inspect.reevaluate import reevaluate
     from leser.policy.threads import choose_threads
-    from leser.run.final import table
-    from leser.run.opened import configured, open_finished
-    from leser.run.reevaluate import reevaluate
+    from leser.run.final_evaluation import table
 
     finished = open_finished(run)
     config, registry = configured(

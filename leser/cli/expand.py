@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from leser.inspect.lookup import Looked
     from leser.report.moved import Row
-    from leser.run.lookup import Looked
 
 NARROW = 100
 """Columns below which the two lists stand one below the other."""
@@ -50,17 +50,17 @@ def command(
     """
     from rich.console import Console
 
-    from leser.config import task_of
-    from leser.run.lookup import look_up
-    from leser.run.opened import configured, open_engine, open_folder, open_learner
+    from leser.config.build import task_of
+    from leser.inspect.lookup import look_up
+    from leser.inspect.opening import configured, open_engine, open_folder, open_sampler
 
     folder = open_folder(run)
     config, registry = configured(folder, {"task.name": task, "backend.name": backend}, assignments, plugins, platform)
-    prepared = open_engine(config, registry, task_of(config, registry))
+    session = open_engine(config, registry, task_of(config, registry))
     try:
-        looked = look_up(open_learner(folder, config, prepared), prepared, query, hits)
+        looked = look_up(open_sampler(folder, config, session), session, query, hits)
     finally:
-        prepared.client.close()
+        session.client.close()
     console = Console(highlight=False, markup=False)
     _tell(console, looked)
     _show(console, looked)

@@ -30,10 +30,11 @@ def command(
     plugins: tuple[Path, ...],
 ) -> None:
     """Build the backend's index from the documents of a task."""
-    from leser.config import backend_of, complete, load_config, task_of
+    from leser.config.build import backend_of, complete, task_of
+    from leser.config.load import load_config
+    from leser.engine.checked import CheckedBackend
     from leser.indexing import index_task
     from leser.plugins import load_plugins
-    from leser.search.checked import CheckedBackend
 
     given = {"task.name": task, "backend.name": backend, "plugins": plugins or None}
     loaded = load_config(

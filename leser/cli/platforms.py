@@ -30,8 +30,8 @@ def check(files: tuple[Path, ...], plugins: tuple[Path, ...]) -> None:
     No engine is contacted: whether the index is there, `leser run --platform FILE --dry-run` tells. A mistake is named with
     its file and key, and the other files are checked all the same.
     """
-    from leser.platform.check import check_profile
-    from leser.platform.words import told
+    from leser.config.check import check_profile
+    from leser.config.sentences import told
 
     failed: list[LeserError] = []
     for number, file in enumerate(files):

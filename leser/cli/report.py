@@ -23,7 +23,7 @@ from leser.cli.console import say
 )
 def command(runs: tuple[Path, ...], out: Path | None) -> None:
     """Write RUN/report.html again from what the run saved; with several runs, one page that compares them."""
-    from leser.run.reports import write_again, write_comparison
+    from leser.inspect.reports import write_again, write_comparison
 
     path = write_again(runs[0], out) if len(runs) == 1 else write_comparison(runs, out)
     say(f"Report: {path}")

@@ -11,7 +11,7 @@ import click
 from leser.cli.console import say
 
 if TYPE_CHECKING:
-    from leser.run.rollouts import Found
+    from leser.inspect.rollouts import Found
 
 COUNT = 20
 
@@ -31,8 +31,8 @@ COUNT = 20
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with every column.")
 def command(run: Path, worst: int | None, best: int | None, code: str | None, query: str | None, as_json: bool) -> None:
     """Show completions that a run sampled in training, with what each earned. Works while the run goes on."""
-    from leser.run.opened import open_folder
-    from leser.run.rollouts import find_rollouts
+    from leser.inspect.opening import open_folder
+    from leser.inspect.rollouts import find_rollouts
 
     if worst is not None and best is not None:
         raise click.UsageError("Give --worst or --best, not both.")

@@ -54,7 +54,8 @@ def command(platform: Path | None, config: Path | None, assignments: tuple[str, 
     Each of these overrides the one before: defaults, --platform, --config, flags, -o. Relative paths in a platform profile
     start from its file, all others from here. The run folder keeps the result: --resume needs no profile.
     """
-    from leser.config import complete, load_config
+    from leser.config.build import complete
+    from leser.config.load import load_config
     from leser.plugins import load_plugins
 
     given = {

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from leser.backend import Backend, Capability, ExpandedQuery, Filter, SearchError, Term
 from leser.constraints.found import Constraints
 from leser.constraints.options import ConstraintOptions, KindOptions
+from leser.engine.checked import CheckedBackend
 from leser.errors import LeserError
-from leser.search.checked import CheckedBackend
 from leser.task import Query
 
 MEMO = 100_000

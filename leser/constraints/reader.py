@@ -9,10 +9,10 @@ from leser.backend import Filter
 from leser.constraints.amounts import Amount, AmountFinder
 from leser.constraints.found import Constraint, Constraints
 from leser.constraints.language import language_of
-from leser.constraints.measures import check_unit, factor
 from leser.constraints.naming import Named, Naming
 from leser.constraints.options import ConstraintOptions, KindOptions
 from leser.constraints.sizes import Sizes
+from leser.constraints.units import check_unit, factor
 from leser.constraints.wording import BUILT_IN, Wording
 from leser.errors import LeserError
 

@@ -68,11 +68,11 @@ def reward_fault(reward: Any) -> str:
 def _bases(kind: str) -> tuple[type[Any], type[Any]]:
     """The class that a plugin inherits from, and that which its Options do."""
     from leser.backend import Backend, BackendOptions
-    from leser.evaluation.baselines import Baseline
-    from leser.formats import Reader, ReaderOptions
+    from leser.baseline import Baseline
     from leser.options import Options
+    from leser.reader import Reader, ReaderOptions
     from leser.reward import Reward
-    from leser.rules.rule import Rule, RuleOptions
+    from leser.rule import Rule, RuleOptions
 
     return {
         "backend": (Backend, BackendOptions),

@@ -14,15 +14,15 @@ from leser.doctor.asking import CORRECT, DEEP, Answer, Broken, answers_of, calle
 from leser.doctor.clauses import any_and_all, fields, movable, negation, phrases
 from leser.doctor.conditions import cut, filters, totals
 from leser.doctor.finding import Finding, of_error, of_failure
-from leser.doctor.patient import Patient
+from leser.doctor.subject import Subject
 from leser.doctor.terms import several
 from leser.doctor.weights import weights
 from leser.errors import EngineDown, LeserError
 
 
-def terms(patient: Patient) -> Finding:
+def terms(subject: Subject) -> Finding:
     """What the index makes of the example query, and in how many documents it is."""
-    backend, query = patient.backend, patient.sample.query
+    backend, query = subject.backend, subject.sample.query
     if "analyze" not in backend.capabilities:
         return Finding("index terms", "not shown: the backend does not say what its analysis makes of a text", "note")
     analysed = called("analyze", lambda: backend.analyze([query, ""]))
@@ -46,15 +46,15 @@ def _counts(backend: Backend, words: list[str]) -> list[int]:
     return counts
 
 
-def matching(patient: Patient) -> Finding:
+def matching(subject: Subject) -> Finding:
     """With match=widen an expansion rescues a query that finds nothing, with match=rerank it must not."""
-    (alone,) = patient.search((UNKNOWN, ()))
-    words = [patient.sample.query, *(word for _, word in islice(movable(patient), 2))]
-    beside = patient.expanded(UNKNOWN, words)
+    (alone,) = subject.search((UNKNOWN, ()))
+    words = [subject.sample.query, *(word for _, word in islice(movable(subject), 2))]
+    beside = subject.expanded(UNKNOWN, words)
     if failure := of_failure("matching", [alone, *beside]):
         return failure
     assert isinstance(alone, Ranking)
-    match, mode = patient.backend.options.match, patient.expansion.mode
+    match, mode = subject.backend.options.match, subject.expansion.mode
     if alone.hits:
         seen = f"the made-up word '{UNKNOWN}' finds {len(alone.hits)} documents (vectors, n-grams, or a query that matches all): "
         return Finding("matching", f"{seen}whether match={match} holds cannot be told", "note")
@@ -69,23 +69,23 @@ def matching(patient: Patient) -> Finding:
     )
 
 
-def hostile(patient: Patient) -> Finding:
+def hostile(subject: Subject) -> Finding:
     """Syntax of other engines, as a query and as an expansion, may find no more than its words do."""
-    search = patient.config.search
+    search = subject.config.search
     texts = [t for t in HOSTILE if len(t) <= search.max_length and len(t.split()) < search.max_clauses]
-    tried: list[tuple[str, Callable[[str], Answer]]] = [("", lambda text: _directly(patient, text))]
-    if patient.expansion.mode == "boost" and patient.widens:
-        tried.append((" as an expansion", lambda text: patient.expanded(UNKNOWN, [text])[0]))
+    tried: list[tuple[str, Callable[[str], Answer]]] = [("", lambda text: _directly(subject, text))]
+    if subject.expansion.mode == "boost" and subject.widens:
+        tried.append((" as an expansion", lambda text: subject.expanded(UNKNOWN, [text])[0]))
     refused = undecided = 0
     unanswered: list[SearchError] = []
     for text in texts:
-        most = _words_find(patient, text)
+        most = _words_find(subject, text)
         for how, search_with in tried:
             answer = search_with(text)
             if isinstance(answer, SearchError):
                 refused += 1
                 if answer.kind != "query":
-                    return _broken_by(text + how, answer, patient)
+                    return _broken_by(text + how, answer, subject)
             elif most is None:
                 undecided += 1
             elif isinstance(most, SearchError):
@@ -105,34 +105,34 @@ def hostile(patient: Patient) -> Finding:
     return Finding("hostile text", ", ".join(part for part in (seen, *more) if part))
 
 
-def _directly(patient: Patient, text: str) -> Answer:
+def _directly(subject: Subject, text: str) -> Answer:
     """The backend's own answer; one that may pass is what the client gets, which asks again."""
     try:
-        (answer,) = answers_of(patient.backend, [ExpandedQuery("hostile", text)])
+        (answer,) = answers_of(subject.backend, [ExpandedQuery("hostile", text)])
     except Broken as fault:
         raise Broken(f"{text[:40]}: {fault.seen}", fault.advice) from fault
     if isinstance(answer, SearchError) and answer.kind == "transient":
-        (answer,) = patient.search((text, ()))
+        (answer,) = subject.search((text, ()))
     return answer
 
 
-def _broken_by(text: str, answer: SearchError, patient: Patient) -> Finding:
+def _broken_by(text: str, answer: SearchError, subject: Subject) -> Finding:
     """The finding of a text that is refused, but not as a query; where nothing is answered any more, the engine is down."""
-    (control,) = patient.search((patient.sample.query, ()))
+    (control,) = subject.search((subject.sample.query, ()))
     if failure := of_failure("hostile text", [control]):
         return failure
     advice = 'A text must never break the engine: send it as data, or answer with a SearchError of kind "query".'
     return Finding("hostile text", f"{text[:60]}: {answer.message} (kind {answer.kind})", "problem", advice)
 
 
-def signs(patient: Patient) -> Finding:
+def signs(subject: Subject) -> Finding:
     """An everyday query with signs at its words finds what the words find, and so does an expansion."""
-    words = list(dict.fromkeys(word for _, word in movable(patient)))[:2]
+    words = list(dict.fromkeys(word for _, word in movable(subject)))[:2]
     if len(words) < 2:
         return Finding("signs", "not tried: needs two words of documents found", "note")
-    ways: list[tuple[str, Callable[[str], Answer]]] = [("query", lambda text: _directly(patient, text))]
-    if patient.widens:
-        ways.append(("term", lambda text: patient.expanded(UNKNOWN, [text])[0]))
+    ways: list[tuple[str, Callable[[str], Answer]]] = [("query", lambda text: _directly(subject, text))]
+    if subject.widens:
+        ways.append(("term", lambda text: subject.expanded(UNKNOWN, [text])[0]))
     advice = (
         "Quotes, AND, OR, NOT, + and - of a query are no syntax. Send text in structured clauses, or escape every sign that "
         "the engine's parser knows; in a template, put it only where the engine takes plain text."
@@ -149,10 +149,10 @@ def signs(patient: Patient) -> Finding:
     return Finding("signs", f"{len(SIGNED)} queries with signs ({SIGNED[0].format(*words)}) find what their words find")
 
 
-def repeating(patient: Patient) -> Finding:
+def repeating(subject: Subject) -> Finding:
     """The same batch, five times: order and scores must be equal, or rewards are noise."""
-    batch = [(text, ()) for text in patient.sample.texts[:20]]
-    rounds = [patient.search(*batch, k=20) for _ in range(5)]
+    batch = [(text, ()) for text in subject.sample.texts[:20]]
+    rounds = [subject.search(*batch, k=20) for _ in range(5)]
     if failure := of_failure("repeating", [answer for answers in rounds for answer in answers]):
         return failure
     rankings = [[answer for answer in answers if isinstance(answer, Ranking)] for answers in rounds]
@@ -169,7 +169,7 @@ def repeating(patient: Patient) -> Finding:
     return Finding("repeating", f"{len(batch)} queries, five times: the same order and the same scores")
 
 
-CHECKS: tuple[tuple[str, Callable[[Patient], Finding]], ...] = (
+CHECKS: tuple[tuple[str, Callable[[Subject], Finding]], ...] = (
     ("index terms", terms),
     ("hostile text", hostile),
     ("signs", signs),
@@ -187,19 +187,19 @@ CHECKS: tuple[tuple[str, Callable[[Patient], Finding]], ...] = (
 """In the order they are made; each has its topic for what it can't go on after."""
 
 
-def checked(patient: Patient) -> Iterator[Finding]:
+def checked(subject: Subject) -> Iterator[Finding]:
     """All checks; where searches don't repeat, nothing that compares them, which would accuse something else."""
-    finding = _made("repeating", repeating, patient)
+    finding = _made("repeating", repeating, subject)
     yield finding
     if finding.state in ("problem", "down"):
         return
     for topic, check in CHECKS:
-        yield _made(topic, check, patient)
+        yield _made(topic, check, subject)
 
 
-def _made(topic: str, check: Callable[[Patient], Finding], patient: Patient) -> Finding:
+def _made(topic: str, check: Callable[[Subject], Finding], subject: Subject) -> Finding:
     try:
-        return check(patient)
+        return check(subject)
     except Broken as broken:
         return broken.finding(topic)
     except EngineDown:
@@ -208,14 +208,14 @@ def _made(topic: str, check: Callable[[Patient], Finding], patient: Patient) -> 
         return of_error(topic, error)
 
 
-def _words_find(patient: Patient, text: str) -> set[str] | SearchError | None:
+def _words_find(subject: Subject, text: str) -> set[str] | SearchError | None:
     """Ids that the text's words find, all signs taken out; None where there are too many to tell a widened search by.
 
     A failed search is no empty one: its error is the answer.
     """
     # the module `regex` counts marks as part of a word, as engines do
     plain = {regex.sub(r"[^\w\s]", " ", text), regex.sub(r"[^\w\s]|_", " ", text)}
-    answers = patient.search(*((" ".join(words.split()), ()) for words in sorted(plain)))
+    answers = subject.search(*((" ".join(words.split()), ()) for words in sorted(plain)))
     found: set[str] = set()
     for answer in answers:
         if isinstance(answer, SearchError):

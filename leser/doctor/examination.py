@@ -8,19 +8,20 @@ from contextlib import ExitStack
 from typing import Any
 
 from leser.backend import Backend, ExpandedQuery, SearchError
-from leser.config import RunConfig, backend_of
+from leser.config.build import backend_of
+from leser.config.tables import RunConfig
 from leser.doctor.answers import answered, checked_facts, declared, fingerprint
 from leser.doctor.asking import CORRECT, Broken, called
 from leser.doctor.checks import checked
 from leser.doctor.finding import Finding, of_error, of_message
-from leser.doctor.load import CONCURRENCY, load
-from leser.doctor.patient import Patient
 from leser.doctor.sample import Sample, as_stored, candidates_of, find_sample
+from leser.doctor.subject import Subject
+from leser.doctor.throughput import CONCURRENCY, load
 from leser.doctor.typed import typed
+from leser.engine import SearchClient
 from leser.errors import EngineDown, IndexMissing, LeserError
 from leser.plugins import Registry
-from leser.run.preparation import check_judged, open_backend
-from leser.search import SearchClient
+from leser.session import check_judged, open_backend
 from leser.task import Task
 
 NO_BREAKER = 1_000_000
@@ -65,14 +66,14 @@ def examine(
                 yield _judged(backend, task)
                 yield from as_stored(sample, task)
             topic = "examination"
-            patient = Patient(config, backend, client, sample)
-            yield from checked(patient)
+            subject = Subject(config, backend, client, sample)
+            yield from checked(subject)
             topic = "constraints"
-            yield from typed(patient)
+            yield from typed(subject)
             topic = "load"
             single = quiet | {"batch_size": 1, "concurrency": max(CONCURRENCY)}
             caller = stack.enter_context(SearchClient(backend, config.search.model_copy(update=single)))
-            yield from load(patient, caller)
+            yield from load(subject, caller)
             topic = "close"
             for _ in range(2):
                 called("close", backend.close)

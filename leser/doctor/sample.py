@@ -13,7 +13,7 @@ import regex  # type: ignore[import-untyped]
 from leser.backend import Document, ExpandedQuery, Ranking
 from leser.doctor.answers import fetched
 from leser.doctor.finding import Finding, of_failure
-from leser.search import SearchClient
+from leser.engine import SearchClient
 from leser.task import Task
 
 DEPTH = 10

@@ -16,7 +16,7 @@ from leser.backend import ExpandedQuery, Filter, SearchError, Term
 from leser.constraints import Asker, KindOptions
 from leser.doctor.asking import DEEP
 from leser.doctor.finding import Finding, of_error, of_failure
-from leser.doctor.patient import Patient
+from leser.doctor.subject import Subject
 from leser.errors import LeserError
 
 SEARCHES = 20
@@ -32,42 +32,42 @@ class Found:
     texts: Mapping[str, str]
 
 
-def typed(patient: Patient) -> Iterator[Finding]:
+def typed(subject: Subject) -> Iterator[Finding]:
     """A finding for each mapped kind; nothing where constraints are not enabled."""
-    config = patient.config
+    config = subject.config
     options = config.constraints.at(config.platform.locale)
     if not options.enabled:
         return
     try:
-        Asker(options).check_able(patient.backend)
+        Asker(options).check_able(subject.backend)
     except LeserError as error:
         yield of_error("constraints", error)
         return
-    plain = _search(patient)
+    plain = _search(subject)
     if isinstance(plain, Finding):
         yield plain
         return
     names = tuple(dict.fromkeys(mapped.field for mapped in options.kinds.values()))
-    documents = patient.client.fetch(sorted(plain), names, resumable=False)
+    documents = subject.client.fetch(sorted(plain), names, resumable=False)
     for kind, mapped in options.kinds.items():
         held = {id: text for id, d in documents.items() if (text := d.fields.get(mapped.field))}
-        yield _kind(patient, kind, mapped, Found(plain, held))
+        yield _kind(subject, kind, mapped, Found(plain, held))
 
 
-def _kind(patient: Patient, kind: str, mapped: KindOptions, found: Found) -> Finding:
+def _kind(subject: Subject, kind: str, mapped: KindOptions, found: Found) -> Finding:
     """How many of the documents found a query's constraint of this kind can reach."""
     from leser.constraints.wording import BUILT_IN
 
     topic, field = f"typed {kind}", mapped.field
     words = bool(mapped.values) or kind in BUILT_IN
     if words:
-        excluded = _excluded(patient, kind, mapped, found)
+        excluded = _excluded(subject, kind, mapped, found)
         if not mapped.values or excluded.state != "ok":
             return excluded
     filters, what = _filters(kind, mapped, found)
     reached: set[str] = set()
     for condition in filters:
-        answer = _search(patient, (condition,))
+        answer = _search(subject, (condition,))
         if isinstance(answer, Finding):
             return _of_kind(answer, kind, mapped)
         reached |= answer & found.ids
@@ -108,11 +108,11 @@ def _filters(kind: str, mapped: KindOptions, found: Found) -> tuple[tuple[Filter
     return (number,), "a number"
 
 
-def _excluded(patient: Patient, kind: str, mapped: KindOptions, found: Found) -> Finding:
+def _excluded(subject: Subject, kind: str, mapped: KindOptions, found: Found) -> Finding:
     """Whether documents that hold a word in the field are gone where it is excluded."""
     topic = f"typed {kind}"
-    word, holders = _example(mapped, found, _known(patient, kind))
-    answer = _search(patient, terms=(Term(word, field=mapped.field, match="phrase", negate=True),))
+    word, holders = _example(mapped, found, _known(subject, kind))
+    answer = _search(subject, terms=(Term(word, field=mapped.field, match="phrase", negate=True),))
     if isinstance(answer, Finding):
         return _of_kind(answer, kind, mapped)
     if not holders:
@@ -129,12 +129,12 @@ def _excluded(patient: Patient, kind: str, mapped: KindOptions, found: Found) ->
     return Finding(topic, f"'{word}' excluded in '{mapped.field}': {gone} gone")
 
 
-def _known(patient: Patient, kind: str) -> frozenset[str]:
+def _known(subject: Subject, kind: str) -> frozenset[str]:
     """The words that LESER knows for a kind of its own, in the language of the queries."""
     from leser.constraints.language import language_of
     from leser.constraints.wording import BUILT_IN
 
-    options = patient.config.constraints.at(patient.config.platform.locale)
+    options = subject.config.constraints.at(subject.config.platform.locale)
     words = BUILT_IN.get(kind)
     return frozenset(language_of(options.locale or "en-US").data[words]["words"]) if words else frozenset()
 
@@ -155,12 +155,12 @@ def _example(mapped: KindOptions, found: Found, known: frozenset[str]) -> tuple[
 
 
 def _search(
-    patient: Patient, filters: tuple[Filter, ...] = (), terms: tuple[Term, ...] = ()
+    subject: Subject, filters: tuple[Filter, ...] = (), terms: tuple[Term, ...] = ()
 ) -> frozenset[str] | Finding:
     """The documents that the sample's texts find, held to these conditions; or the finding that a failure amounts to."""
-    texts = dict.fromkeys((patient.sample.query, *patient.sample.texts[:SEARCHES]))
+    texts = dict.fromkeys((subject.sample.query, *subject.sample.texts[:SEARCHES]))
     queries = [ExpandedQuery(str(n), text, terms, filters) for n, text in enumerate(texts)]
-    answers = patient.client.search(queries, DEEP)
+    answers = subject.client.search(queries, DEEP)
     if failure := of_failure("constraints", answers):
         return failure
     return frozenset(id for answer in answers if not isinstance(answer, SearchError) for id in answer.ids)

@@ -11,21 +11,21 @@ from leser.contract.texts import UNKNOWN
 from leser.doctor.asking import HEAVY, Broken, answers_of, scores_of
 from leser.doctor.clauses import CLOSE, TRIED, movable
 from leser.doctor.finding import Finding
-from leser.doctor.patient import Patient
+from leser.doctor.subject import Subject
 
 
-def weights(patient: Patient) -> Finding:
+def weights(subject: Subject) -> Finding:
     """A heavy term must move a document that holds it up, by its weight, and a term of weight 0 must change nothing."""
-    if not patient.can("term_weights"):
+    if not subject.can("term_weights"):
         return Finding("weights", "not tried: the backend has no term weights", "note")
-    sample = patient.sample
-    tried = list(islice(movable(patient), TRIED))
+    sample = subject.sample
+    tried = list(islice(movable(subject), TRIED))
     if not tried:
         return Finding("weights", f"not tried: the hits of '{sample.query}' have no word of their own", "note")
-    plain = patient.ranking(sample.query)
-    heavy = [patient.ranking(sample.query, Term(word, HEAVY)) for _, word in tried]
-    one = [patient.ranking(sample.query, Term(word)) for _, word in tried]
-    _count(patient, plain, one, heavy, [word for _, word in tried])
+    plain = subject.ranking(sample.query)
+    heavy = [subject.ranking(sample.query, Term(word, HEAVY)) for _, word in tried]
+    one = [subject.ranking(sample.query, Term(word)) for _, word in tried]
+    _count(subject, plain, one, heavy, [word for _, word in tried])
     if odd := _disproportion(plain, one, heavy, tried):
         return odd
     moved = [
@@ -40,14 +40,14 @@ def weights(patient: Patient) -> Finding:
             "and that the fields searched are those that hold the words."
         )
         raise Broken(f"none of {len(tried)} heavy terms moves a document up", advice)
-    if wrong := _no_weight(patient, tried[0][1]):
+    if wrong := _no_weight(subject, tried[0][1]):
         return wrong
     seen = f"'{sample.query}' with '{word}' ^{HEAVY:g} moves {id} from place {_place(plain, id) + 1} to "
     seen += f"{_place(answer, id) + 1} ({up} of {len(tried)} terms moved theirs); weight 0 changes nothing"
     return Finding("weights", seen)
 
 
-def _count(patient: Patient, plain: Ranking, one: list[Ranking], heavy: list[Ranking], words: list[str]) -> None:
+def _count(subject: Subject, plain: Ranking, one: list[Ranking], heavy: list[Ranking], words: list[str]) -> None:
     """Raise Broken where terms or their weights are ignored, or a weight of 0 is not."""
     if all(_same(ranking, plain) for ranking in heavy):
         advice = (
@@ -58,8 +58,8 @@ def _count(patient: Patient, plain: Ranking, one: list[Ranking], heavy: list[Ran
     if all(_same(light, ranking) for light, ranking in zip(one, heavy, strict=True)):
         advice = "Multiply what a term's clause scores by term.weight."
         raise Broken(f"a term counts the same whatever the weight, 1 or {HEAVY:g}", advice)
-    zero = [patient.ranking(patient.sample.query, Term(word, 0.0)) for word in words]
-    unknown = [patient.ranking(UNKNOWN, Term(word, 0.0)) for word in words[:3]]
+    zero = [subject.ranking(subject.sample.query, Term(word, 0.0)) for word in words]
+    unknown = [subject.ranking(UNKNOWN, Term(word, 0.0)) for word in words[:3]]
     if any(found.hits for found in unknown) or not all(_same(ranking, plain) for ranking in zero):
         advice = "A term of weight 0 must not be sent to the engine: as a clause it still matches."
         raise Broken("a term of weight 0 changes the ranking", advice)
@@ -85,10 +85,10 @@ def _disproportion(
     return Finding("weights", seen, "warning", advice)
 
 
-def _no_weight(patient: Patient, word: str) -> Finding | None:
+def _no_weight(subject: Subject, word: str) -> Finding | None:
     """A warning where a weight below 0 is searched with, or refused as what may pass."""
-    query = ExpandedQuery("negative", patient.sample.query, (Term(word, -1.0),))
-    answer, after = answers_of(patient.backend, [query, ExpandedQuery("after", patient.sample.query)])
+    query = ExpandedQuery("negative", subject.sample.query, (Term(word, -1.0),))
+    answer, after = answers_of(subject.backend, [query, ExpandedQuery("after", subject.sample.query)])
     if isinstance(answer, SearchError) and isinstance(after, SearchError):
         advice = "A SearchError stands in the place of its query and leaves the others of the batch alone."
         raise Broken(f"a query that is refused takes the next one with it: {after.message}", advice)

@@ -11,13 +11,13 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leser.backend import Term
+from leser.engine.answers import fault, shown
+from leser.engine.checked import raised
 from leser.errors import LeserError
 from leser.options import validate_options
-from leser.search.answers import fault, shown
-from leser.search.checked import raised
 
 if TYPE_CHECKING:
-    from leser.evaluation.baselines import Baseline, BaselineContext
+    from leser.baseline import Baseline, BaselineContext
     from leser.task import Query
 
 Answer = TypeVar("Answer")

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from leser.backend import Term
-from leser.evaluation.baselines import Baseline, BaselineContext
+from leser.baseline import Baseline, BaselineContext
 from leser.evaluation.grid import best_setting
-from leser.feedback import STOP_WORDS, stem, words
 from leser.task import Query
+from leser.text import STOP_WORDS, stem, words
 
 
 class Dictionary(Baseline):

@@ -11,7 +11,7 @@ from leser.errors import LeserError
 
 if TYPE_CHECKING:
     from leser.backend import Term
-    from leser.evaluation.baselines import BaselineContext
+    from leser.baseline import BaselineContext
     from leser.task import Query, Split
 
 Setting = TypeVar("Setting")

@@ -15,68 +15,33 @@ sentence of instruction: it cannot be asked, and the baselines refuse it.
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
 from leser.backend import Ranking, Term
+from leser.baseline import Baseline, BaselineContext
 from leser.errors import LeserError
-from leser.evaluation.baselines import Baseline, BaselineContext
 from leser.evaluation.grid import best_setting
-from leser.feedback import STOP_WORDS, FeedbackOptions, rm3_terms, words
+from leser.feedback import FeedbackOptions, rm3_terms
+from leser.policy.passages import _END, writes_sentences
 from leser.prompt import Message
 from leser.task import Query
+from leser.text import STOP_WORDS, words
 
 if TYPE_CHECKING:
+    from leser.evaluation.options import EvaluationOptions
     from leser.policy.options import PolicyOptions
-    from leser.policy.policy import Policy
-    from leser.run.options import EvaluationOptions
 
 NEEDS_SENTENCES = (
     "A policy 'tiny' reads marked words, no sentences, and cannot be asked for a passage: take the baseline {name} out "
     "of evaluation.baselines, or train another policy (policy.name=smollm2, a hub id or a folder)."
 )
-_END = re.compile(r"\n\s*\n|\n\s*Query:")
-
-
-class PassageWriter:
-    """The untrained policy as a writer of passages; its weights are loaded on the first call and kept."""
-
-    def __init__(self, options: PolicyOptions) -> None:
-        self.options = options
-        self._policy: Policy | None = None
-
-    def __call__(self, prompts: Sequence[Sequence[Message]], most_tokens: int) -> list[str]:
-        """What the policy writes after each prompt, greedily; turns are dropped after the first until a prompt fits."""
-        from leser.policy.generate import NoiseKey, generate
-        from leser.policy.load import load_policy
-
-        if self._policy is None:
-            self._policy = load_policy(self.options)
-        policy = self._policy
-        encoded = [self._encode(policy, turns, policy.max_context - most_tokens) for turns in prompts]
-        keys = [[NoiseKey(0, 0, str(i), 0)] for i in range(len(encoded))]
-        samples = generate(policy, encoded, keys, max_new_tokens=most_tokens, temperature=0.0)
-        return [policy.decode(row[0].tokens) for row in samples]
-
-    def _encode(self, policy: Policy, turns: Sequence[Message], limit: int) -> list[int]:
-        turns = list(turns)
-        while True:
-            pairs = [(turn.role, turn.content) for turn in turns]
-            if policy.kind == "chat":
-                tokens = policy.encode_chat(pairs)
-            else:
-                tokens = policy.encode_text("\n\n".join(content for _, content in pairs))
-            if len(tokens) <= limit or len(turns) <= 2:
-                return tokens[-limit:]
-            del turns[1:3]  # a question and its answer
 
 
 class _Passages(Baseline):
@@ -226,22 +191,6 @@ class PseudoDocument(_Passages):
 
 PASSAGES = (Query2Doc.name, PseudoDocument.name)
 """The baselines that `evaluation.passages` adds."""
-
-
-def writes_sentences(options: PolicyOptions) -> bool:
-    """Whether a policy can be asked for a passage: not `tiny`, nor a folder that holds a saved one."""
-    if options.name == "tiny":
-        return False
-    vocabulary = Path(options.name).expanduser() / "tokenizer.json"
-    if not vocabulary.is_file():
-        return True
-    text = vocabulary.read_text(encoding="utf-8")
-    return not all(f'"{marker}"' in text for marker in ("<query>", "<terms>", "<found>", "<answer>"))
-
-
-def passage_writer(options: PolicyOptions) -> PassageWriter | None:
-    """The writer that BaselineContext takes: None for a policy that writes no sentences."""
-    return PassageWriter(options) if writes_sentences(options) else None
 
 
 def baselines_of(evaluation: EvaluationOptions, policy: PolicyOptions) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from itertools import product
 from pydantic import Field
 
 from leser.backend import Ranking, Term
+from leser.baseline import Baseline, BaselineContext
 from leser.errors import LeserError
-from leser.evaluation.baselines import Baseline, BaselineContext
 from leser.evaluation.grid import best_setting
 from leser.feedback import FeedbackOptions, rm3_terms
 from leser.task import Query

@@ -24,50 +24,7 @@ from pydantic import Field
 
 from leser.hooks import hookimpl
 from leser.options import Options, Seed
+from leser.reader import Reader
 
 if TYPE_CHECKING:
     from leser.task import Task
-
-
-class ReaderOptions(Options):
-    """Options every reader shares."""
-
-    path: Path | None = Field(None, description="folder or file that holds the task")
-    seed: Seed = Field(1, description="seed of the split, where the task does not come with one")
-
-
-class Reader(ABC):
-    """A format of tasks. Built from validated options; reads nothing before `read` is called."""
-
-    name: ClassVar[str]
-    api: ClassVar[int] = 1
-
-    class Options(ReaderOptions):
-        """Options of this reader."""
-
-    def __init__(self, options: ReaderOptions) -> None:
-        self.options = options
-
-    @classmethod
-    def recognises(cls, path: Path) -> bool:  # noqa: ARG003 - readers that are chosen by name only recognise no path
-        """True when `path` (a folder or a file) is in this format, judged by names and first lines alone."""
-        return False
-
-    @classmethod
-    def why_not(cls, path: Path) -> str | None:  # noqa: ARG003 - most readers have nothing to say
-        """Why `path` is not recognised though it looks like this format; part of the message where no reader takes it."""
-        return None
-
-    @abstractmethod
-    def read(self) -> Task:
-        """Read the task; raises LeserError naming the file and line of what cannot be read."""
-
-
-@hookimpl
-def leser_readers() -> list[type[Reader]]:
-    """The formats that come with LESER."""
-    from leser.formats.beir import Beir
-    from leser.formats.quepid import Quepid
-    from leser.formats.trec import Trec
-
-    return [Beir, Trec, Quepid]

@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import Field
 
 from leser.errors import LeserError
-from leser.formats import Reader, ReaderOptions
 from leser.formats.files import (
     add_judgment,
     bad_line,
@@ -31,6 +30,7 @@ from leser.formats.folder import (
     plain_name,
 )
 from leser.formats.split import PARTS, assemble
+from leser.reader import Reader, ReaderOptions
 from leser.task import Qrels, Query, Task
 
 

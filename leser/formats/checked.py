@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from leser.backend import Document
+from leser.engine.answers import fault, shown
+from leser.engine.checked import raised
 from leser.errors import LeserError
-from leser.formats import Reader, ReaderOptions
-from leser.search.answers import fault, shown
-from leser.search.checked import raised
+from leser.reader import Reader, ReaderOptions
 from leser.task import Query, Split, Task
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from pydantic import Field
 
 from leser.errors import LeserError
-from leser.formats import Reader, ReaderOptions
 from leser.formats.files import add_judgment, bad_line, json_corpus, number_of, whole_grade
 from leser.formats.folder import data_file, data_files, plain_name
 from leser.formats.split import assemble
 from leser.formats.table import header_of, read_table
 from leser.printable import printable
+from leser.reader import Reader, ReaderOptions
 from leser.task import Query, Task
 
 COLUMNS = (("query", "docid", "rating"), ("query", "doc_id", "rating"), ("query text", "doc id", "rating"))

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from leser.errors import LeserError, unknown_name
-from leser.formats import Reader
 from leser.formats.checked import read, recognises
 from leser.formats.split import check_splits
 from leser.options import validate_options
 from leser.plugins import Registry
+from leser.reader import Reader
 from leser.task import Task
 
 

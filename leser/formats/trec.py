@@ -11,12 +11,12 @@ from pydantic import Field
 
 from leser.backend import Document
 from leser.errors import LeserError
-from leser.formats import Reader, ReaderOptions
 from leser.formats.files import add_judgment, bad_line, grade_of, json_corpus, numbered_lines
 from leser.formats.folder import data_files, one_of, one_source_of_judgments, part_of, plain_name
 from leser.formats.sgml import sgml_corpus
 from leser.formats.split import assemble
 from leser.formats.topics import read_topics
+from leser.reader import Reader, ReaderOptions
 from leser.task import Qrels, Query, Task
 
 

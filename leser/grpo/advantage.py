@@ -24,11 +24,11 @@ EPSILON = 1e-4  # beside a standard deviation, as in TRL: rewards of order 1, no
 
 @dataclass(frozen=True, slots=True)
 class Advantages:
-    """`advantages` (B, G), 0 where not active; `active` (B, G): counts in loss and tokens; `dead` (B,): no range."""
+    """`advantages` (B, G), 0 where not active; `active` (B, G): counts in loss and tokens; `zero_variance` (B,): no range."""
 
     advantages: Array
     active: Mask
-    dead: Mask
+    zero_variance: Mask
 
 
 def group_advantages(
@@ -41,9 +41,9 @@ def group_advantages(
 ) -> Advantages:
     """Advantages of rewards (B, G); what is `excluded` (a failed search) or NaN enters neither baseline nor loss.
 
-    `components` (B, G, K) and their `weights` (K,) are needed for `combine = "each"`, where a group is dead only if
+    `components` (B, G, K) and their `weights` (K,) are needed for `combine = "each"`, where a group has zero variance only if
     every component is; NaN in a component means that it does not apply, and counts 0. A group with fewer than two
-    usable completions is dead. Raises ValueError when shapes do not fit.
+    usable completions counts as one. Raises ValueError when shapes do not fit.
     """
     options = options or GrpoOptions()
     total = np.asarray(rewards, dtype=np.float64)
@@ -51,17 +51,17 @@ def group_advantages(
     if options.combine == "each":
         if components is None or weights is None:
             raise ValueError("combine = 'each' needs the rewards one by one (components) and their weights")
-        advantages, dead = _each(
+        advantages, zero_variance = _each(
             np.asarray(components, dtype=np.float64), np.asarray(weights, dtype=np.float64), usable, options
         )
     else:
-        dead = dead_groups(total, usable, options.dead_range)
-        advantages = normalised(total, usable, dead, baseline=options.baseline, scale=options.scale)
-    active = usable & ~dead[:, None] if options.dead_groups == "drop" else usable
-    return Advantages(np.where(usable & ~dead[:, None], advantages, 0.0), active, dead)
+        zero_variance = zero_variance_groups(total, usable, options.zero_variance_range)
+        advantages = normalised(total, usable, zero_variance, baseline=options.baseline, scale=options.scale)
+    active = usable & ~zero_variance[:, None] if options.zero_variance_groups == "drop" else usable
+    return Advantages(np.where(usable & ~zero_variance[:, None], advantages, 0.0), active, zero_variance)
 
 
-def dead_groups(rewards: Array, usable: Mask, tolerance: float) -> Mask:
+def zero_variance_groups(rewards: Array, usable: Mask, tolerance: float) -> Mask:
     """Groups (B,) whose usable rewards (B, G) span at most `tolerance`; a range, unlike a deviation, is exact."""
     low = np.where(usable, rewards, np.inf).min(axis=1)
     high = np.where(usable, rewards, -np.inf).max(axis=1)
@@ -72,12 +72,12 @@ def dead_groups(rewards: Array, usable: Mask, tolerance: float) -> Mask:
 def normalised(
     rewards: Array,
     usable: Mask,
-    dead: Mask,
+    zero_variance: Mask,
     *,
     baseline: Literal["mean", "leave_one_out"] = "mean",
     scale: Literal["none", "group", "batch"] = "none",
 ) -> Array:
-    """(r - baseline) / scale, (B, G) -> (B, G); exactly 0 in dead groups and where not usable; unbiased deviations."""
+    """(r - baseline) / scale, (B, G) -> (B, G); exactly 0 in zero-variance groups and where not usable; unbiased deviations."""
     kept = np.where(usable, rewards, 0.0)
     count = usable.sum(axis=1, keepdims=True)
     centred = np.where(usable, kept - kept.sum(axis=1, keepdims=True) / np.maximum(count, 1), 0.0)
@@ -88,23 +88,23 @@ def normalised(
         )
     elif scale == "batch" and usable.sum() > 1:
         advantages = advantages / (float(np.std(rewards[usable], ddof=1)) + EPSILON)
-    return np.where(usable & ~dead[:, None], advantages, 0.0)
+    return np.where(usable & ~zero_variance[:, None], advantages, 0.0)
 
 
 def _each(components: Array, weights: Array, usable: Mask, options: GrpoOptions) -> tuple[Array, Mask]:
     """GDPO: sum over k of w_k (r_k - baseline) / (std_k + e), then centred and scaled over the batch."""
-    total, dead = np.zeros(usable.shape), np.ones(len(usable), dtype=bool)
+    total, zero_variance = np.zeros(usable.shape), np.ones(len(usable), dtype=bool)
     for k, weight in enumerate(weights):
         if not weight:
             continue
         reward = np.where(np.isfinite(components[..., k]), components[..., k], 0.0)
-        still = dead_groups(reward, usable, options.dead_range)
+        still = zero_variance_groups(reward, usable, options.zero_variance_range)
         total += weight * normalised(reward, usable, still, baseline=options.baseline, scale="group")
-        dead &= still
-    live = usable & ~dead[:, None]
+        zero_variance &= still
+    live = usable & ~zero_variance[:, None]
     if live.sum() > 1:
         total = (total - total[live].mean()) / (total[live].std(ddof=1) + EPSILON)
-    return total, dead
+    return total, zero_variance
 
 
 def with_term_credit(

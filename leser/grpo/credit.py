@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leser.environment import Attempt
 from leser.expansion import MARKER, Code
 from leser.grpo.advantage import with_term_credit
 from leser.policy.generate import Sample
 from leser.reward import Outcome
 from leser.task import Split
-from leser.teacher import Attempt
 
 if TYPE_CHECKING:
     from leser.grpo.options import GrpoOptions
-    from leser.learner import Learner
+    from leser.sampler import Sampler
     from leser.scoring import Scores
 
 Array = np.ndarray[Any, Any]
 
 
 def term_credit(
-    learner: Learner,
+    sampler: Sampler,
     split: Split,
     samples: Sequence[Sequence[Sample]],
     outcomes: Sequence[Outcome],
@@ -46,18 +46,18 @@ def term_credit(
     flat = [s for row in samples for s in row]
     longest = max(len(s.tokens) for s in flat)
     per_token = np.repeat(advantages[..., None], longest, axis=2)
-    worth = _worths(learner, split, outcomes, scores)
+    worth = _worths(sampler, split, outcomes, scores)
     size = advantages.shape[1]
     for row in range(len(samples)):
         members = {i: worth[i] for i in range(row * size, (row + 1) * size) if i in worth}
         for index, relative in _against_slot(members).items():
-            slots = slot_of_token(learner, flat[index].tokens, len(relative) - 1).tolist()
+            slots = slot_of_token(sampler, flat[index].tokens, len(relative) - 1).tolist()
             values = with_term_credit(float(advantages[row, index % size]), slots, relative, options.term_credit)
             per_token[row, index % size, : len(values)] = values
     return per_token
 
 
-def _worths(learner: Learner, split: Split, outcomes: Sequence[Outcome], scores: Scores) -> dict[int, list[float]]:
+def _worths(sampler: Sampler, split: Split, outcomes: Sequence[Outcome], scores: Scores) -> dict[int, list[float]]:
     """For each completion that was searched, what its reward loses without each term, then 0 for the end."""
     readable = (Code.OK, Code.NONE, Code.NOTHING_FOUND)
     worth: dict[int, list[float]] = {}
@@ -70,9 +70,11 @@ def _worths(learner: Learner, split: Split, outcomes: Sequence[Outcome], scores:
         for term in range(len(outcome.expansions)):
             rest = outcome.expansions[:term] + outcome.expansions[term + 1 :]
             asked.append(index)
-            attempts.append(Attempt(outcome.query, len(attempts), learner.teacher.say(rest)))
+            attempts.append(Attempt(outcome.query, len(attempts), sampler.environment.say(rest)))
     if attempts:
-        without = learner.teacher.score(learner.teacher.judge(attempts, split)).total  # NaN where the search failed
+        without = sampler.environment.score(
+            sampler.environment.judge(attempts, split)
+        ).total  # NaN where the search failed
         for index, total in zip(asked, without, strict=True):
             worth[index].append(float(scores.total[index] - total))
     return {index: [*terms, 0.0] for index, terms in worth.items()}
@@ -90,11 +92,11 @@ def _against_slot(members: dict[int, list[float]]) -> dict[int, list[float]]:
     return relative
 
 
-def slot_of_token(learner: Learner, tokens: Sequence[int], terms: int) -> Array:
+def slot_of_token(sampler: Sampler, tokens: Sequence[int], terms: int) -> Array:
     """For each token the slot it decides: a term and the separator before it share one, the end has the last; -1: reasoning."""
-    decode = learner.policy.decode
+    decode = sampler.policy.decode
     start = 0  # characters before the list of expansions: the last marker ends the reasoning, as the parser reads it
-    if learner.teacher.expansion.reasoning:
+    if sampler.environment.expansion.reasoning:
         start = decode(tokens).rfind(MARKER) + len(MARKER)
     slots = np.full(len(tokens), -1)
     before = ""

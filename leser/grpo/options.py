@@ -25,11 +25,11 @@ class GrpoOptions(Options):
         "sum",
         description="sum: weighted rewards are added first; each: every reward is normalised by itself first (GDPO)",
     )
-    dead_range: float = Field(
+    zero_variance_range: float = Field(
         1e-6, ge=0, description="a group whose rewards span no more than this teaches nothing and is dead"
     )
-    dead_groups: Literal["drop", "count"] = Field(
-        "drop", description="drop: dead groups leave loss and token count; count: they stay in the token count"
+    zero_variance_groups: Literal["drop", "count"] = Field(
+        "drop", description="drop: zero-variance groups leave loss and token count; count: they stay in the token count"
     )
     term_credit: float = Field(
         0.0,
@@ -70,6 +70,8 @@ class GrpoOptions(Options):
 
     @model_validator(mode="after")
     def _credit_in_one_unit(self) -> Self:
-        if self.term_credit and (self.scale != "none" or self.combine != "sum" or self.dead_groups != "drop"):
-            raise ValueError("term_credit is in units of reward: it needs scale=none, combine=sum and dead_groups=drop")
+        if self.term_credit and (self.scale != "none" or self.combine != "sum" or self.zero_variance_groups != "drop"):
+            raise ValueError(
+                "term_credit is in units of reward: it needs scale=none, combine=sum and zero_variance_groups=drop"
+            )
         return self

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from leser.platform.profile import Profile, read_profile
+from leser.config.profile import Profile, read_profile
 
 __all__ = ["Profile", "read_profile"]

@@ -114,15 +114,15 @@ def _shared_pass(
     states = decoder_states(policy, ids, positions, prefill)
     last = states.index_select(0, torch.tensor(lengths, device=device).cumsum(0) - 1)
     owner = torch.tensor([b for b, group in enumerate(noise) for _ in group], device=device)
-    sampler = _Sampler(policy, [u for group in noise for u in group], limit, temperature)
-    rows = sampler.draw(head(policy, last), owner)
+    drawing = _Drawing(policy, [u for group in noise for u in group], limit, temperature)
+    rows = drawing.draw(head(policy, last), owner)
     assert prefill.cache is not None
     row = DecodeRow(prefill.cache, prefill.lengths, owner, limit)
-    while sampler.alive and sampler.step < limit:
+    while drawing.alive and drawing.step < limit:
         row.keep(rows.keep)
         states = decoder_states(policy, rows.tokens.view(1, -1), row.next_positions().view(1, -1), row)
-        rows = sampler.draw(head(policy, states), None)
-    flat = iter(sampler.samples())
+        rows = drawing.draw(head(policy, states), None)
+    flat = iter(drawing.samples())
     return [[next(flat) for _ in group] for group in noise]
 
 
@@ -131,7 +131,7 @@ class _Rows(NamedTuple):
     keep: Tensor | None  # (R',) which of the rows so far go on; None for all
 
 
-class _Sampler:
+class _Drawing:
     """Draws a token for every row, notes it, and says which rows go on; the model sees only those."""
 
     def __init__(self, policy: Policy, noise: Sequence[Any], limit: int, temperature: float) -> None:
@@ -199,18 +199,18 @@ def _generate_plain(
     """The loop for any model: one prompt at a time, its samples as equal rows on the model's own cache, no padding."""
     answers = []
     for prompt, group in zip(prompts, noise, strict=True):
-        sampler = _Sampler(policy, group, limit, temperature)
+        drawing = _Drawing(policy, group, limit, temperature)
         ids = torch.tensor([prompt] * len(group), device=policy.device)
         out = policy.causal_lm(input_ids=ids, use_cache=True, logits_to_keep=1)
         current = torch.zeros(len(group), dtype=torch.long, device=policy.device)
         for _ in range(limit):
-            drawn = sampler.rows
-            rows = sampler.draw(out.logits[drawn, -1].float(), None)
-            if not sampler.alive or sampler.step == limit:
+            drawn = drawing.rows
+            rows = drawing.draw(out.logits[drawn, -1].float(), None)
+            if not drawing.alive or drawing.step == limit:
                 break
-            current[sampler.rows] = rows.tokens  # rows that ended stay in the batch, their tokens are not read
+            current[drawing.rows] = rows.tokens  # rows that ended stay in the batch, their tokens are not read
             out = policy.causal_lm(input_ids=current.view(-1, 1), past_key_values=out.past_key_values, use_cache=True)
-        answers.append(sampler.samples())
+        answers.append(drawing.samples())
     return answers
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from leser.given import NOT_GIVEN
+from leser.config.given import NOT_GIVEN
 
 PACKAGES = ("leser", "torch", "transformers", "tokenizers", "pyserini", "ir-measures", "numpy")
 

@@ -26,7 +26,7 @@ PANELS = (
     ("length", "Length", "tokens a completion", None),
     ("distinct_terms", "Distinct terms", "a completion", None),
     ("entropy", "Entropy", "nats a token", None),
-    ("dead_groups", "Dead groups", "share; all earn the same", (0.0, 0.1)),
+    ("zero_variance_groups", "Zero-variance groups", "share; all earn the same", (0.0, 0.1)),
     ("kl", "Distance from the warm-up", "KL, nats a token", None),
 )
 """Metric, title, unit, and what the axis must show at least (None: zero)."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from leser.characters import well_formed
+from leser.engine.answers import shown
+from leser.engine.words import Ask, EngineWords
 from leser.errors import LeserError, PluginFault
 from leser.expansion import Expansion, ExpansionOptions
+from leser.folding import Folder
 from leser.options import validate_options
-from leser.rules.folding import Folder
+from leser.rule import Proposal, Rule, Site, Violation
 from leser.rules.repetition import Repetition
-from leser.rules.rule import Ask, EngineWords, Proposal, Rule, Site, Violation
-from leser.search.answers import shown
 
 if TYPE_CHECKING:
     from leser.backend import Backend

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterator
 
 import regex  # type: ignore[import-untyped]
 
+from leser.folding import language_of
 from leser.letters import WORD
-from leser.rules.folding import language_of
 
 Value = float | str
 TOLERANCE = 0.02

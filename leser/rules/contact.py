@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
-from leser.rules.folding import Folded
+from leser.folding import Folded
+from leser.rule import Proposal, Rule, RuleOptions, Site, Violation
 from leser.rules.patterns import Patterns
-from leser.rules.rule import Proposal, Rule, RuleOptions, Site, Violation
 
 _AT = r"\s*(?:@|[(\[{]\s*(?:at|@)\s*[)\]}]|\sat\s)\s*"
 _DOT = r"\s*(?:[.。]|[(\[{]\s*(?:dot|punkt|\.)\s*[)\]}]|\s(?:dot|punkt)\s)\s*"

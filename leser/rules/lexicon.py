@@ -22,8 +22,8 @@ from typing import Any
 import ahocorasick  # type: ignore[import-not-found]  # a C extension without stubs
 
 from leser.errors import LeserError
-from leser.rules.folding import Folded
-from leser.rules.rule import Proposal, Site
+from leser.folding import Folded
+from leser.rule import Proposal, Site
 from leser.textfile import read_text
 
 Bag = Counter[str]

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import Field
 
 from leser.errors import LeserError
+from leser.rule import Proposal, Rule, RuleOptions, Site, Violation
 from leser.rules.lexicon import Found, Lexicon, entries_of, read_list
 from leser.rules.patterns import Patterns
-from leser.rules.rule import Proposal, Rule, RuleOptions, Site, Violation
 
 
 class ListOptions(RuleOptions):

@@ -16,7 +16,7 @@ from typing import Any
 import re2  # type: ignore[import-untyped]
 
 from leser.errors import LeserError
-from leser.rules.folding import Folded, FoldTable
+from leser.folding import Folded, FoldTable
 
 MOST_CHARACTERS = 1000
 _MEANS_MARKS = re.compile(r"[^\x00-\x7f]|\\[pPx]")

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from leser.folding import Folded, language_of
+from leser.rule import Proposal, Rule, RuleOptions, Site, Violation
 from leser.rules.claims import Claims, claims, contradiction
-from leser.rules.folding import Folded, language_of
 from leser.rules.lexicon import Lexicon, entries_of
-from leser.rules.rule import Proposal, Rule, RuleOptions, Site, Violation
 
 Kind = Literal["brand", "model", "size", "quantity", "negation"]
 _NOT = (

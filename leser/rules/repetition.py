@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leser.expansion import Expansion
-from leser.rules.rule import Proposal, Rule, Violation
+from leser.rule import Proposal, Rule, Violation
 
 NAME = "repetition"
 

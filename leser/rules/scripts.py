@@ -16,7 +16,7 @@ from babel import Locale
 from babel.core import get_global
 
 from leser.characters import JOINER
-from leser.rules.folding import language_of
+from leser.folding import language_of
 
 SEVERAL: dict[str, tuple[str, ...]] = {
     "Jpan": ("Han", "Hiragana", "Katakana"), "Kore": ("Hangul",), "Hans": ("Han",), "Hant": ("Han",),

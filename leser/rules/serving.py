@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leser.expansion import Expansion, ParseError, parse, render
+from leser.rule import Violation
 from leser.rules.book import RuleBook
-from leser.rules.rule import Violation
 
 PARSE = "parse_error"
 UNCHECKED = "unchecked"

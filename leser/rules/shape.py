@@ -9,7 +9,7 @@ import regex  # type: ignore[import-untyped]
 from pydantic import Field
 
 from leser.errors import LeserError
-from leser.rules.rule import Proposal, Rule, RuleOptions, Site, Violation
+from leser.rule import Proposal, Rule, RuleOptions, Site, Violation
 from leser.rules.scripts import is_ordinary, is_taken_apart, one_character, scripts_of
 
 

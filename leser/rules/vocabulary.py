@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from leser.errors import LeserError
+from leser.rule import Proposal, Rule, RuleOptions, Site, Violation
 from leser.rules.lexicon import read_list
-from leser.rules.rule import Proposal, Rule, RuleOptions, Site, Violation
 
 _NEEDED = frozenset({"analyze", "doc_freq"})
 

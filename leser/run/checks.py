@@ -15,19 +15,19 @@ from leser.policy.options import PolicyOptions
 from leser.run.trial import TRIED_QUERIES
 
 if TYPE_CHECKING:
-    from leser.config import RunConfig
-    from leser.learner import Learner
+    from leser.config.tables import RunConfig
+    from leser.environment import Environment
     from leser.plugins import Registry
     from leser.policy.policy import Policy
-    from leser.run.preparation import Prepared
+    from leser.sampler import Sampler
+    from leser.session import Session
     from leser.task import Split
-    from leser.teacher import Teacher
 
 LEAST_PROMPT = 16
 """Tokens below which a prompt holds not even a query."""
 
 
-def check_final(config: RunConfig, registry: Registry, prepared: Prepared, split: Split) -> None:
+def check_final(config: RunConfig, registry: Registry, session: Session, split: Split) -> None:
     """Try out what only the evaluation of `split` uses, which comes after the training: measures, names, ids.
 
     Raises LeserError for what could not work there.
@@ -38,7 +38,7 @@ def check_final(config: RunConfig, registry: Registry, prepared: Prepared, split
     run_files([*baselines, IDEAL, "prompted", "warmup", "warmup+", *best_of, POLICY])
     check_ids("query", (query.id for query in (*split.queries, *split.no_result)))
     if any(registry.get("baseline", name).tuned for name in baselines):
-        prepared.teacher.rewards.two_rankings_only()
+        session.environment.rewards.two_rankings_only()
 
 
 def check_context(options: PolicyOptions, new_tokens: int) -> None:
@@ -59,26 +59,26 @@ def _hold_prompt(what: str, context: int, new_tokens: int) -> None:
         )
 
 
-def check_writing(config: RunConfig, prepared: Prepared, policy: Policy) -> list[str]:
+def check_writing(config: RunConfig, session: Session, policy: Policy) -> list[str]:
     """Write real prompts and an answer as training and evaluation will, weights or not; returns what a user should know.
 
     Raises LeserError when the context leaves no room, when the chat template or the tokenizer cannot write them, or when a
     token is none of the model's.
     """
-    from leser.learner import Learner
+    from leser.sampler import Sampler
 
     new_tokens = config.training.max_new_tokens
     _hold_prompt(f"The context of policy '{policy.name}'", policy.max_context, new_tokens)
     if set(baselines_of(config.evaluation, config.policy)) & {Query2Doc.name, PseudoDocument.name}:
         _hold_passage(policy)
-    queries = prepared.task.train.queries[:TRIED_QUERIES]
-    learner = Learner(policy, prepared.teacher, config.prompt, new_tokens)
-    written = learner.prompts(queries)
+    queries = session.task.train.queries[:TRIED_QUERIES]
+    sampler = Sampler(policy, session.environment, config.prompt, new_tokens)
+    written = sampler.prompts(queries)
     answer = (Expansion(" ".join(queries[0].text.split())),)
     if config.evaluation.prompted and config.prompt.examples and policy.kind != "tiny":
-        shown = [(seen, answer) for seen in learner.observations(queries[:1])]
-        written += Learner(policy, prepared.teacher, config.prompt, new_tokens, shown).prompts(queries)
-    said = prepared.teacher.say(answer)
+        shown = [(seen, answer) for seen in sampler.observations(queries[:1])]
+        written += Sampler(policy, session.environment, config.prompt, new_tokens, shown).prompts(queries)
+    said = session.environment.say(answer)
     target = policy.encode_completion(said)
     embeddings: Any = policy.causal_lm.get_input_embeddings()
     highest, held = max(map(max, [*written, target])), int(embeddings.weight.shape[0])
@@ -125,9 +125,9 @@ def policy_notes(policy: Policy) -> list[str]:
     return notes
 
 
-def check_asked(teacher: Teacher, split: Split) -> None:
+def check_asked(environment: Environment, split: Split) -> None:
     """Raise LeserError when the engine refuses every query of a split: nothing would tell one policy from another."""
-    refused = [teacher.refusal(query) for query in split.queries]
+    refused = [environment.refusal(query) for query in split.queries]
     if refused and refused[0] is not None and None not in refused:
         raise LeserError(
             f"The engine refuses each of the {len(refused)} {split.name} queries as they stand: {refused[0].message}. Check "
@@ -135,12 +135,12 @@ def check_asked(teacher: Teacher, split: Split) -> None:
         )
 
 
-def prompt_notes(learner: Learner, prompts: Sequence[Sequence[int]]) -> list[str]:
+def prompt_notes(sampler: Sampler, prompts: Sequence[Sequence[int]]) -> list[str]:
     """Warnings about prompts that the policy's context cuts short."""
-    context = learner.policy.max_context
-    if not learner.hits_dropped:
+    context = sampler.policy.max_context
+    if not sampler.hits_dropped:
         return []
     return [
-        f"The policy's context of {context} tokens is too short for some prompts: {learner.hits_dropped} hits were left out "
+        f"The policy's context of {context} tokens is too short for some prompts: {sampler.hits_dropped} hits were left out "
         f"of the {len(prompts)} prompts of dev. Show fewer (prompt.titles, prompt.terms), or lower training.max_new_tokens."
     ]

@@ -11,47 +11,48 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leser.backend import ExpandedQuery, Ranking, SearchError, Term
+from leser.engine.checked import CheckedBackend
+from leser.environment import Attempt, Environment
 from leser.errors import EngineDown, LeserError, PluginFault
 from leser.evaluation.calls import fit_baseline, make_baseline, terms_of
-from leser.evaluation.pseudo_documents import baselines_of, passage_writer
+from leser.evaluation.pseudo_documents import baselines_of
 from leser.expansion import Expansion
-from leser.feedback import words
+from leser.policy.passages import passage_writer
 from leser.printable import printable
-from leser.run.preparation import context_of
-from leser.search.checked import CheckedBackend
+from leser.session import context_of
 from leser.task import Query, Split
-from leser.teacher import Attempt, Teacher
+from leser.text import words
 
 if TYPE_CHECKING:
-    from leser.config import RunConfig
+    from leser.config.tables import RunConfig
     from leser.plugins import Registry
     from leser.prompt import Message
     from leser.reward import Outcome
-    from leser.run.preparation import Prepared
+    from leser.session import Session
 
 TRIED_QUERIES = 8
 FEW = 2
 """Queries of each split that baselines are tried on: enough for every method of theirs, and few searches."""
 
 
-def example_search(prepared: Prepared) -> str:
+def example_search(session: Session) -> str:
     """A search of the first train queries, in words; raises LeserError when the engine answers none of them."""
-    backend, queries = prepared.backend, prepared.task.train.queries[:TRIED_QUERIES]
-    asked = [prepared.teacher.ask(query) for query in queries]
-    answers = prepared.client.search(asked, 3, total="total" in backend.capabilities)
+    backend, queries = session.backend, session.task.train.queries[:TRIED_QUERIES]
+    asked = [session.environment.ask(query) for query in queries]
+    answers = session.client.search(asked, 3, total="total" in backend.capabilities)
     found = [(q, answer) for q, answer in zip(queries, answers, strict=True) if isinstance(answer, Ranking)]
     if not found:
         first = next(answer for answer in answers if isinstance(answer, SearchError))
         raise LeserError(f"A first search failed: {first.message}")
     query, ranking = found[0]
-    _other_methods(prepared, query)
+    _other_methods(session, query)
     return f"'{printable(query.text, 100)}' finds {len(ranking.hits)} of 3 asked"
 
 
-def _other_methods(prepared: Prepared, query: Query) -> None:
+def _other_methods(session: Session, query: Query) -> None:
     """Ask the backend what its capabilities say it can answer."""
-    client, backend = prepared.client, CheckedBackend(prepared.backend)
-    able = prepared.backend.capabilities
+    client, backend = session.client, CheckedBackend(session.backend)
+    able = session.backend.capabilities
     terms = [*words(query.text), query.text][:1]
     if "analyze" in able:
         made = _answered(client.ask(lambda: backend.analyze([query.text])), "analyze a text (capability 'analyze')")
@@ -68,21 +69,21 @@ def _answered(answer: list[list[str]] | list[int] | SearchError, what: str) -> l
     return answer  # type: ignore[return-value]
 
 
-def try_rewards_and_rules(prepared: Prepared) -> None:
+def try_rewards_and_rules(session: Session) -> None:
     """Ask every rule and every reward about a few train queries: as they stand, with an expansion, and unreadable."""
-    teacher, train = prepared.teacher, prepared.task.train
+    environment, train = session.environment, session.task.train
     queries = train.queries[:TRIED_QUERIES]
     said = [_proposed(query, queries) for query in queries]
     for query, expansions in zip(queries, said, strict=True):
-        teacher.rules.try_out(query.text, expansions)
+        environment.rules.try_out(query.text, expansions)
     attempts = []
     for group, (query, expansions) in enumerate(zip(queries, said, strict=True)):
-        attempts.append(Attempt(query, group, teacher.say()))
-        attempts.append(Attempt(query, group, teacher.say(expansions)))
-        attempts.append(Attempt(query, group, teacher.say(expansions), finished=False))
-    outcomes = teacher.judge(attempts, train)
-    teacher.score(outcomes)
-    _check_fields(teacher, outcomes[0], prepared.facts)
+        attempts.append(Attempt(query, group, environment.say()))
+        attempts.append(Attempt(query, group, environment.say(expansions)))
+        attempts.append(Attempt(query, group, environment.say(expansions), finished=False))
+    outcomes = environment.judge(attempts, train)
+    environment.score(outcomes)
+    _check_fields(environment, outcomes[0], session.facts)
 
 
 def _proposed(query: Query, queries: Sequence[Query]) -> tuple[Expansion, ...]:
@@ -91,13 +92,13 @@ def _proposed(query: Query, queries: Sequence[Query]) -> tuple[Expansion, ...]:
     return (Expansion(next((word for q in queries for word in words(q.text) if word not in own), "other")),)
 
 
-def _check_fields(teacher: Teacher, outcome: Outcome, facts: Mapping[str, object]) -> None:
+def _check_fields(environment: Environment, outcome: Outcome, facts: Mapping[str, object]) -> None:
     """Raise LeserError for a field that a reward declares and nobody has: neither the engine's facts nor any document."""
     known = facts.get("fields")
     named = {str(name) for name in known} if isinstance(known, list | tuple | set | frozenset | dict) else set()
     documents = list(outcome.documents.values())
     held = {name for document in documents for name in document.fields}
-    for reward in teacher.rewards.rewards:
+    for reward in environment.rewards.rewards:
         for field in reward.fields:
             if documents and field not in held and field not in named:
                 raise LeserError(
@@ -107,20 +108,20 @@ def _check_fields(teacher: Teacher, outcome: Outcome, facts: Mapping[str, object
                 )
 
 
-def try_baselines(config: RunConfig, registry: Registry, prepared: Prepared, warn: Callable[[str], None]) -> None:
+def try_baselines(config: RunConfig, registry: Registry, session: Session, warn: Callable[[str], None]) -> None:
     """Fit every baseline on a corner of the task and search with its clauses; raises PluginFault, and EngineDown.
 
     What else a baseline says against it may be due to the corner, and is only a warning.
     """
-    task, teacher = prepared.task, prepared.teacher
-    train, dev = _corner(task.train, teacher), _corner(task.dev, teacher)
+    task, environment = session.task, session.environment
+    train, dev = _corner(task.train, environment), _corner(task.dev, environment)
     if not (train.queries and dev.queries):
         return
     if task.ideal is not None:
         for query in dev.queries:
             task.ideal(query.id)
     corner = replace(task, train=train, dev=dev, test=Split("test", (), {}), ideal=None)
-    context = replace(context_of(config, prepared), task=corner)
+    context = replace(context_of(config, session), task=corner)
     if passage_writer(config.policy) is not None:
         context = replace(context, write=_unwritten)
     for name in baselines_of(config.evaluation, config.policy):
@@ -142,11 +143,11 @@ def try_baselines(config: RunConfig, registry: Registry, prepared: Prepared, war
             )
 
 
-def _corner(split: Split, teacher: Teacher) -> Split:
+def _corner(split: Split, environment: Environment) -> Split:
     """The first few queries of a split that the engine does not refuse."""
     first = split.queries[:TRIED_QUERIES]
-    teacher.originals(first)
-    kept = tuple(query for query in first if teacher.refusal(query) is None)[:FEW]
+    environment.originals(first)
+    kept = tuple(query for query in first if environment.refusal(query) is None)[:FEW]
     return Split(split.name, kept, {query.id: split.qrels.get(query.id, {}) for query in kept})
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from leser.backend import Backend, Capability, ExpandedQuery, Filter, Ranking, SearchError, Term
 from leser.contract.texts import HOSTILE
+from leser.engine import SearchClient
 from leser.expansion import Expansion, ExpansionOptions
-from leser.search import SearchClient
 from leser.testing.asking import OpenBackend, answers_of, ids_of, ids_together, needs, opened, ranked
 
 WORDS = {"sofa": ("d01",), "jacket": ("d05",), "settee": (), "yoga": ("d11",), "bottle": ("d10",), "chair": ("d06",)}

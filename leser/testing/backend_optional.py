@@ -21,9 +21,9 @@ import pytest
 
 from leser.backend import Backend, ExpandedQuery, Ranking, SearchError, Term
 from leser.contract.texts import HOSTILE
+from leser.engine import SearchClient
 from leser.errors import LeserError
 from leser.expansion import Expansion, ExpansionOptions
-from leser.search import SearchClient
 from leser.testing.asking import EVERYTHING, called, given, ids_of, needs, opened
 from leser.testing.documents import DOCUMENTS
 

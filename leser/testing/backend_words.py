@@ -6,7 +6,7 @@ import pytest
 
 from leser.backend import Backend, ExpandedQuery, Filter, Term
 from leser.contract.texts import INSIDE, SIGNED
-from leser.search import SearchClient
+from leser.engine import SearchClient
 from leser.testing.asking import OpenBackend, ids_of, needs, ranked, ranking_of, scores_of
 
 SOFA, LAMPS = {"d01"}, {"d07", "d08"}

@@ -22,12 +22,13 @@ from typing import Any, NoReturn
 import pytest
 
 from leser.backend import Capability, ExpandedQuery, Ranking, Term
+from leser.baseline import Baseline, BaselineContext
+from leser.engine import SearchClient, SearchOptions
 from leser.errors import LeserError
-from leser.evaluation.baselines import Baseline, BaselineContext, run_baseline
+from leser.evaluation.builtin import run_baseline
 from leser.evaluation.evaluate import evaluate
 from leser.options import Options
 from leser.prompt import Message
-from leser.search import SearchClient, SearchOptions
 from leser.task import Query, Split
 from leser.testing.documents import HOSTILE
 from leser.testing.kit import Kit, check_declared, check_message

@@ -81,10 +81,11 @@ def train_one_step(folder: Path, plugins: Sequence[Path | str] = (), **tables: M
     """
     import pyarrow.parquet as pq
 
-    from leser.config import complete, config_of
+    from leser.config.build import complete
+    from leser.config.load import config_of
     from leser.plugins import load_plugins
-    from leser.run.folder import RunFolder
     from leser.run.runner import run
+    from leser.store.folder import RunFolder
 
     values: dict[str, Any] = {name: {**ONE_STEP.get(name, {}), **table} for name, table in tables.items()}
     if "name" in tables.get("backend", {}):

@@ -33,9 +33,9 @@ from typing import Any
 import pytest
 
 from leser.errors import LeserError
-from leser.formats import Reader, ReaderOptions
 from leser.formats.split import check_splits
 from leser.options import validate_options
+from leser.reader import Reader, ReaderOptions
 from leser.task import Split, Task
 from leser.testing.kit import Kit, check_declared, check_message
 from leser.testing.shop import registry, write_shop

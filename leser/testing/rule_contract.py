@@ -27,13 +27,16 @@ from typing import Any, Literal, TypeVar
 import pytest
 
 from leser.backend import Capability, SearchError
+from leser.engine import SearchClient
+from leser.engine.words import EngineWords
+from leser.environment import Attempt, Environment
 from leser.errors import EngineDown, LeserError
 from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, parse
+from leser.folding import Folder
 from leser.options import validate_options
-from leser.rules import EngineWords, Folder, Proposal, Rule, RuleBook, RuleOptions, ServingFilter, Site, Violation
-from leser.search import SearchClient
+from leser.rule import Proposal, Rule, RuleOptions, Site, Violation
+from leser.rules import RuleBook, ServingFilter
 from leser.task import Query
-from leser.teacher import Attempt, Teacher
 from leser.testing.documents import HOSTILE
 from leser.testing.kit import Kit, check_declared, check_message
 from leser.testing.shop import ShopEngine, shop_rewards
@@ -234,9 +237,9 @@ class RuleContract(Kit, kit=True):
         with SearchClient(ShopEngine()) as client:
             site = case.site(mode=case.mode)
             book = RuleBook([case.open(site)], site)
-            teacher = Teacher(client, shop_rewards(), site.expansion, rules=book)
+            environment = Environment(client, shop_rewards(), site.expansion, rules=book)
             for number, (query, completion) in enumerate(chain(case.broken, case.kept)):
-                _, code, reason = teacher.read(Attempt(Query("q", query), 0, completion))
+                _, code, reason = environment.read(Attempt(Query("q", query), 0, completion))
                 broken = number < len(case.broken)
                 assert code is (Code.RULE_VIOLATION if broken else Code.OK)
                 assert reason.startswith(f"{case.rule.name}: ") is broken

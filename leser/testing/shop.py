@@ -14,7 +14,7 @@ from typing import Any
 
 from leser.backend import Backend, Capability, Document, ExpandedQuery, Ranking, SearchError
 from leser.plugins import Registry, load_plugins
-from leser.run.options import RewardOptions
+from leser.reward import RewardOptions
 from leser.scoring import RewardSet
 from leser.task import Query, Split, Task
 from leser.testing.documents import DOCUMENTS

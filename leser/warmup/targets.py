@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
+from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
 from leser.expansion import Expansion
-from leser.feedback import STOP_WORDS, words
+from leser.files import write_atomically
 from leser.prompt import Observation
-from leser.run.folder import write_atomically
 from leser.task import Query, Split
-from leser.teacher import SEARCHES_AT_ONCE, Attempt, Teacher
+from leser.text import STOP_WORDS, words
 from leser.warmup.options import WarmupOptions
 
 _NUMBER = re.compile(r"\d")
@@ -50,15 +50,15 @@ class _Candidate:
 
 
 def proven_targets(
-    teacher: Teacher, split: Split, seen: Sequence[Observation], options: WarmupOptions, seed: int
+    environment: Environment, split: Split, seen: Sequence[Observation], options: WarmupOptions, seed: int
 ) -> list[Target]:
     """Targets for (up to `max_queries` of) the train queries, several a query; "none" where nothing raised the reward."""
     chosen = _sample(seen, options.max_queries, seed)
-    base = _rewards(teacher, split, [(o.query, ()) for o in chosen])
-    vocabularies = _candidates(teacher, split, chosen, options)
+    base = _rewards(environment, split, [(o.query, ()) for o in chosen])
+    vocabularies = _candidates(environment, split, chosen, options)
     failed: set[int] = set()
-    singles = _prove(teacher, split, chosen, base, [[(t,) for t in v] for v in vocabularies], options, failed)
-    singles = _predictable(teacher, chosen, singles, options)
+    singles = _prove(environment, split, chosen, base, [[(t,) for t in v] for v in vocabularies], options, failed)
+    singles = _predictable(environment, chosen, singles, options)
     pools = [sorted(found, key=lambda c: -c.gain)[:8] for found in singles]
     beams: list[list[_Candidate]] = [list(found) for found in pools]
     best = [found[:2] for found in pools]
@@ -69,7 +69,7 @@ def proven_targets(
             )
             for row, pool in zip(best, pools, strict=True)
         ]
-        joined = _prove(teacher, split, chosen, base, longer, options, failed)
+        joined = _prove(environment, split, chosen, base, longer, options, failed)
         for row, beam, found in zip(range(len(best)), beams, joined, strict=True):
             known = best[row][0].gain if best[row] else 0.0
             best[row] = [c for c in sorted(found, key=lambda c: -c.gain)[:2] if c.gain > known + options.min_addition]
@@ -80,8 +80,8 @@ def proven_targets(
         if start is None:
             continue
         if not beam and row not in failed:
-            targets.append(Target(observation.query, teacher.say(), 0.0))
-        targets += _keep(teacher, observation.query, beam, proofs, options)
+            targets.append(Target(observation.query, environment.say(), 0.0))
+        targets += _keep(environment, observation.query, beam, proofs, options)
     return targets
 
 
@@ -101,13 +101,13 @@ def read_targets(path: Path, split: Split) -> list[Target]:
 
 
 def _predictable(
-    teacher: Teacher, chosen: Sequence[Observation], singles: list[list[_Candidate]], options: WarmupOptions
+    environment: Environment, chosen: Sequence[Observation], singles: list[list[_Candidate]], options: WarmupOptions
 ) -> list[list[_Candidate]]:
     """The proven terms that were proven for at least `min_queries` queries sharing one word.
 
     A small task may not have that many alike: the number is lowered until half of the queries keep a term.
     """
-    asked = [set(words) for words in teacher.analyze([o.query.text for o in chosen])]
+    asked = [set(words) for words in environment.analyze([o.query.text for o in chosen])]
     proofs = Counter(
         (word, c.terms[0]) for words, found in zip(asked, singles, strict=True) for c in found for word in words
     )
@@ -123,7 +123,7 @@ def _predictable(
 
 
 def _keep(
-    teacher: Teacher, query: Query, beam: list[_Candidate], proofs: Counter[str], options: WarmupOptions
+    environment: Environment, query: Query, beam: list[_Candidate], proofs: Counter[str], options: WarmupOptions
 ) -> list[Target]:
     """The best few different sets of terms, none behind the best by more than the options allow.
 
@@ -136,7 +136,7 @@ def _keep(
         if len(kept) == options.targets_per_query or candidate.gain < options.min_share * ranked[0].gain:
             break
         terms = sorted(candidate.terms, key=lambda t: (-proofs[t], t))
-        kept.setdefault(frozenset(terms), Target(query, teacher.say([Expansion(t) for t in terms]), candidate.gain))
+        kept.setdefault(frozenset(terms), Target(query, environment.say([Expansion(t) for t in terms]), candidate.gain))
     return list(kept.values())
 
 
@@ -148,7 +148,7 @@ def _sample(seen: Sequence[Observation], count: int, seed: int) -> list[Observat
 
 
 def _candidates(
-    teacher: Teacher, split: Split, chosen: Sequence[Observation], options: WarmupOptions
+    environment: Environment, split: Split, chosen: Sequence[Observation], options: WarmupOptions
 ) -> list[list[str]]:
     """Words for each query: those typical of its relevant documents, most typical first, then feedback terms.
 
@@ -157,7 +157,7 @@ def _candidates(
     """
     relevant = {o.query.id: _best_documents(split, o.query) for o in chosen}
     ids = sorted({d for found in relevant.values() for d in found})
-    documents = teacher.client.fetch(ids, (teacher.title_field, "text"))
+    documents = environment.client.fetch(ids, (environment.title_field, "text"))
     held = {d: set(words(" ".join(documents[d].fields.values()))) for d in ids if d in documents}
     everywhere = Counter(word for found in held.values() for word in found)
     rows = []
@@ -174,13 +174,15 @@ def _candidates(
             (w for w, lift in typical.items() if lift >= options.min_lift),
             key=lambda w: (-shares[w] * log(typical[w]), w),
         )
-        rows.append(_fresh(teacher, observation, [*ranked, *observation.terms], options.candidates))
+        rows.append(_fresh(environment, observation, [*ranked, *observation.terms], options.candidates))
     return rows
 
 
-def _fresh(teacher: Teacher, observation: Observation, found: Sequence[str], count: int) -> list[str]:
+def _fresh(environment: Environment, observation: Observation, found: Sequence[str], count: int) -> list[str]:
     """The first `count` of these words that are one word to the engine, no stop word, new to the query and to each other."""
-    asked, *analyses = teacher.analyze([observation.query.text, *found])  # one request, where the engine is a server
+    asked, *analyses = environment.analyze(
+        [observation.query.text, *found]
+    )  # one request, where the engine is a server
     seen = set(asked)
     fresh = []
     for word, analysed in zip(found, analyses, strict=True):
@@ -198,7 +200,7 @@ def _best_documents(split: Split, query: Query) -> list[str]:
 
 
 def _prove(
-    teacher: Teacher,
+    environment: Environment,
     split: Split,
     chosen: Sequence[Observation],
     base: Sequence[float | None],
@@ -211,7 +213,7 @@ def _prove(
     Rows of queries of which a search failed are added to `failed`: that nothing was proven for them proves nothing.
     """
     flat = [(row, terms) for row, sets in enumerate(proposals) for terms in sets]
-    rewards = _rewards(teacher, split, [(chosen[row].query, terms) for row, terms in flat])
+    rewards = _rewards(environment, split, [(chosen[row].query, terms) for row, terms in flat])
     proven: list[list[_Candidate]] = [[] for _ in chosen]
     for (row, terms), reward in zip(flat, rewards, strict=True):
         start = base[row]
@@ -222,15 +224,17 @@ def _prove(
     return proven
 
 
-def _rewards(teacher: Teacher, split: Split, asked: Sequence[tuple[Query, tuple[str, ...]]]) -> list[float | None]:
+def _rewards(
+    environment: Environment, split: Split, asked: Sequence[tuple[Query, tuple[str, ...]]]
+) -> list[float | None]:
     """The total reward of each (query, terms), low where a rule was broken; None where the search failed."""
     rewards: list[float | None] = []
     for start in range(0, len(asked), SEARCHES_AT_ONCE):  # a bound on memory: outcomes hold their rankings
         attempts = [
-            Attempt(query, start + i, teacher.say([Expansion(t) for t in terms]))
+            Attempt(query, start + i, environment.say([Expansion(t) for t in terms]))
             for i, (query, terms) in enumerate(asked[start : start + SEARCHES_AT_ONCE])
         ]
-        scores = teacher.score(teacher.judge(attempts, split))
+        scores = environment.score(environment.judge(attempts, split))
         rewards += [
             None if excluded else float(total) for total, excluded in zip(scores.total, scores.excluded, strict=True)
         ]

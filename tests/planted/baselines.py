@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from leser.backend import ExpandedQuery, Ranking, Term
-from leser.evaluation.baselines import Baseline
+from leser.baseline import Baseline
 from leser.testing import BaselineContract
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from leser.backend import Document
 from leser.errors import LeserError
-from leser.formats import Reader
 from leser.formats.files import add_judgment, bad_line, grade_of, numbered_lines
 from leser.formats.split import assemble
+from leser.reader import Reader
 from leser.task import Query
 from leser.testing import ReaderCase, ReaderContract
 

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import pytest
 
+from leser.engine.words import Unanswered
 from leser.errors import LeserError
-from leser.rules import Rule, RuleOptions, Unanswered, Violation
+from leser.rule import Rule, RuleOptions, Violation
 from leser.testing import RuleCase, RuleContract
 
 

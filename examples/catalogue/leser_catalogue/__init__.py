@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from leser.hooks import hookimpl
 
 if TYPE_CHECKING:
-    from leser.formats import Reader
+    from leser.reader import Reader
 
 
 @hookimpl

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from leser.formats import Reader, ReaderOptions
 from leser.options import Seed
+from leser.reader import Reader, ReaderOptions
 from leser.task import Task
 from leser_catalogue.words import Language
 

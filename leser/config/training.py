@@ -1,0 +1,65 @@
+"""Settings of a run as a whole; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from leser.options import Options
+
+
+class MonitorOptions(Options):
+    """When to warn that a policy games its reward; the defaults lie well outside what trainings that went well showed.
+
+    Figures are means over `window` steps, since those of one batch are noisy. In five trainings on two tasks `echo` stayed
+    below 0.05, `repeated` below 0.08 and `same` below 0.25 at every single step, and length between 0.6 and 1.5 of where it
+    began. A third of words that no document holds would be a third of the answer wasted. A `gap` of 0.05 is three standard
+    errors of a mean over 300 queries.
+    """
+
+    enabled: bool = Field(True, description="watch for signs that the reward is being gamed, and warn of them")
+    stop: bool = Field(False, description="end GRPO at the first warning; the best policy on dev is evaluated as usual")
+    window: int = Field(10, ge=1, description="steps that a figure is averaged over before it is judged")
+    growth: float = Field(
+        2.0, gt=1, description="warn when completions are so many times as long as at the start, or as short"
+    )
+    echo: float = Field(
+        0.4, gt=0, le=1, description="warn at this share of expansion words that the query holds already"
+    )
+    repeated: float = Field(
+        0.3, gt=0, le=1, description="warn at this share of words that repeat one of the same completion"
+    )
+    same: float = Field(
+        0.5, gt=0, le=1, description="warn when one word stands in this share of the completions that expand"
+    )
+    unknown: float = Field(
+        0.3, gt=0, le=1, description="warn at this share of expansions whose words no document holds"
+    )
+    gap: float = Field(
+        0.05,
+        gt=0,
+        description="warn when training reward and dev part by so much, one rising, the other falling; and likewise dev's "
+        "reward and the second measure or engine",
+    )
+    measure: str = Field(
+        "RR@10", description="second measure, taken of dev's rankings without another search; empty: none"
+    )
+    engine: str | None = Field(
+        None, description="backend that dev's answers are searched with as well, a second opinion"
+    )
+    engine_options: dict[str, Any] = Field(default_factory=dict, description="options of that backend")
+
+
+class TrainingOptions(Options):
+    """How long GRPO trains, and how often it looks at dev."""
+
+    steps: int = Field(200, ge=0, description="GRPO updates")
+    queries_per_step: int = Field(32, ge=1, description="queries in one update, each with a group of completions")
+    steps_between_evaluations: int = Field(
+        10, ge=1, description="updates between two looks at dev, each with a checkpoint"
+    )
+    keep_checkpoints: int = Field(2, ge=1, description="latest checkpoints kept, beside the best on dev")
+    max_new_tokens: int = Field(24, ge=1, description="longest completion, in tokens")
+    dev_queries: int = Field(300, ge=1, description="dev queries a look during training asks, at most")
+    monitor: MonitorOptions = Field(default_factory=MonitorOptions, description="the reward-hacking monitor")

@@ -1,0 +1,270 @@
+"""Environment: the engine's view of a completion. Reads it, checks it, searches with it, and says what came of it.
+
+The five things that can become of a completion keep their own codes (leser.expansion.Code): a parse error, a broken rule,
+an engine's failure and an empty result are never one zero.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from leser.backend import Document, Ranking, SearchError
+from leser.constraints.asking import Asker
+from leser.declared import Documents
+from leser.engine import SearchClient
+from leser.engine.words import Unanswered
+from leser.errors import EngineDown
+from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
+from leser.feedback import FeedbackOptions, feedback_terms
+from leser.printable import printable
+from leser.prompt import Observation, PromptOptions, titles_of
+from leser.reward import Outcome
+from leser.rules import RuleBook, default_book
+from leser.scoring import RewardSet, Scores
+from leser.task import Query, Split
+
+log = logging.getLogger(__name__)
+SEARCHES_AT_ONCE = 2048
+ORIGINAL_DEPTH = 100
+"""How deep originals are searched. Fixed, so that a prompt never depends on how deep a reward or a measure reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A completion to be judged: whose it is, in which group, and whether it ended by itself."""
+
+    query: Query
+    group: int
+    completion: str
+    finished: bool = True
+
+
+class Environment:
+    """Searches for one task through one client; keeps the originals it has seen."""
+
+    def __init__(
+        self,
+        client: SearchClient,
+        rewards: RewardSet,
+        expansion: ExpansionOptions,
+        title_field: str = "title",
+        rules: RuleBook | None = None,
+        platform: str | None = None,
+        ask: Asker | None = None,
+    ) -> None:
+        self.client = client
+        self.rewards = rewards
+        self.expansion = expansion
+        self.ask = ask or Asker()
+        self.title_field = title_field
+        self.platform = platform
+        self.depth = max(rewards.depth, 10)
+        self._originals: dict[str, Ranking] = {}
+        self._refused: dict[str, SearchError] = {}
+        self.rules = rules or default_book(client.backend, expansion)
+        self.rules.site.words.ask = client.ask
+        self._sentences = self.rules.sentences()
+        """How many completions broke each rule so far, by the rule's code."""
+
+    def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
+        """Each query's own ranking, searched once, with all the patience of the deadline: nothing is learned without it.
+
+        A query that the engine refuses as it stands has an empty one, and `refusal` says why: nothing is learned from it,
+        and the others go on. Raises EngineDown when one fails for good.
+        """
+        queries = list(queries)
+        missing = [q for q in queries if q.id not in self._originals]
+        refused: list[Query] = []
+        depth = max(self.depth, ORIGINAL_DEPTH)
+        for first in range(0, len(missing), SEARCHES_AT_ONCE):  # the client's deadline is for a batch
+            part = missing[first : first + SEARCHES_AT_ONCE]
+            answers = self.client.search([self.ask(q) for q in part], depth, total=self._counts, until_deadline=True)
+            for query, answer in zip(part, answers, strict=True):
+                self._originals[query.id] = self._original(query, answer)
+            refused += [query for query in part if query.id in self._refused]
+        if refused:
+            example = refused[0]
+            log.warning(
+                "The engine refuses %d of %d queries as they stand, such as '%s' (id %s): %s. They teach nothing, and count 0 "
+                "for every system. Take them out of the task, or change the limits in [search].",
+                *(
+                    len(refused),
+                    len(missing),
+                    printable(example.text, 80),
+                    example.id,
+                    self._refused[example.id].message,
+                ),
+            )
+        return {q.id: self._originals[q.id] for q in queries}
+
+    def refusal(self, query: Query) -> SearchError | None:
+        """Why the engine refuses a query as it stands, once its original was asked for; None where it does not."""
+        return self._refused.get(query.id)
+
+    def _original(self, query: Query, answer: Ranking | SearchError) -> Ranking:
+        if isinstance(answer, Ranking):
+            return answer
+        if answer.kind == "query":
+            self._refused[query.id] = answer
+            return Ranking(())
+        raise EngineDown(
+            f"The engine failed on the query '{query.text[:80]}' as it stands: {answer.message}. "
+            "Check it with the engine's own tools, then run again with --resume."
+        )
+
+    @property
+    def _counts(self) -> bool:
+        return "total" in self.client.backend.capabilities
+
+    def observe(self, queries: Sequence[Query], options: PromptOptions) -> list[Observation]:
+        """What the engine shows for each query, ready for its prompt."""
+        originals = self.originals(queries)
+        depth = max(options.titles, options.feedback_docs) if options.context else 0
+        ids = sorted({hit.id for ranking in originals.values() for hit in ranking.hits[:depth]})
+        documents = self.client.fetch(ids, (self.title_field,)) if ids else {}
+        seen = []
+        for query in queries:
+            ranking = originals[query.id]
+            titles = titles_of(ranking, documents, self.title_field, options.titles) if options.context else ()
+            terms = self._terms(query, ranking, documents, options) if options.context else ()
+            seen.append(Observation(query, ranking, titles, terms, self._sentences))
+        return seen
+
+    def _terms(
+        self, query: Query, ranking: Ranking, documents: dict[str, Document], options: PromptOptions
+    ) -> tuple[str, ...]:
+        # titles only: a shop's descriptions repeat the same phrases, and without idf those would come first
+        hits = [hit for hit in ranking.hits[: options.feedback_docs] if hit.id in documents]
+        texts = [documents[hit.id].fields.get(self.title_field, "") for hit in hits]
+        wanted = FeedbackOptions(docs=options.feedback_docs, terms=max(options.terms, 1))
+        found = feedback_terms(query.text, texts, [hit.score for hit in hits], wanted)
+        return tuple(term.text for term in found)
+
+    def analyze(self, texts: Sequence[str]) -> list[list[str]]:
+        """The engine's index terms of each text, where it can say them; else lower-cased words. Raises EngineDown."""
+        words = self._words_of(texts)
+        if isinstance(words, SearchError):
+            raise EngineDown(
+                f"The engine did not analyse a text: {words.message}. Check it and run again with --resume."
+            )
+        return words
+
+    def _words_of(self, texts: Sequence[str]) -> list[list[str]] | SearchError:
+        try:
+            return self.rules.site.words.analyze(texts)
+        except Unanswered as error:
+            return error.failure
+
+    def say(self, expansions: Sequence[Expansion] = ()) -> str:
+        """The completion that this environment reads as these expansions; without any, as "no expansion"."""
+        return render(expansions, reasoning=self.expansion.reasoning)
+
+    def read(self, attempt: Attempt) -> tuple[tuple[Expansion, ...], Code, str]:
+        """A completion's expansions, its code before any search (ok, none, parse_error, rule_violation), and the reason.
+
+        The reason for a broken rule begins with the rule's code: "banned: ...".
+        """
+        parsed = parse(attempt.completion, self.expansion, finished=attempt.finished)
+        if isinstance(parsed, ParseError):
+            return (), Code.PARSE_ERROR, parsed.reason
+        broken = self.rules.check(attempt.query.text, parsed.expansions)
+        if broken:
+            return parsed.expansions, Code.RULE_VIOLATION, str(broken)
+        return parsed.expansions, Code.OK if parsed.expansions else Code.NONE, ""
+
+    def _read_all(self, attempts: Sequence[Attempt]) -> list[tuple[tuple[Expansion, ...], Code, str]]:
+        """`read` for a batch, after one request that analyses all its words.
+
+        Where the engine has no answer to that, nobody can say whether a rule is broken: its failure is the completion's code.
+        """
+        parsed = [parse(a.completion, self.expansion, finished=a.finished) for a in attempts]
+        texts: dict[str, None] = {}
+        for attempt, found in zip(attempts, parsed, strict=True):
+            if isinstance(found, Parsed) and found.expansions:
+                together = " ".join(expansion.text for expansion in found.expansions)
+                texts |= dict.fromkeys((*self.rules.texts(attempt.query.text, found.expansions), together))
+        words = self._words_of(list(texts)) if texts else []
+        failure = words if isinstance(words, SearchError) else None
+        return [self._read_or_failed(attempt, found, failure) for attempt, found in zip(attempts, parsed, strict=True)]
+
+    def _read_or_failed(
+        self, attempt: Attempt, found: Parsed | ParseError, failure: SearchError | None
+    ) -> tuple[tuple[Expansion, ...], Code, str]:
+        """`read`, unless the engine has failed or fails now, when a rule asks it (say, how many documents hold a word)."""
+        if not isinstance(found, Parsed) or not found.expansions:
+            return self.read(attempt)
+        if failure is None:
+            try:
+                return self.read(attempt)
+            except Unanswered as error:
+                failure = error.failure
+        return found.expansions, Code.ENGINE_ERROR, failure.message
+
+    def judge(self, attempts: Sequence[Attempt], split: Split, depth: int | None = None) -> list[Outcome]:
+        """Search with every readable completion, `depth` hits deep (none: as the rewards read), and say what came of each."""
+        originals = self.originals({a.query.id: a.query for a in attempts}.values())
+        read = [self._unless_refused(a, r) for a, r in zip(attempts, self._read_all(attempts), strict=True)]
+        sent = [i for i, (_, code, _) in enumerate(read) if code in (Code.OK, Code.NONE)]
+        requests = [(self.ask(attempts[i].query), read[i][0]) for i in sent]
+        results = self.client.search_expansions(
+            requests,
+            depth or self.depth,
+            options=self.expansion,
+            per_expansion="per_expansion" in self.rewards.needs,
+        )
+        by_index = dict(zip(sent, results, strict=True))
+        documents = Documents(self._documents(by_index.values(), split))
+        outcomes = []
+        for i, (attempt, (expansions, code, reason)) in enumerate(zip(attempts, read, strict=True)):
+            result = by_index.get(i)
+            ranking = result.ranking if result else None
+            single = result.per_expansion if result else None
+            failure = next((r for r in (ranking, *(single or ())) if isinstance(r, SearchError)), None)
+            failed = failure is not None
+            if failure is not None:
+                code, reason = Code.ENGINE_ERROR, failure.message
+            elif isinstance(ranking, Ranking) and not ranking.hits:
+                code = Code.NOTHING_FOUND
+            outcomes.append(
+                Outcome(
+                    query=attempt.query,
+                    group=attempt.group,
+                    completion=attempt.completion,
+                    expansions=expansions,
+                    original=originals[attempt.query.id],
+                    expanded=ranking if isinstance(ranking, Ranking) and not failed else None,
+                    grades=split.qrels.get(attempt.query.id, {}),
+                    code=code,
+                    per_expansion=tuple(r for r in single if isinstance(r, Ranking))
+                    if single is not None and not failed
+                    else None,
+                    documents=documents,
+                    split=split.name,
+                    platform=self.platform,
+                    reason=reason,
+                )
+            )
+        return outcomes
+
+    def _unless_refused(
+        self, attempt: Attempt, read: tuple[tuple[Expansion, ...], Code, str]
+    ) -> tuple[tuple[Expansion, ...], Code, str]:
+        """The completion as it was read; beside a query that the engine refuses it is not searched with either."""
+        refused = self._refused.get(attempt.query.id)
+        if refused is None or read[1] not in (Code.OK, Code.NONE):
+            return read
+        return read[0], Code.ENGINE_ERROR, refused.message
+
+    def _documents(self, results: Iterable[object], split: Split) -> dict[str, Document]:
+        """The fields that rewards read, each unique document once."""
+        if not self.rewards.fields:
+            return {}
+        ids = {hit.id for r in results if isinstance(getattr(r, "ranking", None), Ranking) for hit in r.ranking.hits}  # type: ignore[attr-defined]
+        ids |= {doc for grades in split.qrels.values() for doc in grades}
+        return self.client.fetch(sorted(ids), self.rewards.fields)
+
+    def score(self, outcomes: Sequence[Outcome]) -> Scores:
+        """The rewards of judged outcomes."""
+        return self.rewards.score(outcomes)

@@ -1,0 +1,32 @@
+"""Options of the final table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from leser.options import Options
+
+
+class EvaluationOptions(Options):
+    """What the final table holds."""
+
+    measures: tuple[str, ...] = Field(
+        ("nDCG@10", "R@100", "RR@10", "Judged@10", "coverage@10"),
+        min_length=1,
+        description="ir-measures' names, or a reward's; the first is the one that the report is about",
+    )
+    baselines: tuple[str, ...] = Field(("original", "rm3", "dictionary"), description="baselines that need no policy")
+    baseline_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="options of baselines, a sub-table each: [evaluation.baseline_options.rm3]"
+    )
+    passages: bool = Field(
+        True,
+        description="also ask the policy before training for passages (baselines query2doc, pseudo-document); not `tiny`, "
+        "which writes no sentences",
+    )
+    prompted: bool = Field(True, description="also ask the policy as it was before any training")
+    best_of: int = Field(8, ge=0, description="completions sampled for the system best-of-N; 0 leaves it out")
+    warmup_plus: bool = Field(True, description="also train supervised for as long as GRPO took")
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap resamples")

@@ -1,0 +1,1 @@
+"""Looking into runs afterwards: their evaluation, their policy, what was written."""

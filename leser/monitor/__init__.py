@@ -1,0 +1,1 @@
+"""The monitor: signs that a policy games its reward, in words."""

@@ -1,0 +1,48 @@
+"""Reader: how queries, judgments and documents on disk become a Task."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from leser.options import Options, Seed
+
+if TYPE_CHECKING:
+    from leser.task import Task
+
+
+class ReaderOptions(Options):
+    """Options every reader shares."""
+
+    path: Path | None = Field(None, description="folder or file that holds the task")
+    seed: Seed = Field(1, description="seed of the split, where the task does not come with one")
+
+
+class Reader(ABC):
+    """A format of tasks. Built from validated options; reads nothing before `read` is called."""
+
+    name: ClassVar[str]
+    api: ClassVar[int] = 1
+
+    class Options(ReaderOptions):
+        """Options of this reader."""
+
+    def __init__(self, options: ReaderOptions) -> None:
+        self.options = options
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:  # noqa: ARG003 - readers that are chosen by name only recognise no path
+        """True when `path` (a folder or a file) is in this format, judged by names and first lines alone."""
+        return False
+
+    @classmethod
+    def why_not(cls, path: Path) -> str | None:  # noqa: ARG003 - most readers have nothing to say
+        """Why `path` is not recognised though it looks like this format; part of the message where no reader takes it."""
+        return None
+
+    @abstractmethod
+    def read(self) -> Task:
+        """Read the task; raises LeserError naming the file and line of what cannot be read."""

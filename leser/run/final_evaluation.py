@@ -1,0 +1,252 @@
+"""The final evaluation: every system once on test, beside its baselines, with intervals; then the report.
+
+Everything that is chosen (RM3's settings, the dictionary's weight, the best checkpoint) was chosen on train and dev before
+this is called. What a policy must not serve (unparsable, rule broken) counts as the original query, for all policies alike.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from leser.backend import SearchError, Term
+from leser.errors import EngineDown, LeserError
+from leser.evaluation.calls import fit_baseline, make_baseline, terms_of
+from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
+from leser.evaluation.grid import best_setting
+from leser.evaluation.measures import Measurer
+from leser.evaluation.pseudo_documents import baselines_of
+from leser.evaluation.systems import SystemRun, run_of_terms
+from leser.evaluation.trec import write_runs
+from leser.files import write_atomically
+from leser.policy.generate import Sample
+from leser.report import write_report
+from leser.report.answers import FILE, Titles, answers_of, write_answers
+from leser.report.provenance import provenance
+from leser.report.systems import measures_of
+from leser.sampler import Answers, Sampler
+from leser.session import context_of
+from leser.store.disk import DiskFull
+from leser.store.folder import RunFolder
+from leser.task import Query, Split, Task
+
+if TYPE_CHECKING:
+    from leser.baseline import BaselineContext
+    from leser.config.tables import RunConfig
+    from leser.plugins import Registry
+    from leser.progress import Reporter
+    from leser.session import Session
+    from leser.training.stages import Training
+
+DEPTH = 100
+"""How deep rankings are; a measure that looks further has them as deep as it looks."""
+REFERENCE_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
+
+
+def final_evaluation(
+    config: RunConfig,
+    registry: Registry,
+    session: Session,
+    training: Training,
+    sampler: Sampler,
+    folder: RunFolder,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Evaluate on test, write evaluation.json, trec/ and report.html; returns evaluation.json's content."""
+    test = session.task.test
+    reporter.say("Evaluating on test ...")
+    left_out: list[str] = []
+
+    def leave_out(said: str) -> None:
+        left_out.append(said)
+        reporter.warn(said)
+
+    depth = depth_of(config, registry, test)
+    runs = baseline_runs(config, registry, session, test, leave_out)
+    runs += _policy_runs(config, session, training, sampler, depth)
+    result = evaluate(
+        test,
+        runs,
+        config.evaluation.measures,
+        rewards=registry.all("reward"),
+        resamples=config.evaluation.resamples,
+        seed=config.seed,
+        platform=config.platform.name,
+        warn=leave_out,
+    )
+    content = _content(result, config, training, sampler, asked_of(test)) | ({"left_out": left_out} if left_out else {})
+    write_runs(folder.path / "trec", runs, test)
+    primary = next(iter(measures_of(content)), "")
+    answers = answers_of(test, runs, result.per_query, primary, titles_from(session))
+    write_answers(folder.path / FILE, answers)
+    write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), answers, " ".join(left_out))
+    # last, for its presence says that the run is finished
+    write_atomically(folder.path / "evaluation.json", json.dumps(content, indent=1, ensure_ascii=False))
+    reporter.say(f"Test, {result.queries} queries, mean prompt length {content['mean_prompt_tokens']:.0f} tokens.")
+    for text in table(result):
+        reporter.say(text)
+    reporter.say(f"Report: {folder.path / 'report.html'}")
+    return content
+
+
+def _content(
+    result: Evaluation, config: RunConfig, training: Training, sampler: Sampler, asked: Sequence[Query]
+) -> dict[str, Any]:
+    """What evaluation.json holds: the figures, and what else there is to say of the run."""
+    platform = {"platform": config.platform.name} if config.platform.name else {}
+    return {
+        **result.to_json(),
+        **platform,
+        **prompt_facts(sampler, asked),
+        "dev_best": training.state.best,
+        "grpo_seconds": training.state.grpo_seconds,
+        # of the process that finished it
+        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "made": provenance(),
+    }
+
+
+def prompt_facts(sampler: Sampler, queries: Sequence[Query]) -> dict[str, Any]:
+    """How long these queries' prompts are, and how many hits were left out of them because a prompt was too long.
+
+    Of these queries alone, whatever else this process asked about: a resumed run says the same.
+    """
+    alone = Sampler(sampler.policy, sampler.environment, sampler.prompt, sampler.max_new_tokens, sampler.examples)
+    lengths = [len(prompt) for prompt in alone.prompts(queries)]
+    return {"mean_prompt_tokens": fmean(lengths), "hits_dropped": alone.hits_dropped}
+
+
+def depth_of(config: RunConfig, registry: Registry, split: Split) -> int:
+    """How deep rankings must be for the configured measures."""
+    return max(DEPTH, Measurer(split, config.evaluation.measures, registry.all("reward")).depth)
+
+
+def baseline_runs(
+    config: RunConfig, registry: Registry, session: Session, split: Split, leave_out: Callable[[str], None]
+) -> list[SystemRun]:
+    """The configured baselines, fitted on train and dev, and the task's ideal expansions, on a split.
+
+    One that fails is left out, and `leave_out` told why: it must not cost what was trained. An engine that is down and a
+    full disk are raised, for --resume goes on from there.
+    """
+    task, asked, depth = session.task, asked_of(split), depth_of(config, registry, split)
+    context = replace(context_of(config, session), k=depth)
+
+    def fitted(name: str) -> Sequence[tuple[Term, ...]]:
+        if name == IDEAL:
+            return _ideal(task, context, asked)
+        baseline = make_baseline(registry.get("baseline", name), config.evaluation.baseline_options.get(name, {}))
+        fit_baseline(baseline, context)
+        return terms_of(baseline, asked)
+
+    runs = []
+    for name in (*baselines_of(config.evaluation, config.policy), *((IDEAL,) if task.ideal is not None else ())):
+        try:
+            runs.append(_search_terms(session, asked, name, fitted(name), depth))
+        except (EngineDown, DiskFull):
+            raise
+        except Exception as error:  # whatever a baseline, which may be a plugin's, raises
+            why = str(error) if isinstance(error, LeserError) else f"{type(error).__name__}: {error}"
+            leave_out(f"The system '{name}' failed and is left out of the evaluation. {why}")
+    return runs
+
+
+def asked_of(split: Split) -> tuple[Query, ...]:
+    """All of a split's queries: those without a relevant document are in no mean, but their empty answers are counted."""
+    return (*split.queries, *split.no_result)
+
+
+def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
+    """The task's ideal expansions, at the weight that dev likes best."""
+    assert task.ideal is not None
+    ideal = task.ideal
+
+    def at(weight: float, asked: Sequence[Query]) -> list[tuple[Term, ...]]:
+        return [tuple(Term(text, weight) for text in ideal(q.id)) for q in asked]
+
+    dev = task.dev.queries
+    best, _ = best_setting(IDEAL, context, task.dev, dev, REFERENCE_WEIGHTS, lambda weight: at(weight, dev))
+    return at(best, queries)
+
+
+def _search_terms(
+    session: Session, queries: Sequence[Query], name: str, terms: Sequence[tuple[Term, ...]], depth: int
+) -> SystemRun:
+    asked = [session.environment.ask(q, t) for q, t in zip(queries, terms, strict=True)]
+    return run_of_terms(name, queries, terms, session.client.search_terms(asked, depth))
+
+
+def _policy_runs(
+    config: RunConfig, session: Session, training: Training, sampler: Sampler, depth: int
+) -> list[SystemRun]:
+    """The policy as it was, after the warm-up, after more of it, and after GRPO."""
+    test = session.task.test
+    runs = []
+    if config.evaluation.prompted:
+        runs.append(policy_run("prompted", training.prompted().answer(test, asked_of(test), depth)))
+    if config.warmup.enabled:
+        training.load(training.parts / "warmup")
+        runs.append(policy_run("warmup", sampler.answer(test, asked_of(test), depth)))
+        if config.evaluation.best_of:
+            runs.append(_best_of(config, sampler, test, depth))
+        if config.evaluation.warmup_plus:
+            training.load(training.parts / "warmup-plus")
+            runs.append(policy_run("warmup+", sampler.answer(test, asked_of(test), depth)))
+    training.load(training.folder.path / "policy")
+    runs.append(policy_run("leser", sampler.answer(test, asked_of(test), depth)))
+    return runs
+
+
+def _best_of(config: RunConfig, sampler: Sampler, test: Split, depth: int) -> SystemRun:
+    """Of N sampled completions the one the policy itself finds likeliest per token: no label is looked at."""
+    count = config.evaluation.best_of
+    rows = sampler.sample(asked_of(test), count, seed=config.seed, step=-1, temperature=config.grpo.temperature)
+
+    def likelihood(sample: Sample) -> float:
+        return fmean(sample.logprobs) if sample.finished else float("-inf")
+
+    chosen = [max(row, key=likelihood) for row in rows]
+    return policy_run(f"best-of-{count}", sampler.served(test, asked_of(test), chosen, depth))
+
+
+def policy_run(name: str, answers: Answers) -> SystemRun:
+    """A policy's answers as a system: the rankings it would serve, and what it wrote to get them."""
+    pairs = list(zip(answers.outcomes, answers.served, strict=True))
+    return SystemRun(
+        name,
+        rankings={s.query.id: s.expanded or SearchError("the search failed") for _, s in pairs},
+        expansions={s.query.id: s.expansions for _, s in pairs},
+        completions={o.query.id: o.completion for o, _ in pairs},
+        codes={o.query.id: o.code for o, _ in pairs},
+        tokens={o.query.id: n for (o, _), n in zip(pairs, answers.tokens, strict=True)},
+    )
+
+
+def titles_from(session: Session) -> Titles:
+    """Titles of documents, as the engine gives them."""
+    field = session.task.title_field
+
+    def titles(ids: Sequence[str]) -> dict[str, str]:
+        return {id_: d.fields.get(field, "") for id_, d in session.client.fetch(ids, (field,)).items()}
+
+    return titles
+
+
+def table(result: Evaluation) -> list[str]:
+    """The systems side by side in the first measure, and what the policy gains over each, for the terminal."""
+    measure = next(iter(measures_of(result.to_json())), "")
+    lines = [f"  {'system':<12}{measure:>10}   leser's gain over it, 95 % interval, wins/ties/losses"]
+    against = {c["baseline"]: c for c in result.comparisons if c["system"] == "leser" and c["measure"] == measure}
+    for name, figures in result.systems.items():
+        text = f"  {name:<12}{figures.get(measure, float('nan')):>10.4f}"
+        if name in against:
+            c = against[name]
+            low, high = c["ci95"]
+            text += f"   {c['delta']:+.4f} [{low:+.4f}, {high:+.4f}]  {c['wins']}/{c['ties']}/{c['losses']}"
+        lines.append(text)
+    return lines

@@ -1,0 +1,135 @@
+"""Preparation: from a configuration to everything a run works with, each thing checked before anything expensive starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leser.backend import Backend
+from leser.baseline import BaselineContext
+from leser.config.build import backend_of
+from leser.constraints.asking import Asker
+from leser.engine import SearchClient
+from leser.engine.checked import CheckedBackend
+from leser.environment import Environment
+from leser.errors import IndexMissing, LeserError
+from leser.evaluation.measures import Measurer
+from leser.policy.passages import passage_writer
+from leser.rules import build_book
+from leser.scoring import RewardSet
+from leser.task import Task
+
+if TYPE_CHECKING:
+    from leser.config.tables import RunConfig
+    from leser.plugins import Registry
+
+MOST_MISSING = 0.5
+"""Share of judged documents the index may lack before training on it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What every stage works with."""
+
+    task: Task
+    backend: Backend
+    client: SearchClient
+    environment: Environment
+    facts: dict[str, Any]
+
+
+def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
+    """Build the configured backend; one that works in process takes the task's documents."""
+    backend = backend_of(config, registry)
+    if backend.takes_documents and getattr(backend.options, "documents", None) is None:
+        if task.documents is None:
+            raise LeserError(
+                f"The backend '{backend.name}' holds documents in process, but the task {task.name} brings none."
+            )
+        CheckedBackend(backend).load(task.documents())
+    return backend
+
+
+def prepare(config: RunConfig, registry: Registry, task: Task) -> Session:
+    """Open the engine, check that it answers and holds the judged documents, and build the environment."""
+    if not task.train.queries:
+        raise LeserError(
+            f"The task {task.name} has no train query with a relevant document: there is nothing to learn from."
+        )
+    if not task.dev.queries:
+        raise LeserError(
+            f"The task {task.name} has no dev query with a relevant document: nothing could tell the best policy. "
+            "Give it dev judgments, or more train queries to split them from."
+        )
+    check_evaluation(config, registry, task)
+    ask = Asker(config.constraints.at(config.platform.locale))
+    backend = open_backend(config, registry, task)
+    try:
+        facts = dict(CheckedBackend(backend).check())
+    except IndexMissing as error:
+        seed = config.task.options.get("seed", 1)
+        raise LeserError(error.told(config.task.name + (f" -o task.seed={seed}" if seed != 1 else ""))) from error
+    client = SearchClient(backend, config.search)
+    client.check_mode(config.expansion)
+    ask.check(backend)
+    table = config.rewards
+    rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
+    rules = build_book(config.rules.given, registry, backend, config.expansion, config.rules.locale, client.ask)
+    environment = Environment(client, rewards, config.expansion, task.title_field, rules, config.platform.name, ask)
+    if len(rules.codes) > 1:
+        facts["rules"] = ", ".join(rules.codes)
+    if config.constraints.enabled:
+        facts["constraints"] = f"{', '.join(config.constraints.kinds)} ({ask.options.locale})"
+    facts["judged_missing"] = check_judged(client, task)
+    return Session(task, backend, client, environment, facts)
+
+
+def context_of(config: RunConfig, session: Session) -> BaselineContext:
+    """What the run's baselines are fitted with."""
+    return BaselineContext(
+        client=session.client,
+        task=session.task,
+        rewards=session.environment.rewards,
+        seed=config.seed,
+        write=passage_writer(config.policy),
+        platform=config.platform.name,
+        ask=session.environment.ask,
+    )
+
+
+def check_evaluation(config: RunConfig, registry: Registry, task: Task) -> None:
+    """Find a misspelled baseline or measure now rather than after hours of training."""
+    for name in config.evaluation.baselines:
+        registry.get("baseline", name)
+    Measurer(task.test, config.evaluation.measures, registry.all("reward"))
+
+
+def check_judged(engine: Backend | SearchClient, task: Task, sample: int = 2000) -> str:
+    """Which share of (a sample of) the judged documents the index lacks, in words; raises LeserError above half."""
+    judged = sorted({d for split in task.splits for grades in split.qrels.values() for d in grades})
+    asked = judged[:: max(1, len(judged) // sample)]
+    if isinstance(engine, SearchClient):
+        held = engine.fetch(asked, (task.title_field,), resumable=False)
+    else:
+        held = CheckedBackend(engine).fetch(asked, (task.title_field,))
+    missing = [d for d in asked if d not in held]
+    if not missing:
+        return ""
+    share = len(missing) / len(asked)
+    fact = f"the index lacks {len(missing)} of {len(asked)} judged documents looked up, e.g. {', '.join(missing[:3])}"
+    if share > MOST_MISSING:
+        raise LeserError(
+            f"Judgments and index don't belong together: {fact}. "
+            "Point the backend at the index of these documents, or build it with `leser index`."
+        )
+    return fact
+
+
+def describe(session: Session) -> Sequence[str]:
+    """Lines that tell the user what a run would work on."""
+    task = session.task
+    counts = ", ".join(f"{s.name} {len(s.queries)}" for s in task.splits)
+    lines = [f"Task {task.name}: queries with a relevant document: {counts}.", *task.notes]
+    lines += [f"{key}: {value}" for key, value in session.facts.items() if value != ""]
+    return lines

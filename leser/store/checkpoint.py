@@ -1,0 +1,127 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped, in one folder put in place by a rename.
+
+All noise of a run comes from (seed, step, query, sample), so no generator's state is kept: the weights, AdamW's moments
+and a few counters are the whole state. Tensors are safetensors, the rest JSON; nothing is pickled. A digest of every file
+is stored, and a checkpoint that does not match it is passed over for the one before, loudly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leser.errors import LeserError
+from leser.files import write_folder
+
+if TYPE_CHECKING:
+    import torch
+
+STATE = "state.json"
+
+
+def save_checkpoint(
+    folder: Path, name: str, state: dict[str, Any], model: torch.nn.Module, optimizer: torch.optim.Optimizer | None
+) -> Path:
+    """Write checkpoints/NAME: `state` (JSON), the model's weights and the optimiser's moments, atomically."""
+    from safetensors.torch import save_file
+
+    def fill(part: Path) -> None:
+        save_file(_tensors(model), part / "model.safetensors")
+        if optimizer is not None:
+            save_file(_moments(optimizer), part / "optimizer.safetensors")
+        digests = {p.name: _digest(p) for p in sorted(part.iterdir())}
+        (part / STATE).write_text(json.dumps({"state": state, "digests": digests}, indent=1), encoding="utf-8")
+
+    write_folder(folder / name, fill)
+    return folder / name
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """A checkpoint's state after its files were held against their digests; raises LeserError when one differs."""
+    try:
+        written = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+        wrong = [n for n, d in written["digests"].items() if _digest(checkpoint / n) != d]
+    except (OSError, ValueError, KeyError) as error:
+        raise LeserError(f"The checkpoint {checkpoint} cannot be read: {error}.") from error
+    if wrong:
+        raise LeserError(f"The checkpoint {checkpoint} is damaged: {', '.join(wrong)} differs from its digest.")
+    state: dict[str, Any] = written["state"]
+    return state
+
+
+def latest_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole checkpoint and its state; damaged ones are passed over with a warning; None where there is none."""
+    names = [p for p in folder.glob("step-*") if p.name.removeprefix("step-").isdigit()]
+    for checkpoint in sorted(names, key=lambda p: -int(p.name.removeprefix("step-"))):
+        try:
+            return checkpoint, read_state(checkpoint)
+        except LeserError as error:
+            warn(f"{error} Going back to the one before.")
+    return None
+
+
+def load_weights(checkpoint: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
+    """Put a checkpoint's weights, and moments where an optimiser is given, in place."""
+    import torch
+    from safetensors.torch import load_file
+
+    stored = load_file(checkpoint / "model.safetensors")
+    with torch.no_grad():
+        for name, parameter in model.state_dict(keep_vars=True).items():
+            if name in stored:
+                parameter.copy_(stored[name])
+    moments = checkpoint / "optimizer.safetensors"
+    if optimizer is not None and moments.exists():
+        _restore_moments(optimizer, load_file(moments))
+
+
+def prune(folder: Path, keep: int, best: str | None) -> None:
+    """Keep the last `keep` checkpoints and the best on dev."""
+    names = sorted((p for p in folder.glob("step-*")), key=lambda p: int(p.name.removeprefix("step-")))
+    for checkpoint in names[:-keep]:
+        if checkpoint.name != best:
+            shutil.rmtree(checkpoint)
+
+
+def _tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights, a tied one once (safetensors refuses two names for one storage)."""
+    seen: dict[int, str] = {}
+    out = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() in seen:
+            continue
+        seen[tensor.data_ptr()] = name
+        out[name] = tensor.detach().cpu().contiguous()
+    return out
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """AdamW's state as flat names: parameter index, then the moment's name."""
+    import torch
+
+    out = {}
+    for index, state in optimizer.state_dict()["state"].items():
+        for key, value in state.items():
+            out[f"{index}.{key}"] = (
+                value.detach().cpu().contiguous() if torch.is_tensor(value) else torch.tensor(float(value))
+            )
+    return out
+
+
+def _restore_moments(optimizer: torch.optim.Optimizer, stored: dict[str, torch.Tensor]) -> None:
+    whole = optimizer.state_dict()
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in stored.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = tensor
+    whole["state"] = state
+    optimizer.load_state_dict(whole)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()

@@ -1,0 +1,81 @@
+"""A full disk: told before training where it can be foreseen, and else as a clear end that --resume goes on from."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leser.errors import LeserError
+from leser.store.folder import RunFolder
+
+if TYPE_CHECKING:
+    import torch
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NUMBER = re.compile(r"(?:os error |code: |\[Errno )(\d+)")
+"""How safetensors and pyarrow, whose own writers are no Python, say the number of the system's error."""
+
+
+class DiskFull(LeserError):
+    """There is no room for what a run must write; --resume goes on once there is (exit code 74, EX_IOERR)."""
+
+    exit_code = 74
+
+
+@contextmanager
+def telling_when_full(folder: RunFolder) -> Iterator[None]:
+    """Turn the system's "no space left", from whichever library it comes, into DiskFull; what was half written goes."""
+    try:
+        yield
+    except Exception as error:
+        number = _error_number(error)
+        if number not in _FULL:
+            raise
+        _drop_parts(folder)
+        go_on = f"--config {folder.config_path} --resume" if folder.config_path.exists() else "the same command"
+        raise DiskFull(
+            f"{folder.path} cannot be written: {os.strerror(number)} ({_megabytes(_free(folder.path))} free). "
+            f"Nothing that a checkpoint holds is lost. Make room, then go on with: leser-run {go_on}"
+        ) from error
+
+
+def check_room(folder: RunFolder, model: torch.nn.Module) -> None:
+    """Raise DiskFull when not even one checkpoint and one saved policy of this model fit."""
+    weights = sum(p.numel() * p.element_size() for p in model.state_dict().values())
+    moments = sum(2 * p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    needed, free = 2 * weights + moments, _free(folder.path)
+    if free < needed:
+        raise DiskFull(
+            f"A checkpoint and a saved policy take {_megabytes(needed)}, but only {_megabytes(free)} are free where "
+            f"{folder.path} lies. Make room, or choose another folder with --out."
+        )
+
+
+def _error_number(error: BaseException) -> int:
+    """The system's number of an error, 0 where it is none of the system's."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    foreign = isinstance(error, OSError) or type(error).__module__.partition(".")[0].startswith("safetensors")
+    found = _NUMBER.search(str(error)) if foreign else None
+    return int(found[1]) if found else 0
+
+
+def _drop_parts(folder: RunFolder) -> None:
+    for place in (folder.path, folder.checkpoints, folder.path / "policies"):
+        for part in place.glob(".*.part"):
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _free(path: Path) -> int:
+    existing = next(p for p in (path, *path.absolute().parents) if p.exists())
+    return shutil.disk_usage(existing).free
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"

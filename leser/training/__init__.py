@@ -1,0 +1,1 @@
+"""Training: the stages of a run, each an ordinary loop, and the state that a checkpoint keeps."""
