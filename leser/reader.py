@@ -1,4 +1,18 @@
-"""Reader: how queries, judgments and documents on disk become a Task."""
+"""Reader: how queries, judgments and documents on disk become a Task.
+
+A third party's reader is one class and a hook `leser_readers()` that returns it:
+
+    class Clicks(Reader):
+        \"\"\"Our click log, one CSV a day.\"\"\"
+        name = "clicks"
+
+        class Options(ReaderOptions):
+            min_clicks: int = 3
+
+        @classmethod
+        def recognises(cls, path): return (path / "clicks.csv").is_file()
+        def read(self): ...
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 from leser.letters import WORD
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from leser.backend import Backend, BackendOptions, Document, ExpandedQuery, Ranking, SearchError
 from leser.config.layers import Key, place
-from leser.config.problems import Problem, _refuse, model_problems, sound_profile
+from leser.config.problems import Problem, model_problems, refuse_problems, sound_profile
 from leser.config.profile import Profile
 from leser.errors import LeserError
 from leser.options import Options
@@ -64,7 +64,7 @@ def check_profile(path: Path, plugins: Iterable[Path] = ()) -> Checked:
     profile = sound_profile(path)
     config = config_of(profile.values)
     registry = load_plugins((*config.plugins, *plugins))
-    _refuse(profile, [*_engine_and_task(config, registry), *_named(config, registry)])
+    refuse_problems(profile, [*_engine_and_task(config, registry), *_named(config, registry)])
     config = complete(config, registry)
     problems = [
         *_fitting(config, registry),
@@ -72,7 +72,7 @@ def check_profile(path: Path, plugins: Iterable[Path] = ()) -> Checked:
         *_rules(config, registry),
         *_policy(config),
     ]
-    _refuse(profile, problems)
+    refuse_problems(profile, problems)
     from leser.rules import build_book
     from leser.scoring import RewardSet
 

@@ -12,7 +12,7 @@ from leser.config.given import set_apart
 from leser.config.layers import Written, lay, place
 from leser.config.profile import EXTENDS
 from leser.config.site import move, sited
-from leser.config.tables import _PLUGIN_TABLES, RunConfig, _Gathering, default_name
+from leser.config.tables import PLUGIN_TABLES, GatheringTable, RunConfig, default_name
 from leser.errors import LeserError
 from leser.options import Options, validate_options
 from leser.textfile import read_text
@@ -40,7 +40,7 @@ def load_config(
         move(values, sound_profile(moved_to).values)
     for dotted, value in (flags or {}).items():
         table, dot, key = dotted.partition(".")
-        if dot and key == "name" and table in _PLUGIN_TABLES and _names_another(values.get(table, {}), table, value):
+        if dot and key == "name" and table in PLUGIN_TABLES and _names_another(values.get(table, {}), table, value):
             values[table] = {}  # the file's options are another plugin's
         _put(values, dotted.split("."), _with_files(values, value) if dotted == "plugins" else value)
     for assignment in assignments:
@@ -73,7 +73,7 @@ def config_of(values: Mapping[str, Any]) -> RunConfig:
         if name in values and isinstance(model, type) and issubclass(model, Options):
             if not isinstance(values[name], Mapping):
                 raise LeserError(f"[{name}] must be a table, found {values[name]!r}.")
-            if not issubclass(model, _Gathering):
+            if not issubclass(model, GatheringTable):
                 validate_options(model, values[name], f"[{name}]")
     return validate_options(RunConfig, sited(place(RunConfig, values)), "the configuration")
 

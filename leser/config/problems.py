@@ -28,11 +28,11 @@ class Problem:
 def sound_profile(path: Path) -> Profile:
     """Read a profile and check the tables that are LESER's own; raises LeserError with every mistake found."""
     profile = read_profile(path)
-    _refuse(profile, _own_problems(profile))
+    refuse_problems(profile, _own_problems(profile))
     return profile
 
 
-def _refuse(profile: Profile, problems: Iterable[Problem]) -> None:
+def refuse_problems(profile: Profile, problems: Iterable[Problem]) -> None:
     """Raise LeserError where there are problems, all of them at once."""
     from leser.options import CREDENTIALS
 

@@ -35,10 +35,10 @@ from leser.warmup.options import WarmupOptions
 if TYPE_CHECKING:
     pass
 
-_PLUGIN_TABLES = ("task", "backend")
+PLUGIN_TABLES = ("task", "backend")
 
 
-class _Gathering(Options):
+class GatheringTable(Options):
     """A table whose keys that it does not know are plugins' business."""
 
     options: dict[str, Any] = Field(default_factory=dict, description="the plugin's own options")
@@ -84,7 +84,7 @@ class PlatformTable(Options):
     )
 
 
-class PluginTable(_Gathering):
+class PluginTable(GatheringTable):
     """A table that names a plugin; its other keys are that plugin's own options."""
 
     name: str
@@ -103,7 +103,7 @@ class BackendTable(PluginTable):
     name: str = Field("pyserini", description="backend name")
 
 
-class RulesTable(_Gathering):
+class RulesTable(GatheringTable):
     """Which rules hold: one sub-table `[rules.NAME]` each, with that rule's options. `repetition` always holds."""
 
     locale: str | None = Field(
