@@ -31,7 +31,8 @@ from leser.environment import Attempt
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Expansion
-from leser.inspect.opening import configured, open_engine, open_folder
+from leser.inspect.opening import configured, open_folder
+from leser.session import open_session
 
 DEPTH = 100
 
@@ -63,7 +64,7 @@ def ask(run: Path, engine: str) -> Taught:
     name, *assignments = shlex.split(engine)
     config, registry = configured(open_folder(run), {"backend.name": name}, assignments)
     task = task_of(config, registry)
-    session = open_engine(config, registry, task)
+    session = open_session(config, registry, task=task)
     queries = {query.id: query for query in task.train.queries}
     attempts = [
         Attempt(queries[id], group, session.environment.say(expansions))

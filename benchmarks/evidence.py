@@ -101,12 +101,12 @@ def named_queries(run: Path, texts: list[str]) -> list[dict[str, Any]]:
     from leser.plugins import load_plugins
     from leser.policy.loading import load_policy
     from leser.sampler import Sampler
-    from leser.session import prepare
+    from leser.session import open_session
 
     registry = load_plugins()
     config = complete(load_config(run / "config.toml"), registry)
     task = task_of(config, registry)
-    session = prepare(config, registry, task)
+    session = open_session(config, registry, task=task)
     policy = load_policy(config.policy.model_copy(update={"name": str(run / "policy")}))
     sampler = Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens)
     rows = []

@@ -27,6 +27,7 @@ from benchmarks.evidence import ROOT, commit, machine, write
 from benchmarks.search_overhead import make_documents
 from leser.backend import Backend, Document, ExpandedQuery, Term
 from leser.cli.console import replace_what_cannot_be_shown
+from leser.engine.words import EngineWords
 from leser.expansion import Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.rules import RuleBook, build_book
@@ -139,7 +140,9 @@ def main() -> None:
         documents = [Document(d.id, {k: v.translate(LETTERS) for k, v in d.fields.items()}) for d in documents]
         with opened(name, documents) as backend:
             started = time.perf_counter()
-            book = build_book(tables(draw, chosen.banned), load_plugins(), backend, ExpansionOptions())
+            book = build_book(
+                tables(draw, chosen.banned), load_plugins().all("rule"), EngineWords(backend), ExpansionOptions()
+            )
             compiled = time.perf_counter() - started
             cost = measure(backend, book, completions(draw, chosen.completions))
         result[name] = {**cost, "compiled_s": round(compiled, 2), "rules": list(book.codes)}

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leser.config.build import complete, task_of
+from leser.config.build import complete
 from leser.config.load import load_config
 from leser.config.tables import RunConfig
+from leser.engine.words import EngineWords
 from leser.plugins import load_plugins
 from leser.rules import RuleBook, ServingFilter, build_book
-from leser.session import Session, prepare
+from leser.session import Session, open_session
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -51,8 +52,8 @@ class Shop:
     def alone(self, rule: str) -> RuleBook:
         """The book of one of its rules by itself (repetition beside it, which always holds)."""
         tables = {name: given for name, given in self.config.rules.given.items() if name == rule}
-        config, backend = self.config, self.session.backend
-        return build_book(tables, load_plugins(config.plugins), backend, config.expansion, config.rules.locale)
+        config, words = self.config, EngineWords(self.session.client.backend)
+        return build_book(tables, self.session.registry.all("rule"), words, config.expansion, config.rules.locale)
 
 
 def open_shop(path: Path, clean: int, seed: int, **flags: Any) -> Shop:
@@ -63,7 +64,7 @@ def open_shop(path: Path, clean: int, seed: int, **flags: Any) -> Shop:
     known = registry.get("backend", "memory").Options.model_fields
     kept = {f"backend.{key}": value for key, value in own.items() if key in known and value is not None}
     config = complete(load_config(platform=path, flags={"backend.name": "memory", **kept, **flags}), registry)
-    session = prepare(config, registry, task_of(config, registry))
+    session = open_session(config, registry)
     forbidden = forbidden_of(path)
     found, unclean = own_words(session, forbidden, clean, random.Random(seed))
     return Shop(path, config, session, ServingFilter(session.environment.rules), forbidden, tuple(found), unclean)

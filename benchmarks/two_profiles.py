@@ -59,17 +59,16 @@ class Asked:
 
 def ask(path: Path, start: bool = False) -> Asked:
     """Ask the policy that a run keeps, or the one it started from, about the run's test queries."""
-    from leser.config.build import task_of
-    from leser.inspect.opening import configured, open_engine, open_folder, open_sampler
+    from leser.inspect.opening import configured, open_folder, open_sampler
     from leser.policy.loading import load_policy
     from leser.run.final_evaluation import DEPTH, policy_run
+    from leser.session import open_session
 
     folder = open_folder(path)
     config, registry = configured(folder)
-    session = open_engine(config, registry, task_of(config, registry))
-    try:
+    with open_session(config, registry) as session:
         test = session.task.test
-        sampler = open_sampler(folder, config, session)
+        sampler = open_sampler(folder, session)
         if start:
             sampler.policy = load_policy(config.policy)
         run = policy_run("policy", sampler.answer(test, depth=DEPTH))
@@ -78,8 +77,6 @@ def ask(path: Path, start: bool = False) -> Asked:
         )
         brands = {document.fields["brand"].casefold() for document in found.values() if document.fields.get("brand")}
         measured = Measurer(test, config.evaluation.measures, registry.all("reward"))(run)
-    finally:
-        session.client.close()
     habits = habits_of(run, test.queries, brands)
     return Asked(
         profile=config.platform.name or path.name,

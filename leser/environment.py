@@ -14,7 +14,7 @@ from leser.backend import Document, Ranking, SearchError
 from leser.constraints.asking import Asker
 from leser.declared import Documents
 from leser.engine import SearchClient
-from leser.engine.words import Unanswered
+from leser.engine.words import EngineWords, Unanswered
 from leser.errors import EngineDown
 from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
 from leser.feedback import FeedbackOptions, feedback_terms
@@ -63,10 +63,8 @@ class Environment:
         self.depth = max(rewards.depth, 10)
         self._originals: dict[str, Ranking] = {}
         self._refused: dict[str, SearchError] = {}
-        self.rules = rules or default_book(client.backend, expansion)
-        self.rules.site.words.ask = client.ask
+        self.rules = rules or default_book(EngineWords(client.backend, client.ask), expansion)
         self._sentences = self.rules.sentences()
-        """How many completions broke each rule so far, by the rule's code."""
 
     def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
         """Each query's own ranking, searched once, with all the patience of the deadline: nothing is learned without it.

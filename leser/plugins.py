@@ -10,12 +10,12 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import pluggy
 
@@ -23,6 +23,13 @@ from leser import hooks
 from leser.contract.classes import fault_of
 from leser.errors import LeserError, unknown_name
 from leser.plugin_files import cause_of, load_file, named_files
+
+if TYPE_CHECKING:
+    from leser.backend import Backend
+    from leser.baseline import Baseline
+    from leser.reader import Reader
+    from leser.reward import Reward
+    from leser.rule import Rule
 
 GROUP = "leser"
 KINDS = {
@@ -66,6 +73,20 @@ class Offer:
         return self.state.startswith("broken")
 
 
+Kind = TypeVar("Kind")
+
+
+class Classes(dict[str, type[Kind]]):
+    """Classes by name; looking up a name that is not there raises the LeserError that says why and what there is."""
+
+    def __init__(self, usable: Mapping[str, type[Kind]], look_up: Callable[[str], type[Kind]]) -> None:
+        super().__init__(usable)
+        self._look_up = look_up
+
+    def __missing__(self, name: str) -> type[Kind]:
+        return self._look_up(name)
+
+
 class Registry:
     """The plugins that were found; classes by kind and name, and `notify` for observers."""
 
@@ -91,6 +112,18 @@ class Registry:
                     self._failed.add((name, hook))
                     log.warning("The observer %s failed in %s(): %s. The run goes on.", name, hook, cause_of(error))
 
+    @overload
+    def get(self, kind: Literal["backend"], name: str) -> type[Backend]: ...
+    @overload
+    def get(self, kind: Literal["reward"], name: str) -> type[Reward]: ...
+    @overload
+    def get(self, kind: Literal["rule"], name: str) -> type[Rule]: ...
+    @overload
+    def get(self, kind: Literal["reader"], name: str) -> type[Reader]: ...
+    @overload
+    def get(self, kind: Literal["baseline"], name: str) -> type[Baseline]: ...
+    @overload
+    def get(self, kind: str, name: str) -> type[Any]: ...
     def get(self, kind: str, name: str) -> type[Any]:
         """The class of `kind` ("backend", "reward", "rule", "reader", "baseline") called `name`; raises LeserError."""
         found = [offer for offer in self._of(kind) if offer.name == name]
@@ -104,9 +137,22 @@ class Registry:
             raise LeserError(f"{kind.capitalize()} '{name}' of {offer.origin} cannot be used: {offer.state}")
         return offer.cls
 
-    def all(self, kind: str) -> dict[str, type[Any]]:
+    @overload
+    def all(self, kind: Literal["backend"]) -> Classes[Backend]: ...
+    @overload
+    def all(self, kind: Literal["reward"]) -> Classes[Reward]: ...
+    @overload
+    def all(self, kind: Literal["rule"]) -> Classes[Rule]: ...
+    @overload
+    def all(self, kind: Literal["reader"]) -> Classes[Reader]: ...
+    @overload
+    def all(self, kind: Literal["baseline"]) -> Classes[Baseline]: ...
+    @overload
+    def all(self, kind: str) -> Classes[Any]: ...
+    def all(self, kind: str) -> Classes[Any]:
         """Every usable class of `kind` by name, sorted; raises LeserError where a name is offered twice."""
-        return {offer.name: self.get(kind, offer.name) for offer in self._of(kind) if offer.state == "ok"}
+        usable = {offer.name: self.get(kind, offer.name) for offer in self._of(kind) if offer.state == "ok"}
+        return Classes(usable, lambda name: self.get(kind, name))
 
     def offers(self) -> list[Offer]:
         """Everything found, sorted by kind and name; names offered twice are marked as broken."""

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from leser.environment import Attempt, Environment
-from leser.expansion import Code, Expansion, Parsed, parse
+from leser.expansion import Code, Expansion
 from leser.policy.generate import NoiseKey, Sample, generate
 from leser.prompt import Message, Observation, PromptOptions, chat_prompt, marked_prompt
 from leser.reward import Outcome
@@ -17,7 +17,6 @@ from leser.task import Query, Split
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
-    from leser.warmup.targets import Target
 
 Examples = Sequence[tuple[Observation, tuple[Expansion, ...]]]
 
@@ -95,12 +94,6 @@ class Sampler:
     def mean_prompt_length(self) -> float:
         """Tokens of the prompts made so far, on average."""
         return fmean(len(p) for p in self._prompts.values()) if self._prompts else 0.0
-
-    def worked_examples(self, targets: Sequence[Target]) -> Examples:
-        """Train queries with a proven expansion, as a few-shot prompt shows them."""
-        seen = self.observations([t.query for t in targets])
-        read = [parse(t.completion, self.environment.expansion) for t in targets]
-        return [(o, p.expansions) for o, p in zip(seen, read, strict=True) if isinstance(p, Parsed)]
 
     def sample(
         self, queries: Sequence[Query], count: int, *, seed: int, step: int, temperature: float

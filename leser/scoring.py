@@ -20,7 +20,7 @@ from leser.contract.classes import reward_fault
 from leser.declared import Documents
 from leser.errors import EngineDown, LeserError, PluginFault, unknown_name
 from leser.expansion import Code
-from leser.reward import Outcome, Reward, RewardSpec, parse_spec
+from leser.reward import Outcome, Reward, RewardOptions, RewardSpec, parse_spec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,6 +72,11 @@ class RewardSet:
                 f" that cannot be read would be worth more than a bad one. Set it to {least:g} or less."
             )
         self.gated_reward = least - GATED_MARGIN if gated_reward is None else gated_reward
+
+    @classmethod
+    def of(cls, options: RewardOptions, classes: Mapping[str, type[Reward]]) -> RewardSet:
+        """The rewards that options name, out of `classes`; raises LeserError as `from_specs` does."""
+        return cls.from_specs(options.weights, classes, options.gated_reward, options.term_cost)
 
     @classmethod
     def from_specs(

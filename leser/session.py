@@ -1,28 +1,30 @@
-"""Preparation: from a configuration to everything a run works with, each thing checked before anything expensive starts."""
+"""Session: from a configuration to a task, its engine and its judge, each checked before anything expensive starts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
 
 from leser.backend import Backend
 from leser.baseline import BaselineContext
-from leser.config.build import backend_of
+from leser.config.build import backend_of, task_of
+from leser.config.tables import RunConfig
 from leser.constraints.asking import Asker
 from leser.engine import SearchClient
 from leser.engine.checked import CheckedBackend
+from leser.engine.words import EngineWords
 from leser.environment import Environment
 from leser.errors import IndexMissing, LeserError
 from leser.evaluation.measures import Measurer
+from leser.plugins import Registry
 from leser.policy.passages import passage_writer
+from leser.progress import Reporter
 from leser.rules import build_book
 from leser.scoring import RewardSet
 from leser.task import Task
-
-if TYPE_CHECKING:
-    from leser.config.tables import RunConfig
-    from leser.plugins import Registry
 
 MOST_MISSING = 0.5
 """Share of judged documents the index may lack before training on it is refused."""
@@ -30,13 +32,27 @@ MOST_MISSING = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What every stage works with."""
+    """A task, its engine and its judge, open and checked; a context manager that closes the engine.
 
+    `environment` judges completions with the engine, `facts` are what the engine says of itself, `reporter` talks to the
+    user.
+    """
+
+    config: RunConfig
+    registry: Registry
     task: Task
-    backend: Backend
     client: SearchClient
     environment: Environment
     facts: dict[str, Any]
+    reporter: Reporter = field(default_factory=Reporter)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
 
 
 def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
@@ -51,8 +67,14 @@ def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
     return backend
 
 
-def prepare(config: RunConfig, registry: Registry, task: Task) -> Session:
-    """Open the engine, check that it answers and holds the judged documents, and build the environment."""
+def open_session(
+    config: RunConfig, registry: Registry, reporter: Reporter | None = None, task: Task | None = None
+) -> Session:
+    """Read the task, open the engine, check that it answers and holds the judged documents, and build the judge.
+
+    `task` is one that was read already. Raises LeserError saying what to do; nothing stays open then.
+    """
+    task = task or task_of(config, registry)
     if not task.train.queries:
         raise LeserError(
             f"The task {task.name} has no train query with a relevant document: there is nothing to learn from."
@@ -65,28 +87,37 @@ def prepare(config: RunConfig, registry: Registry, task: Task) -> Session:
     check_evaluation(config, registry, task)
     ask = Asker(config.constraints.at(config.platform.locale))
     backend = open_backend(config, registry, task)
+    client = SearchClient(backend, config.search)
+    with ExitStack() as on_failure:
+        on_failure.callback(client.close)
+        facts = _checked(backend, config)
+        client.check_mode(config.expansion)
+        ask.check(backend)
+        rewards = RewardSet.of(config.rewards, registry.all("reward"))
+        words, table = EngineWords(backend, client.ask), config.rules
+        rules = build_book(table.given, registry.all("rule"), words, config.expansion, table.locale)
+        environment = Environment(client, rewards, config.expansion, task.title_field, rules, config.platform.name, ask)
+        if len(rules.codes) > 1:
+            facts["rules"] = ", ".join(rules.codes)
+        if config.constraints.enabled:
+            facts["constraints"] = f"{', '.join(config.constraints.kinds)} ({ask.options.locale})"
+        facts["judged_missing"] = check_judged(client, task)
+        on_failure.pop_all()
+    return Session(config, registry, task, client, environment, facts, reporter or Reporter())
+
+
+def _checked(backend: Backend, config: RunConfig) -> dict[str, Any]:
+    """The backend's facts; where its index is missing, the error holds the command that builds it."""
     try:
-        facts = dict(CheckedBackend(backend).check())
+        return dict(CheckedBackend(backend).check())
     except IndexMissing as error:
         seed = config.task.options.get("seed", 1)
         raise LeserError(error.told(config.task.name + (f" -o task.seed={seed}" if seed != 1 else ""))) from error
-    client = SearchClient(backend, config.search)
-    client.check_mode(config.expansion)
-    ask.check(backend)
-    table = config.rewards
-    rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
-    rules = build_book(config.rules.given, registry, backend, config.expansion, config.rules.locale, client.ask)
-    environment = Environment(client, rewards, config.expansion, task.title_field, rules, config.platform.name, ask)
-    if len(rules.codes) > 1:
-        facts["rules"] = ", ".join(rules.codes)
-    if config.constraints.enabled:
-        facts["constraints"] = f"{', '.join(config.constraints.kinds)} ({ask.options.locale})"
-    facts["judged_missing"] = check_judged(client, task)
-    return Session(task, backend, client, environment, facts)
 
 
-def context_of(config: RunConfig, session: Session) -> BaselineContext:
-    """What the run's baselines are fitted with."""
+def context_of(session: Session) -> BaselineContext:
+    """What the session's baselines are fitted with."""
+    config = session.config
     return BaselineContext(
         client=session.client,
         task=session.task,

@@ -12,6 +12,7 @@ from leser_memory import MemoryBackend
 from naive_checker import Forbidden
 
 from leser.backend import Backend, Document
+from leser.engine.words import EngineWords
 from leser.expansion import Expansion, ExpansionOptions
 from leser.plugins import Registry, load_plugins
 from leser.rule import Violation
@@ -93,7 +94,9 @@ def book_of(
 ) -> RuleBook:
     """The rules of these tables on the shelf."""
     registry = installed() if set(tables) <= BUILT_IN else load_plugins()
-    return build_book(tables, registry, backend or shelf(), ExpansionOptions(**expansion), locale)
+    return build_book(
+        tables, registry.all("rule"), EngineWords(backend or shelf()), ExpansionOptions(**expansion), locale
+    )
 
 
 def checked(book: RuleBook, query: str, *texts: str) -> Violation | None:

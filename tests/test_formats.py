@@ -10,12 +10,13 @@ import pytest
 
 from leser.errors import LeserError
 from leser.formats.read import read_task
-from leser.plugins import Registry, load_plugins
+from leser.plugins import Classes, load_plugins
+from leser.reader import Reader
 
 
 @pytest.fixture(scope="module")
-def registry() -> Registry:
-    return load_plugins()
+def registry() -> Classes[Reader]:
+    return load_plugins().all("reader")
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -40,7 +41,7 @@ def beir_files(**changes: str) -> dict[str, str]:
     return {name: text for name, text in files.items() if text}
 
 
-def test_beir_reads_splits_grades_and_metadata(tmp_path: Path, registry: Registry) -> None:
+def test_beir_reads_splits_grades_and_metadata(tmp_path: Path, registry: Classes[Reader]) -> None:
     task = read_task(write(tmp_path / "shop", beir_files()), registry)
     assert task.name == "shop"
     assert [query.id for query in task.train.queries] == ["q0", "q1"]
@@ -54,7 +55,9 @@ def test_beir_reads_splits_grades_and_metadata(tmp_path: Path, registry: Registr
     assert list(task.documents()), "the documents can be read again"
 
 
-def test_queries_without_a_relevant_document_are_kept_apart_and_counted(tmp_path: Path, registry: Registry) -> None:
+def test_queries_without_a_relevant_document_are_kept_apart_and_counted(
+    tmp_path: Path, registry: Classes[Reader]
+) -> None:
     task = read_task(write(tmp_path, beir_files()), registry)
     assert [query.id for query in task.dev.queries] == ["q2"]
     assert [query.id for query in task.dev.no_result] == ["q3"]
@@ -62,11 +65,11 @@ def test_queries_without_a_relevant_document_are_kept_apart_and_counted(tmp_path
     assert any("1 queries" in note and "judged in no split" in note for note in task.notes)
 
 
-def test_beir_without_corpus_leaves_the_documents_to_the_engine(tmp_path: Path, registry: Registry) -> None:
+def test_beir_without_corpus_leaves_the_documents_to_the_engine(tmp_path: Path, registry: Classes[Reader]) -> None:
     assert read_task(write(tmp_path, beir_files(corpus_jsonl="")), registry).documents is None
 
 
-def test_beir_metadata_of_queries_gives_kind_and_needs(tmp_path: Path, registry: Registry) -> None:
+def test_beir_metadata_of_queries_gives_kind_and_needs(tmp_path: Path, registry: Classes[Reader]) -> None:
     row = {"_id": "q0", "text": "gift", "metadata": {"kind": "vague", "needs": {"shoes": ["d1"], "lamps": [2]}}}
     files = beir_files()
     files["queries.jsonl"] += json.dumps(row | {"_id": "q9"}) + "\n"
@@ -96,21 +99,21 @@ def test_beir_metadata_of_queries_gives_kind_and_needs(tmp_path: Path, registry:
     ],
 )
 def test_malformed_beir_files_name_file_and_line(
-    tmp_path: Path, registry: Registry, file: str, text: str, message: str
+    tmp_path: Path, registry: Classes[Reader], file: str, text: str, message: str
 ) -> None:
     write(tmp_path, beir_files() | {file: text})
     with pytest.raises(LeserError, match=message):
         read_task(tmp_path, registry)
 
 
-def test_a_malformed_corpus_is_named_when_it_is_read(tmp_path: Path, registry: Registry) -> None:
+def test_a_malformed_corpus_is_named_when_it_is_read(tmp_path: Path, registry: Classes[Reader]) -> None:
     task = read_task(write(tmp_path, beir_files(corpus_jsonl='{"_id": "d1"}\n{"title": "x"}\n')), registry)
     assert task.documents is not None
     with pytest.raises(LeserError, match=r'corpus\.jsonl, line 2: expected a text under "_id"'):
         list(task.documents())
 
 
-def test_bytes_that_are_no_utf8_are_named(tmp_path: Path, registry: Registry) -> None:
+def test_bytes_that_are_no_utf8_are_named(tmp_path: Path, registry: Classes[Reader]) -> None:
     write(tmp_path, beir_files())
     (tmp_path / "queries.jsonl").write_bytes(b'{"_id": "q0", "text": "ok"}\n{"_id": "q1", "text": "\xff"}\n')
     with pytest.raises(LeserError, match=r"queries\.jsonl, line 2: not UTF-8"):
@@ -136,7 +139,7 @@ Hubble Telescope
 QRELS = "301 0 FT1 1\n301 0 FT2 0\n302 0 FT1 2\n303 0 FT2 -1\n303  0\tFT1 1\n"
 
 
-def test_trec_reads_title_topics_and_four_columns(tmp_path: Path, registry: Registry) -> None:
+def test_trec_reads_title_topics_and_four_columns(tmp_path: Path, registry: Classes[Reader]) -> None:
     task = read_task(write(tmp_path, {"topics.txt": TOPICS, "qrels.txt": QRELS}), registry)
     texts = {query.id: query.text for split in task.splits for query in split.queries}
     assert texts == {
@@ -151,7 +154,7 @@ def test_trec_reads_title_topics_and_four_columns(tmp_path: Path, registry: Regi
     assert task.documents is None
 
 
-def test_trec_reads_tsv_topics_given_splits_and_an_sgml_corpus(tmp_path: Path, registry: Registry) -> None:
+def test_trec_reads_tsv_topics_given_splits_and_an_sgml_corpus(tmp_path: Path, registry: Classes[Reader]) -> None:
     files = {
         "topics.tsv": "1\tred sofa\n2\tlamp\n3\tchair\n",
         "qrels.train.txt": "1 0 A 1\n",
@@ -170,7 +173,7 @@ def test_trec_reads_tsv_topics_given_splits_and_an_sgml_corpus(tmp_path: Path, r
     ]
 
 
-def test_trec_subtopics_are_needs_when_asked_for(tmp_path: Path, registry: Registry) -> None:
+def test_trec_subtopics_are_needs_when_asked_for(tmp_path: Path, registry: Classes[Reader]) -> None:
     files = {"topics.tsv": "1\ta\n2\tb\n3\tc\n", "qrels": "1 1 A 1\n1 2 B 1\n1 2 C 0\n2 1 A 1\n3 1 A 1\n"}
     task = read_task(write(tmp_path, files), registry, {"subtopics": "true"})
     query = next(q for split in task.splits for q in split.queries if q.id == "1")
@@ -188,7 +191,7 @@ def test_trec_subtopics_are_needs_when_asked_for(tmp_path: Path, registry: Regis
     ],
 )
 def test_malformed_trec_files_name_file_and_line(
-    tmp_path: Path, registry: Registry, files: dict[str, str], message: str
+    tmp_path: Path, registry: Classes[Reader], files: dict[str, str], message: str
 ) -> None:
     with pytest.raises(LeserError, match=message):
         read_task(write(tmp_path, files), registry)
@@ -200,7 +203,7 @@ QUEPID = (
 )
 
 
-def test_quepid_reads_ratings_and_its_own_oddities(tmp_path: Path, registry: Registry) -> None:
+def test_quepid_reads_ratings_and_its_own_oddities(tmp_path: Path, registry: Classes[Reader]) -> None:
     task = read_task(write(tmp_path, {"case.csv": QUEPID}) / "case.csv", registry)
     queries = {query.text: query.id for split in task.splits for query in split.queries}
     assert set(queries) == {"star wars", "-5 degrees", "lamp, red", "sofa", "desk", "chair"}
@@ -212,7 +215,7 @@ def test_quepid_reads_ratings_and_its_own_oddities(tmp_path: Path, registry: Reg
     assert task.name == "case"
 
 
-def test_quepid_detailed_export_in_a_folder(tmp_path: Path, registry: Registry) -> None:
+def test_quepid_detailed_export_in_a_folder(tmp_path: Path, registry: Classes[Reader]) -> None:
     rows = "".join(f"T,C,1,query {i},d{i},1,Title,{i % 3 + 1}.0\n" for i in range(5))
     header = "Team Name,Case Name,Case ID,Query Text,Doc ID,Doc Position,Title,Rating\n"
     task = read_task(write(tmp_path, {"detailed.csv": header + rows}), registry)
@@ -229,19 +232,21 @@ def test_quepid_detailed_export_in_a_folder(tmp_path: Path, registry: Registry) 
         ("\nsofa,1,3\nsofa,1,2", "line 4: document 1 already has grade 3"),
     ],
 )
-def test_malformed_quepid_rows_name_file_and_line(tmp_path: Path, registry: Registry, row: str, message: str) -> None:
+def test_malformed_quepid_rows_name_file_and_line(
+    tmp_path: Path, registry: Classes[Reader], row: str, message: str
+) -> None:
     write(tmp_path, {"case.csv": f"query,docid,rating\n{row}\n"})
     with pytest.raises(LeserError, match=message):
         read_task(tmp_path / "case.csv", registry)
 
 
-def test_quepid_scale_makes_halves_whole(tmp_path: Path, registry: Registry) -> None:
+def test_quepid_scale_makes_halves_whole(tmp_path: Path, registry: Classes[Reader]) -> None:
     rows = "".join(f"query {i},d,1.5\n" for i in range(5))
     task = read_task(write(tmp_path, {"c.csv": "query,docid,rating\n" + rows}), registry, {"scale": "2"})
     assert {grade for split in task.splits for grades in split.qrels.values() for grade in grades.values()} == {3}
 
 
-def test_unknown_tasks_say_what_there_is(tmp_path: Path, registry: Registry) -> None:
+def test_unknown_tasks_say_what_there_is(tmp_path: Path, registry: Classes[Reader]) -> None:
     with pytest.raises(LeserError, match=r"Unknown task 'beirr'\. Did you mean 'beir'\?"):
         read_task("beirr", registry)
     with pytest.raises(LeserError, match="no such file or folder"):
@@ -254,7 +259,7 @@ def test_unknown_tasks_say_what_there_is(tmp_path: Path, registry: Registry) -> 
         read_task(write(tmp_path, beir_files()), registry, {"sead": 1})
 
 
-def test_a_folder_that_two_readers_recognise_needs_a_format(tmp_path: Path, registry: Registry) -> None:
+def test_a_folder_that_two_readers_recognise_needs_a_format(tmp_path: Path, registry: Classes[Reader]) -> None:
     both = write(
         tmp_path, beir_files() | {"topics.tsv": "1\ta\n2\tb\n3\tc\n", "qrels.txt": "1 0 A 1\n2 0 A 1\n3 0 A 1\n"}
     )
@@ -263,14 +268,16 @@ def test_a_folder_that_two_readers_recognise_needs_a_format(tmp_path: Path, regi
     assert read_task(both, registry, {"format": "beir"}).test.queries[0].id == "q4"
 
 
-def test_the_shop_of_real_ratings(shared_data: Callable[[str], Path], registry: Registry) -> None:
+def test_the_shop_of_real_ratings(shared_data: Callable[[str], Path], registry: Classes[Reader]) -> None:
     task = read_task(shared_data("electronics"), registry)
     assert [(len(s.queries), len(s.no_result)) for s in task.splits] == [(86, 11), (13, 2), (17, 6)]
     assert task.documents is not None
     assert sum(1 for _ in task.documents()) == 19_406
 
 
-def test_scifact_takes_its_missing_dev_out_of_train(shared_data: Callable[[str], Path], registry: Registry) -> None:
+def test_scifact_takes_its_missing_dev_out_of_train(
+    shared_data: Callable[[str], Path], registry: Classes[Reader]
+) -> None:
     task = read_task(shared_data("scifact"), registry, {"seed": 2})
     assert len(task.test.queries) == 300
     assert len(task.train.queries) + len(task.dev.queries) == 809

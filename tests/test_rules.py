@@ -10,7 +10,7 @@ from leser_memory import MemoryBackend
 from leser_relevance import NDCG
 from rule_cases import SHELF, book_of, checked, every_rule
 
-from leser.config.build import complete, task_of
+from leser.config.build import complete
 from leser.config.load import load_config
 from leser.engine import SearchClient, SearchOptions
 from leser.engine.words import EngineWords
@@ -21,10 +21,10 @@ from leser.plugins import load_plugins
 from leser.prompt import PromptOptions, chat_prompt
 from leser.reward import parse_spec
 from leser.rule import Proposal, Site
-from leser.rules import build_book
+from leser.rules import RuleBook, build_book
 from leser.rules.repetition import Repetition
 from leser.scoring import RewardSet
-from leser.session import prepare
+from leser.session import open_session
 from leser.task import Query, Split
 
 
@@ -72,7 +72,11 @@ SPLIT = Split("train", (LAMP,), {"q1": {"lamp1": 1}})
 def environment_of(tables=None):
     client = SearchClient(MemoryBackend.of(SHELF))
     rewards = RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0])
-    book = build_book(tables, load_plugins(), client.backend, ExpansionOptions()) if tables is not None else None
+    book = (
+        build_book(tables, load_plugins().all("rule"), EngineWords(client.backend, client.ask), ExpansionOptions())
+        if tables is not None
+        else None
+    )
     return Environment(client, rewards, ExpansionOptions(), rules=book)
 
 
@@ -143,7 +147,7 @@ class Shaky(MemoryBackend):
 def shaky(tables, failures, retries=1):
     backend = Shaky.of(SHELF)
     client = SearchClient(backend, SearchOptions(retries=retries, backoff=0.001, breaker_window=20))
-    book = build_book(tables, load_plugins(), backend, ExpansionOptions(), ask=client.ask)
+    book = build_book(tables, load_plugins().all("rule"), EngineWords(backend, client.ask), ExpansionOptions())
     environment = Environment(client, RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ExpansionOptions(), rules=book)
     backend.failures = failures
     return environment, backend
@@ -169,12 +173,16 @@ def test_an_engine_that_fails_a_rule_is_asked_again_and_then_is_the_completions_
 def test_a_list_that_the_engine_does_not_analyse_is_no_rules_fault():
     backend = Shaky.of(SHELF)
     client = SearchClient(backend, SearchOptions(retries=1, backoff=0.001))
-    given = ({"banned": {"words": ["gun"]}}, load_plugins(), backend, ExpansionOptions())
+
+    def built() -> RuleBook:
+        rules, words = load_plugins().all("rule"), EngineWords(backend, client.ask)
+        return build_book({"banned": {"words": ["gun"]}}, rules, words, ExpansionOptions())
+
     backend.failures = 1
-    assert build_book(*given, ask=client.ask).codes == ("banned", "repetition")
+    assert built().codes == ("banned", "repetition")
     backend.failures = 2
     with pytest.raises(EngineDown, match="no route to engine"):
-        build_book(*given, ask=client.ask)
+        built()
 
 
 # -- plugins ---------------------------------------------------------------------------------------------------------
@@ -307,7 +315,7 @@ def test_a_run_compiles_its_rules_before_it_trains(tmp_path):
     registry = load_plugins()
     flags = {"task.name": str(folder), "backend.name": "memory"}
     config = complete(load_config(None, flags, ["rules.contact={}", 'rules.banned.words=["gun"]']), registry)
-    session = prepare(config, registry, task_of(config, registry))
+    session = open_session(config, registry)
     try:
         assert session.environment.rules.codes == ("contact", "banned", "repetition")
         assert session.facts["rules"] == "contact, banned, repetition"

@@ -42,13 +42,15 @@ def command(
     from leser.inspect.reevaluate import reevaluate
     from leser.policy.threads import choose_threads
     from leser.run.final_evaluation import table
+    from leser.session import open_session
 
     finished = open_finished(run)
     config, registry = configured(
         finished.folder, {"task.name": task, "backend.name": backend}, assignments, plugins, platform
     )
-    click.echo(str(choose_threads(config.policy)), err=True)
-    done = reevaluate(finished, config, registry, "dev" if split == "dev" else "test", name)
+    say(str(choose_threads(config.policy)), err=True)
+    with open_session(config, registry) as session:
+        done = reevaluate(finished, session, "dev" if split == "dev" else "test", name)
     say(f"{split.capitalize()}, {done.result.queries} queries, backend {config.backend.name}:")
     for line in table(done.result):
         say(line)

@@ -50,17 +50,14 @@ def command(
     """
     from rich.console import Console
 
-    from leser.config.build import task_of
     from leser.inspect.lookup import look_up
-    from leser.inspect.opening import configured, open_engine, open_folder, open_sampler
+    from leser.inspect.opening import configured, open_folder, open_sampler
+    from leser.session import open_session
 
     folder = open_folder(run)
     config, registry = configured(folder, {"task.name": task, "backend.name": backend}, assignments, plugins, platform)
-    session = open_engine(config, registry, task_of(config, registry))
-    try:
-        looked = look_up(open_sampler(folder, config, session), session, query, hits)
-    finally:
-        session.client.close()
+    with open_session(config, registry) as session:
+        looked = look_up(open_sampler(folder, session), session, query, hits)
     console = Console(highlight=False, markup=False)
     _tell(console, looked)
     _show(console, looked)

@@ -48,7 +48,7 @@ FLAGS = {
 @plugin_files
 @click.option("--resume", is_flag=True, help="Continue the run in the run folder from its last checkpoint.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the resolved configuration, train nothing.")
-def command(platform: Path | None, config: Path | None, assignments: tuple[str, ...], **flags: Any) -> int:
+def command(platform: Path | None, config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """Train a policy to expand queries, with a search engine as the teacher, and evaluate it against baselines.
 
     Each of these overrides the one before: defaults, --platform, --config, flags, -o. Relative paths in a platform profile
@@ -67,4 +67,4 @@ def command(platform: Path | None, config: Path | None, assignments: tuple[str, 
 
     from leser.run.runner import run
 
-    return run(resolved, registry, own_process=True)
+    run(resolved, registry, own_process=True)

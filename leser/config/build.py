@@ -29,7 +29,7 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
     from leser.formats.read import find_reader
 
     backend = registry.get("backend", config.backend.name)
-    reader, path = find_reader(config.task.name, registry, config.task.format)
+    reader, path = find_reader(config.task.name, registry.all("reader"), config.task.format)
     named = {} if path is None else {"path": path}  # the table's `name` says it
     task = _filled(reader.Options, config.task, f"task '{reader.name}'", named)
     evaluation = config.evaluation.model_copy(update={"baseline_options": _baseline_options(config, registry)})
@@ -69,7 +69,7 @@ def task_of(config: RunConfig, registry: Registry) -> Task:
     from leser.formats.read import read_task
 
     chosen = {"format": config.task.format} if config.task.format else {}
-    return read_task(config.task.name, registry, {**config.task.given, **chosen})
+    return read_task(config.task.name, registry.all("reader"), {**config.task.given, **chosen})
 
 
 def backend_of(config: RunConfig, registry: Registry) -> Backend:

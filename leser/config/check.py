@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from leser.backend import Backend, BackendOptions, Document, ExpandedQuery, Ranking, SearchError
+from leser.config.build import backend_of, complete
 from leser.config.layers import Key, place
+from leser.config.load import config_of
 from leser.config.problems import Problem, model_problems, refuse_problems, sound_profile
 from leser.config.profile import Profile
+from leser.config.tables import RunConfig
+from leser.constraints import Asker
+from leser.engine import check_mode
+from leser.engine.words import WordsOffline
 from leser.errors import LeserError
+from leser.evaluation.measures import Measurer
+from leser.expansion import ExpansionOptions
+from leser.formats.read import find_reader
 from leser.options import Options
-
-if TYPE_CHECKING:
-    from leser.config.tables import RunConfig
-    from leser.plugins import Registry
-    from leser.rules import RuleBook
-    from leser.scoring import RewardSet
+from leser.plugins import Classes, Registry, load_plugins
+from leser.policy.options import check_policy
+from leser.rule import Rule
+from leser.rules import RuleBook, build_book
+from leser.scoring import RewardSet
+from leser.task import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +39,8 @@ class Checked:
     rules: RuleBook
 
 
-class DescribedEngine(Backend):
-    """Stands for an engine that must not be contacted: it can what the engine can, and parts text at spaces."""
-
-    def __init__(self, kind: type[Backend], options: BackendOptions) -> None:
-        super().__init__(options)
-        self.name, self.capabilities = kind.name, kind.capabilities  # type: ignore[misc]
-
-    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:  # noqa: ARG002
-        """Answers nobody."""
-        return [SearchError("a profile is checked without its engine") for _ in queries]
-
-    def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:  # noqa: ARG002
-        """Holds nothing."""
-        return {}
-
-    def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:  # noqa: ARG002
-        """Lower-cased words."""
-        return [text.casefold().split() for text in texts]
-
-    def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:  # noqa: ARG002
-        """Nothing is known of any term."""
-        return [0] * len(terms)
-
-
 def check_profile(path: Path, plugins: Iterable[Path] = ()) -> Checked:
     """Resolve a profile and check everything in it; raises LeserError with every mistake found, by file and key."""
-    from leser.config.build import complete
-    from leser.config.load import config_of
-    from leser.plugins import load_plugins
 
     profile = sound_profile(path)
     config = config_of(profile.values)
@@ -73,13 +54,9 @@ def check_profile(path: Path, plugins: Iterable[Path] = ()) -> Checked:
         *_policy(config),
     ]
     refuse_problems(profile, problems)
-    from leser.rules import build_book
-    from leser.scoring import RewardSet
 
-    rules = config.rules
-    book = build_book(rules.given, registry, _described(config, registry), config.expansion, rules.locale)
-    table = config.rewards
-    rewards = RewardSet.from_specs(table.weights, registry.all("reward"), table.gated_reward, table.term_cost)
+    rewards = RewardSet.of(config.rewards, registry.all("reward"))
+    book = build_book(config.rules.given, *_compiled(config, registry))
     return Checked(profile, config, rewards, book)
 
 
@@ -88,14 +65,13 @@ def _options(model: type[Options], given: Mapping[str, Any], at: Key) -> Iterato
 
 
 def _engine_and_task(config: RunConfig, registry: Registry) -> Iterator[Problem]:
-    from leser.formats.read import find_reader
 
     try:
         yield from _options(registry.get("backend", config.backend.name).Options, config.backend.options, ("backend",))
     except LeserError as error:
         yield Problem(("backend", "name"), str(error))
     try:
-        reader, path = find_reader(config.task.name, registry, config.task.format)
+        reader, path = find_reader(config.task.name, registry.all("reader"), config.task.format)
     except LeserError as error:
         yield Problem(("task", "name"), str(error))
     else:
@@ -110,13 +86,10 @@ def _engine_and_task(config: RunConfig, registry: Registry) -> Iterator[Problem]
 
 def _named(config: RunConfig, registry: Registry) -> Iterator[Problem]:
     """Rewards, measures, baselines and a second engine: whether there are any of these names."""
-    from leser.evaluation.measures import Measurer
-    from leser.scoring import RewardSet
-    from leser.task import Split
 
-    rewards, table = registry.all("reward"), config.rewards
+    rewards = registry.all("reward")
     try:
-        RewardSet.from_specs(table.weights, rewards, table.gated_reward, table.term_cost)
+        RewardSet.of(config.rewards, rewards)
     except LeserError as error:
         yield Problem(("rewards", "weights"), str(error))
     try:
@@ -136,33 +109,29 @@ def _named(config: RunConfig, registry: Registry) -> Iterator[Problem]:
 
 def _fitting(config: RunConfig, registry: Registry) -> Iterator[Problem]:
     """Whether the engine can be made from its options, and can apply expansions as they are meant to be."""
-    from leser.config.build import backend_of
-    from leser.engine import SearchClient
 
     try:
         backend_of(config, registry).close()
     except LeserError as error:
         yield Problem(("backend",), str(error))
     try:
-        SearchClient(_described(config, registry), config.search).check_mode(config.expansion)
+        check_mode(registry.get("backend", config.backend.name), config.expansion)
     except LeserError as error:
         yield Problem(("expansion", "mode"), str(error))
 
 
 def _rules(config: RunConfig, registry: Registry) -> Iterator[Problem]:
-    from leser.rules import build_book
 
-    engine = _described(config, registry)
+    given_to_all = _compiled(config, registry)
     for name, given in config.rules.given.items():
         try:
-            build_book({name: given}, registry, engine, config.expansion, config.rules.locale).sentences()
+            build_book({name: given}, *given_to_all).sentences()
         except LeserError as error:
             yield Problem(("rules", name), str(error))
 
 
 def _constraints(config: RunConfig, registry: Registry) -> Iterator[Problem]:
     """Whether typed constraints can be read as they are mapped, and held by this kind of engine; each kind by itself."""
-    from leser.constraints import Asker
 
     options = config.constraints.at(config.platform.locale)
     if not options.enabled:
@@ -181,7 +150,6 @@ def _constraints(config: RunConfig, registry: Registry) -> Iterator[Problem]:
 
 
 def _policy(config: RunConfig) -> Iterator[Problem]:
-    from leser.policy.options import check_policy
 
     name = config.policy.name
     folder = name.startswith((".", "/", "~")) or name.count("/") != 1 or Path(name).exists()
@@ -193,6 +161,9 @@ def _policy(config: RunConfig) -> Iterator[Problem]:
         yield Problem(("policy", "name"), str(error))
 
 
-def _described(config: RunConfig, registry: Registry) -> DescribedEngine:
-    kind = registry.get("backend", config.backend.name)
-    return DescribedEngine(kind, kind.Options.model_validate(config.backend.given))
+def _compiled(
+    config: RunConfig, registry: Registry
+) -> tuple[Classes[Rule], WordsOffline, ExpansionOptions, str | None]:
+    """What rules are compiled with where no engine may be asked."""
+    words = WordsOffline(registry.get("backend", config.backend.name))
+    return registry.all("rule"), words, config.expansion, config.rules.locale

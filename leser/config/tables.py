@@ -5,8 +5,8 @@
     print(config.resolved())
 
 Relative paths are meant from where the command is run, those of a platform profile from where its file lies, those of a
-run's config.toml from where the run was made (leser/config/anchor.py). Secrets are never values here: an option holds the name of an
-environment variable.
+run's config.toml from where the run was made (leser/config/anchor.py). Secrets are never values here: an option holds the
+name of an environment variable.
 """
 
 from __future__ import annotations

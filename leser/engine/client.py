@@ -166,11 +166,7 @@ class SearchClient:
 
     def check_mode(self, options: ExpansionOptions) -> None:
         """Raise LeserError if the backend can't apply expansions in this mode."""
-        if options.mode == "boost" and "term_weights" not in self.backend.capabilities:
-            raise LeserError(
-                f"Backend '{self.backend.name}' has no term weights, which mode 'boost' needs. Use mode 'fuse': "
-                "one search per expansion, merged by reciprocal rank fusion."
-            )
+        check_mode(type(self.backend), options)
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str], *, resumable: bool = True) -> dict[str, Document]:
         """Fields of documents, each fetched once; unknown ids are absent. Asks again until the deadline.
@@ -286,3 +282,12 @@ def _boosted(original: ExpandedQuery, expansions: Sequence[Expansion], weight: f
 def _alone(query: ExpandedQuery) -> ExpandedQuery:
     """The query without its clauses, but with what it excludes: that holds for every search."""
     return replace(query, terms=tuple(term for term in query.terms if term.negate))
+
+
+def check_mode(backend: type[Backend], options: ExpansionOptions) -> None:
+    """Raise LeserError if backends of this class can't apply expansions in the mode that the options name."""
+    if options.mode == "boost" and "term_weights" not in backend.capabilities:
+        raise LeserError(
+            f"Backend '{backend.name}' has no term weights, which mode 'boost' needs. Use mode 'fuse': "
+            "one search per expansion, merged by reciprocal rank fusion."
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from leser.backend import Backend, SearchError
@@ -15,14 +15,9 @@ if TYPE_CHECKING:
 
 
 MEMO = 200_000
-
-
+"""Most words kept: free text from a policy has no end."""
 Key = TypeVar("Key")
-
-
 Kept = TypeVar("Kept")
-
-
 Told = TypeVar("Told")
 
 
@@ -101,36 +96,26 @@ class EngineWords:
 
     @staticmethod
     def _keep(memo: dict[Key, Kept], new: dict[Key, Kept]) -> None:
-        if len(memo) > MEMO:  # free text from a policy has no end; a memo must
+        if len(memo) > MEMO:
             memo.clear()
         memo.update(new)
 
 
-Analyze = Callable[[Sequence[str]], list[list[str]]]
+class WordsOffline(EngineWords):
+    """The words of an engine that must not be contacted: texts are split at blanks, and no term is known to be held."""
 
+    def __init__(self, backend: type[Backend]) -> None:
+        self._offered = backend.capabilities
 
-Unknown = Callable[[Iterable[str]], set[str]]
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the engine could be asked."""
+        return self._offered
 
+    def analyze(self, texts: Sequence[str]) -> list[list[str]]:
+        """Lower-cased words."""
+        return [text.casefold().split() for text in texts]
 
-MOST_REMEMBERED = 200_000
-
-
-class UnknownWords:
-    """Which analysed words stand in no document, by the engine's own count; each word is asked for once."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = CheckedBackend(backend)
-        fields = getattr(backend.options, "fields", None)
-        self._fields: tuple[str | None, ...] = tuple(fields) if isinstance(fields, Mapping) and fields else (None,)
-        self._known: dict[str, bool] = {}
-
-    def __call__(self, words: Iterable[str]) -> set[str]:
-        """Those of the words that no searched field of any document holds."""
-        words = list(words)
-        new = sorted(word for word in words if word not in self._known)
-        if len(self._known) + len(new) > MOST_REMEMBERED:
-            self._known, new = {}, sorted(words)
-        if new:
-            counts = [self._backend.doc_freq(new, field) for field in self._fields]
-            self._known.update((word, any(column)) for word, column in zip(new, zip(*counts, strict=True), strict=True))
-        return {word for word in words if not self._known[word]}
+    def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:  # noqa: ARG002
+        """0 for every term."""
+        return [0] * len(terms)

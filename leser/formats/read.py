@@ -10,30 +10,32 @@ from leser.errors import LeserError, unknown_name
 from leser.formats.checked import read, recognises
 from leser.formats.split import check_splits
 from leser.options import validate_options
-from leser.plugins import Registry
 from leser.reader import Reader
 from leser.task import Task
 
 
-def read_task(source: str | Path, registry: Registry, options: Mapping[str, Any] | None = None) -> Task:
+def read_task(
+    source: str | Path, readers: Mapping[str, type[Reader]], options: Mapping[str, Any] | None = None
+) -> Task:
     """Read the task at a path, or the one a reader makes itself (`demo`).
 
     `options` are the reader's own (`seed`, ...); `format` names the reader of a path that several recognise. Raises
     LeserError for an unknown name, a folder nobody recognises, bad options and malformed files (with file and line).
     """
     values = dict(options or {})
-    reader, path = find_reader(str(source), registry, values.pop("format", None))
+    reader, path = find_reader(str(source), readers, values.pop("format", None))
     if path is not None:
         values["path"] = path
     return check_splits(read(reader, validate_options(reader.Options, values, f"task '{reader.name}'")))
 
 
-def find_reader(source: str, registry: Registry, wanted: str | None = None) -> tuple[type[Reader], Path | None]:
+def find_reader(
+    source: str, readers: Mapping[str, type[Reader]], wanted: str | None = None
+) -> tuple[type[Reader], Path | None]:
     """The reader class for `source`, and the path it shall read (None where the source is a reader's name)."""
-    readers: dict[str, type[Reader]] = registry.all("reader")
     path = Path(source)
     if wanted is not None:
-        return registry.get("reader", wanted), None if source == wanted else path
+        return readers[wanted], None if source == wanted else path
     if source in readers and not (path.exists() and recognises(readers[source], path)):
         return readers[source], None
     if not path.exists():

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from leser.engine.words import Analyze, Unknown
 from leser.environment import Environment
 from leser.expansion import Code
 from leser.reward import Outcome
-from leser.sampler import Sampler
+
+if TYPE_CHECKING:
+    from leser.sampler import Sampler
+
+Analyze = Callable[[Sequence[str]], list[list[str]]]
+DocFreq = Callable[[Sequence[str]], list[int]]
 
 
 def distinct_terms(environment: Environment, outcomes: Sequence[Outcome]) -> float:
@@ -42,7 +46,7 @@ MANY_QUERIES = 8
 
 
 def wording(
-    rollouts: Sequence[Mapping[str, Any]], analyze: Analyze, unknown: Unknown | None = None
+    rollouts: Sequence[Mapping[str, Any]], analyze: Analyze, doc_freq: DocFreq | None = None
 ) -> dict[str, float]:
     """Shares (0 to 1) of what a step's completions say; one that there is nothing to take of is left out.
 
@@ -66,8 +70,9 @@ def wording(
     figures = {"echo": echoed / total, "repeated_terms": repeated / total} if total else {}
     if holding and len({row["query_id"] for row in written}) >= MANY_QUERIES:
         figures["commonest_term"] = max(holding.values()) / len(written)
-    if unknown is not None and written:
+    if doc_freq is not None and written:
         expansions = [words[text] for row in written for text in row["expansions"]]
-        missing = unknown({word for said in expansions for word in said})
+        words_written = sorted({word for said in expansions for word in said})
+        missing = {word for word, count in zip(words_written, doc_freq(words_written), strict=True) if not count}
         figures["unknown_expansions"] = sum(missing.issuperset(said) for said in expansions) / len(expansions)
     return figures

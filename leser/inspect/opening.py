@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leser.config.anchor import PATHS_FROM
+from leser.config.build import complete
+from leser.config.load import load_config
+from leser.config.tables import RunConfig
 from leser.errors import LeserError
+from leser.plugins import Registry, load_plugins
+from leser.session import Session
 from leser.store.folder import RunFolder
 from leser.textfile import read_text
 
 if TYPE_CHECKING:
-    from leser.config.tables import RunConfig
-    from leser.plugins import Registry
     from leser.sampler import Sampler
-    from leser.session import Session
-    from leser.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +85,18 @@ def configured(
     Another task or backend leaves the old one's options behind; `platform` is the profile of another site, whose task,
     engine, rewards and rules replace the run's. Raises LeserError as `leser run` would.
     """
-    from leser.config.build import complete
-    from leser.config.load import load_config
-    from leser.plugins import load_plugins
-
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     loaded = load_config(folder.config_path, given, assignments, moved_to=platform)
     registry = load_plugins((*loaded.plugins, *plugins))
     return complete(loaded, registry), registry
 
 
-def open_engine(config: RunConfig, registry: Registry, task: Task) -> Session:
-    """The run's engine on a task, checked as before training; raises LeserError."""
-    from leser.session import prepare
-
-    return prepare(config, registry, task)
-
-
-def open_sampler(folder: RunFolder, config: RunConfig, session: Session) -> Sampler:
+def open_sampler(folder: RunFolder, session: Session) -> Sampler:
     """The policy that the run keeps (the best on dev), asking through `session`; raises LeserError without one."""
     from leser.policy.loading import load_policy
     from leser.sampler import Sampler
 
-    saved = folder.path / "policy"
+    config, saved = session.config, folder.path / "policy"
     if not saved.is_dir():
         raise LeserError(
             f"The run in {folder.path} has saved no policy yet: {saved} is missing. "

@@ -7,17 +7,17 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from leser.config.load import load_config
+from leser.config.tables import RunConfig
 from leser.errors import LeserError
+from leser.evaluation.evaluate import Evaluation, evaluate
 from leser.files import write_atomically
-from leser.inspect.opening import FinishedRun, open_engine, open_sampler
+from leser.inspect.opening import FinishedRun, open_sampler
 from leser.report.provenance import provenance
-
-if TYPE_CHECKING:
-    from leser.config.tables import RunConfig
-    from leser.evaluation.evaluate import Evaluation
-    from leser.plugins import Registry
+from leser.run.checks import check_final
+from leser.session import Session
 
 log = logging.getLogger(__name__)
 _UNFIT = re.compile(r"[^\w.+@-]+")
@@ -32,36 +32,30 @@ class Reevaluated:
 
 
 def reevaluate(
-    run: FinishedRun, config: RunConfig, registry: Registry, split: Literal["test", "dev"], name: str | None = None
+    run: FinishedRun, session: Session, split: Literal["test", "dev"], name: str | None = None
 ) -> Reevaluated:
     """Ask the saved policy, the configured baselines and the original about a split, and write evaluation-NAME.json.
 
     The run's own evaluation.json stays as it is. Raises LeserError as a run would, and where the split has no query.
     """
-    from leser.config.build import task_of
-    from leser.evaluation.evaluate import evaluate
-    from leser.run.checks import check_final
     from leser.run.final_evaluation import asked_of, baseline_runs, depth_of, policy_run
 
-    path = run.folder.path / f"evaluation-{_fit(name) if name else default_name(run, config, split)}.json"
+    config = session.config
+    path = run.folder.path / f"evaluation-{_fit(name) if name else default_result_name(run, config, split)}.json"
     run.folder.check_writable()
-    session = open_engine(config, registry, task_of(config, registry))
-    try:
-        part = session.task.test if split == "test" else session.task.dev
-        if not part.queries:
-            raise LeserError(f"The task {session.task.name} has no {split} query with a relevant document.")
-        check_final(config, registry, session, part)
-        sampler = open_sampler(run.folder, config, session)
-        left_out: list[str] = []
-        runs = baseline_runs(config, registry, session, part, left_out.append)
-        runs.append(policy_run("leser", sampler.answer(part, asked_of(part), depth_of(config, registry, part))))
-    finally:
-        session.client.close()
+    part = session.task.test if split == "test" else session.task.dev
+    if not part.queries:
+        raise LeserError(f"The task {session.task.name} has no {split} query with a relevant document.")
+    check_final(session, part)
+    sampler = open_sampler(run.folder, session)
+    left_out: list[str] = []
+    runs = baseline_runs(session, part, left_out.append)
+    runs.append(policy_run("leser", sampler.answer(part, asked_of(part), depth_of(session, part))))
     result = evaluate(
         part,
         runs,
         config.evaluation.measures,
-        rewards=registry.all("reward"),
+        rewards=session.registry.all("reward"),
         resamples=config.evaluation.resamples,
         seed=config.seed,
         platform=config.platform.name,
@@ -81,10 +75,8 @@ def reevaluate(
     return Reevaluated(result, path)
 
 
-def default_name(run: FinishedRun, config: RunConfig, split: str) -> str:
+def default_result_name(run: FinishedRun, config: RunConfig, split: str) -> str:
     """What was evaluated: the split, the backend, and task and platform where they are others."""
-    from leser.config.load import load_config
-
     own = load_config(run.folder.config_path).task.name  # seen from here, as the other is
     task = [] if config.task.name == own else [Path(config.task.name).resolve().name]
     platform = config.platform.name

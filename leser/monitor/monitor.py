@@ -18,22 +18,23 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from leser.backend import SearchError
+from leser.config.tables import BackendTable
 from leser.config.training import MonitorOptions
+from leser.engine import SearchClient
 from leser.engine.checked import CheckedBackend
-from leser.engine.words import Unknown, UnknownWords
+from leser.engine.words import EngineWords
 from leser.environment import Attempt, Environment
 from leser.errors import EngineDown, LeserError
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
 from leser.grpo.metrics import wording
 from leser.monitor.watch import Watch
+from leser.scoring import mean_of
+from leser.session import Session, open_backend
 from leser.task import Query, Split
 
 if TYPE_CHECKING:
-    from leser.config.tables import RunConfig
-    from leser.plugins import Registry
     from leser.sampler import Answers
-    from leser.task import Task
 
 
 class SecondEngine:
@@ -44,8 +45,6 @@ class SecondEngine:
 
     def __call__(self, answers: Answers) -> float:
         """The mean reward of what was served; an answer that this engine's analysis finds repetitive counts as none."""
-        from leser.scoring import mean_of
-
         attempts = [Attempt(o.query, i, self.environment.say(o.expansions)) for i, o in enumerate(answers.served)]
         plain = [replace(attempt, completion=self.environment.say()) for attempt in attempts]
         first = self.environment.judge(attempts, self.dev)
@@ -70,8 +69,8 @@ class Monitor:
     ) -> None:
         """`limit` is the longest completion in tokens; raises LeserError for a second measure that cannot be taken."""
         self.options, self._environment, self._dev, self._warn, self._second = options, environment, dev, warn, second
-        can = "doc_freq" in environment.client.backend.capabilities
-        self._unknown: Unknown | None = UnknownWords(environment.client.backend) if can else None
+        backend = environment.client.backend
+        self._words = EngineWords(backend) if "doc_freq" in backend.capabilities else None
         self._failing: set[str] = set()
         self._watch = Watch(options, limit)
         if options.enabled and options.measure:
@@ -99,7 +98,7 @@ class Monitor:
             if row.get("phase") == "grpo":
                 self._watch(row)
 
-    def look_at(
+    def examine(
         self, row: dict[str, Any], rollouts: Sequence[Mapping[str, Any]] = (), answers: Answers | None = None
     ) -> dict[str, Any]:
         """The row with the monitor's figures, and with `warnings` (sign to sentence) where something is new."""
@@ -119,10 +118,10 @@ class Monitor:
             self._once("analysis", f"the words of this step's completions are not judged: {error}")
             return {}
         self._failing.discard("analysis")
-        if self._unknown is None:
+        if self._words is None:
             return figures
         try:
-            figures = wording(rollouts, self._environment.analyze, self._unknown)
+            figures = wording(rollouts, self._environment.analyze, self._words.doc_freq)
         except Exception as error:  # whatever an engine's client raises here
             self._once(
                 "counts", f"the engine did not say how many documents hold a word ({error}); this figure is left out."
@@ -164,28 +163,27 @@ class Monitor:
         return {f"dev_{self.options.measure}": fmean(values.values())} if values else {}
 
 
-def second_engine(config: RunConfig, registry: Registry, task: Task, environment: Environment) -> SecondEngine | None:
-    """The engine that `training.monitor.engine` names, open and checked; None where none is named. Raises LeserError."""
+def open_monitor(session: Session) -> Monitor:
+    """The monitor of a session, with its second engine open and checked where one is configured; raises LeserError."""
+    training, dev, environment = session.config.training, session.task.dev, session.environment
+    second = _second_engine(session)
+    return Monitor(training.monitor, environment, dev, training.max_new_tokens, session.reporter.warn, second)
+
+
+def _second_engine(session: Session) -> SecondEngine | None:
+    """The engine that `training.monitor.engine` names, open and checked; None where none is named."""
+    config, first = session.config, session.environment
     options = config.training.monitor
     if options.engine is None or not options.enabled:
         return None
-    from leser.config.tables import BackendTable
-    from leser.engine import SearchClient
-    from leser.session import open_backend
-
     table = BackendTable(name=options.engine, options=options.engine_options)
-    backend = open_backend(config.model_copy(update={"backend": table}), registry, task)
+    backend = open_backend(config.model_copy(update={"backend": table}), session.registry, session.task)
     CheckedBackend(backend).check()
     client = SearchClient(backend, config.search)
     client.check_mode(config.expansion)
-    environment.ask.check(backend)
+    first.ask.check(backend)
     second = Environment(
-        client,
-        environment.rewards,
-        environment.expansion,
-        environment.title_field,
-        platform=environment.platform,
-        ask=environment.ask,
+        client, first.rewards, first.expansion, first.title_field, platform=first.platform, ask=first.ask
     )
-    second.originals(task.dev.queries[:1])  # a fault of it is found now
-    return SecondEngine(second, task.dev)
+    second.originals(session.task.dev.queries[:1])  # a fault of it is found now
+    return SecondEngine(second, session.task.dev)

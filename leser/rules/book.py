@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leser.characters import well_formed
 from leser.engine.answers import shown
-from leser.engine.words import Ask, EngineWords
+from leser.engine.words import EngineWords
 from leser.errors import LeserError, PluginFault
 from leser.expansion import Expansion, ExpansionOptions
 from leser.folding import Folder
 from leser.options import validate_options
 from leser.rule import Proposal, Rule, Site, Violation
 from leser.rules.repetition import Repetition
-
-if TYPE_CHECKING:
-    from leser.backend import Backend
-    from leser.plugins import Registry
 
 LOCALE = "en"
 
@@ -92,30 +88,29 @@ class RuleBook:
             ) from error
 
 
-def default_book(backend: Backend, expansion: ExpansionOptions) -> RuleBook:
+def default_book(words: EngineWords, expansion: ExpansionOptions) -> RuleBook:
     """The book of a run that names no rule: repetition alone."""
-    site = Site(EngineWords(backend), expansion)
+    site = Site(words, expansion)
     return RuleBook([Repetition(Repetition.Options(), site)], site)
 
 
 def build_book(
     tables: Mapping[str, Mapping[str, Any]],
-    registry: Registry,
-    backend: Backend,
+    rules: Mapping[str, type[Rule]],
+    words: EngineWords,
     expansion: ExpansionOptions,
     locale: str | None = None,
-    ask: Ask | None = None,
 ) -> RuleBook:
     """Compile the rules that `tables` name (name to options), and repetition; raises LeserError for a rule or an option.
 
-    The engine is asked here for its index terms of listed words, where it can analyse: through `ask`, a SearchClient's,
-    whose failure raises Unanswered.
+    `rules` are the classes to choose from. The engine is asked here for its index terms of listed words, where it can
+    analyse; its failure raises Unanswered.
     """
     language = locale or LOCALE
-    site = Site(EngineWords(backend, ask), expansion, Folder.of_locale(language), language)
-    rules: list[Rule] = []
+    site = Site(words, expansion, Folder.of_locale(language), language)
+    active: list[Rule] = []
     for name, given in tables.items():
-        cls = registry.get("rule", name)
+        cls = rules[name]
         options = validate_options(cls.Options, given, f"[rules.{name}]")
         try:
             rule = cls(options, site)
@@ -131,10 +126,10 @@ def build_book(
                 f"The rule {_who(rule)} cannot be set up: __init__() left `options` or `site` unset. Call "
                 "super().__init__(options, site) in it."
             )
-        rules.append(rule)
-    if not any(isinstance(rule, Repetition) for rule in rules):
-        rules.append(Repetition(Repetition.Options(), site))
-    return RuleBook(rules, site)
+        active.append(rule)
+    if not any(isinstance(rule, Repetition) for rule in active):
+        active.append(Repetition(Repetition.Options(), site))
+    return RuleBook(active, site)
 
 
 def _who(rule: Rule) -> str:

@@ -15,9 +15,7 @@ from leser.policy.options import PolicyOptions
 from leser.run.trial import TRIED_QUERIES
 
 if TYPE_CHECKING:
-    from leser.config.tables import RunConfig
     from leser.environment import Environment
-    from leser.plugins import Registry
     from leser.policy.policy import Policy
     from leser.sampler import Sampler
     from leser.session import Session
@@ -27,11 +25,12 @@ LEAST_PROMPT = 16
 """Tokens below which a prompt holds not even a query."""
 
 
-def check_final(config: RunConfig, registry: Registry, session: Session, split: Split) -> None:
+def check_final(session: Session, split: Split) -> None:
     """Try out what only the evaluation of `split` uses, which comes after the training: measures, names, ids.
 
     Raises LeserError for what could not work there.
     """
+    config, registry = session.config, session.registry
     Measurer(split, config.evaluation.measures, registry.all("reward"), platform=config.platform.name).try_out()
     baselines = baselines_of(config.evaluation, config.policy)
     best_of = [f"best-of-{config.evaluation.best_of}"] if config.evaluation.best_of else []
@@ -59,7 +58,7 @@ def _hold_prompt(what: str, context: int, new_tokens: int) -> None:
         )
 
 
-def check_writing(config: RunConfig, session: Session, policy: Policy) -> list[str]:
+def check_writing(session: Session, policy: Policy) -> list[str]:
     """Write real prompts and an answer as training and evaluation will, weights or not; returns what a user should know.
 
     Raises LeserError when the context leaves no room, when the chat template or the tokenizer cannot write them, or when a
@@ -67,6 +66,7 @@ def check_writing(config: RunConfig, session: Session, policy: Policy) -> list[s
     """
     from leser.sampler import Sampler
 
+    config = session.config
     new_tokens = config.training.max_new_tokens
     _hold_prompt(f"The context of policy '{policy.name}'", policy.max_context, new_tokens)
     if set(baselines_of(config.evaluation, config.policy)) & {Query2Doc.name, PseudoDocument.name}:

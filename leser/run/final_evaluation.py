@@ -12,9 +12,10 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leser.backend import SearchError, Term
+from leser.baseline import BaselineContext
 from leser.errors import EngineDown, LeserError
 from leser.evaluation.calls import fit_baseline, make_baseline, terms_of
 from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
@@ -25,40 +26,27 @@ from leser.evaluation.systems import SystemRun, run_of_terms
 from leser.evaluation.trec import write_runs
 from leser.files import write_atomically
 from leser.policy.generate import Sample
+from leser.policy.loading import load_policy
 from leser.report import write_report
 from leser.report.answers import FILE, Titles, answers_of, write_answers
 from leser.report.provenance import provenance
 from leser.report.systems import measures_of
 from leser.sampler import Answers, Sampler
-from leser.session import context_of
+from leser.session import Session, context_of
 from leser.store.disk import DiskFull
-from leser.store.folder import RunFolder
 from leser.task import Query, Split, Task
-
-if TYPE_CHECKING:
-    from leser.baseline import BaselineContext
-    from leser.config.tables import RunConfig
-    from leser.plugins import Registry
-    from leser.progress import Reporter
-    from leser.session import Session
-    from leser.training.stages import Training
+from leser.training.state import TrainingState
+from leser.warmup.targets import read_targets, worked_examples
 
 DEPTH = 100
 """How deep rankings are; a measure that looks further has them as deep as it looks."""
 REFERENCE_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 
 
-def final_evaluation(
-    config: RunConfig,
-    registry: Registry,
-    session: Session,
-    training: Training,
-    sampler: Sampler,
-    folder: RunFolder,
-    reporter: Reporter,
-) -> dict[str, Any]:
+def evaluate_on_test(state: TrainingState) -> dict[str, Any]:
     """Evaluate on test, write evaluation.json, trec/ and report.html; returns evaluation.json's content."""
-    test = session.task.test
+    session, folder = state.session, state.folder
+    config, test, reporter = session.config, session.task.test, session.reporter
     reporter.say("Evaluating on test ...")
     left_out: list[str] = []
 
@@ -66,20 +54,18 @@ def final_evaluation(
         left_out.append(said)
         reporter.warn(said)
 
-    depth = depth_of(config, registry, test)
-    runs = baseline_runs(config, registry, session, test, leave_out)
-    runs += _policy_runs(config, session, training, sampler, depth)
+    runs = [*baseline_runs(session, test, leave_out), *_policy_runs(state)]
     result = evaluate(
         test,
         runs,
         config.evaluation.measures,
-        rewards=registry.all("reward"),
+        rewards=session.registry.all("reward"),
         resamples=config.evaluation.resamples,
         seed=config.seed,
         platform=config.platform.name,
         warn=leave_out,
     )
-    content = _content(result, config, training, sampler, asked_of(test)) | ({"left_out": left_out} if left_out else {})
+    content = _content(result, state) | ({"left_out": left_out} if left_out else {})
     write_runs(folder.path / "trec", runs, test)
     primary = next(iter(measures_of(content)), "")
     answers = answers_of(test, runs, result.per_query, primary, titles_from(session))
@@ -94,17 +80,16 @@ def final_evaluation(
     return content
 
 
-def _content(
-    result: Evaluation, config: RunConfig, training: Training, sampler: Sampler, asked: Sequence[Query]
-) -> dict[str, Any]:
+def _content(result: Evaluation, state: TrainingState) -> dict[str, Any]:
     """What evaluation.json holds: the figures, and what else there is to say of the run."""
+    config, counters = state.session.config, state.counters
     platform = {"platform": config.platform.name} if config.platform.name else {}
     return {
         **result.to_json(),
         **platform,
-        **prompt_facts(sampler, asked),
-        "dev_best": training.state.best,
-        "grpo_seconds": training.state.grpo_seconds,
+        **prompt_facts(state.sampler, asked_of(state.session.task.test)),
+        "dev_best": counters.best,
+        "grpo_seconds": counters.grpo_seconds,
         # of the process that finished it
         "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "made": provenance(),
@@ -121,26 +106,27 @@ def prompt_facts(sampler: Sampler, queries: Sequence[Query]) -> dict[str, Any]:
     return {"mean_prompt_tokens": fmean(lengths), "hits_dropped": alone.hits_dropped}
 
 
-def depth_of(config: RunConfig, registry: Registry, split: Split) -> int:
+def depth_of(session: Session, split: Split) -> int:
     """How deep rankings must be for the configured measures."""
-    return max(DEPTH, Measurer(split, config.evaluation.measures, registry.all("reward")).depth)
+    measures = session.config.evaluation.measures
+    return max(DEPTH, Measurer(split, measures, session.registry.all("reward")).depth)
 
 
-def baseline_runs(
-    config: RunConfig, registry: Registry, session: Session, split: Split, leave_out: Callable[[str], None]
-) -> list[SystemRun]:
+def baseline_runs(session: Session, split: Split, leave_out: Callable[[str], None]) -> list[SystemRun]:
     """The configured baselines, fitted on train and dev, and the task's ideal expansions, on a split.
 
     One that fails is left out, and `leave_out` told why: it must not cost what was trained. An engine that is down and a
     full disk are raised, for --resume goes on from there.
     """
-    task, asked, depth = session.task, asked_of(split), depth_of(config, registry, split)
-    context = replace(context_of(config, session), k=depth)
+    config, task, asked, depth = session.config, session.task, asked_of(split), depth_of(session, split)
+    context = replace(context_of(session), k=depth)
 
     def fitted(name: str) -> Sequence[tuple[Term, ...]]:
         if name == IDEAL:
             return _ideal(task, context, asked)
-        baseline = make_baseline(registry.get("baseline", name), config.evaluation.baseline_options.get(name, {}))
+        baseline = make_baseline(
+            session.registry.get("baseline", name), config.evaluation.baseline_options.get(name, {})
+        )
         fit_baseline(baseline, context)
         return terms_of(baseline, asked)
 
@@ -181,37 +167,56 @@ def _search_terms(
     return run_of_terms(name, queries, terms, session.client.search_terms(asked, depth))
 
 
-def _policy_runs(
-    config: RunConfig, session: Session, training: Training, sampler: Sampler, depth: int
-) -> list[SystemRun]:
+def _policy_runs(state: TrainingState) -> list[SystemRun]:
     """The policy as it was, after the warm-up, after more of it, and after GRPO."""
-    test = session.task.test
+    config, test = state.session.config, state.session.task.test
+    asked, depth = asked_of(test), depth_of(state.session, test)
+
+    def run_of(name: str, sampler: Sampler) -> SystemRun:
+        return policy_run(name, sampler.answer(test, asked, depth))
+
     runs = []
     if config.evaluation.prompted:
-        runs.append(policy_run("prompted", training.prompted().answer(test, asked_of(test), depth)))
+        runs.append(run_of("prompted", _prompted(state)))
     if config.warmup.enabled:
-        training.load(training.parts / "warmup")
-        runs.append(policy_run("warmup", sampler.answer(test, asked_of(test), depth)))
+        state.load(state.policies / "warmup")
+        runs.append(run_of("warmup", state.sampler))
         if config.evaluation.best_of:
-            runs.append(_best_of(config, sampler, test, depth))
+            runs.append(_best_of(state))
         if config.evaluation.warmup_plus:
-            training.load(training.parts / "warmup-plus")
-            runs.append(policy_run("warmup+", sampler.answer(test, asked_of(test), depth)))
-    training.load(training.folder.path / "policy")
-    runs.append(policy_run("leser", sampler.answer(test, asked_of(test), depth)))
+            state.load(state.policies / "warmup-plus")
+            runs.append(run_of("warmup+", state.sampler))
+    state.load(state.folder.path / "policy")
+    runs.append(run_of("leser", state.sampler))
     return runs
 
 
-def _best_of(config: RunConfig, sampler: Sampler, test: Split, depth: int) -> SystemRun:
+def _prompted(state: TrainingState) -> Sampler:
+    """The policy as it was before any training, shown worked examples where it reads prose."""
+    session, config, base = state.session, state.session.config, state.policies / "base"
+    if base.exists():
+        state.load(base)
+        return state.sampler
+    path = state.folder.path / "targets.jsonl"
+    found = read_targets(path, session.task.train) if path.exists() else []
+    best = list({t.query.id: t for t in sorted(found, key=lambda t: t.gain) if t.gain > 0}.values())
+    chosen = best[:: max(1, len(best) // max(1, config.prompt.examples))][: config.prompt.examples]
+    shown = worked_examples(state.sampler, chosen)
+    policy = load_policy(config.policy)
+    return Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens, shown)
+
+
+def _best_of(state: TrainingState) -> SystemRun:
     """Of N sampled completions the one the policy itself finds likeliest per token: no label is looked at."""
-    count = config.evaluation.best_of
-    rows = sampler.sample(asked_of(test), count, seed=config.seed, step=-1, temperature=config.grpo.temperature)
+    config, test = state.session.config, state.session.task.test
+    count, asked = config.evaluation.best_of, asked_of(test)
+    rows = state.sampler.sample(asked, count, seed=config.seed, step=-1, temperature=config.grpo.temperature)
 
     def likelihood(sample: Sample) -> float:
         return fmean(sample.logprobs) if sample.finished else float("-inf")
 
     chosen = [max(row, key=likelihood) for row in rows]
-    return policy_run(f"best-of-{count}", sampler.served(test, asked_of(test), chosen, depth))
+    return policy_run(f"best-of-{count}", state.sampler.served(test, asked, chosen, depth_of(state.session, test)))
 
 
 def policy_run(name: str, answers: Answers) -> SystemRun:

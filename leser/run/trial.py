@@ -6,7 +6,7 @@ calls go, so that it is checked as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,6 @@ from leser.task import Query, Split
 from leser.text import words
 
 if TYPE_CHECKING:
-    from leser.config.tables import RunConfig
-    from leser.plugins import Registry
     from leser.prompt import Message
     from leser.reward import Outcome
     from leser.session import Session
@@ -37,7 +35,7 @@ FEW = 2
 
 def example_search(session: Session) -> str:
     """A search of the first train queries, in words; raises LeserError when the engine answers none of them."""
-    backend, queries = session.backend, session.task.train.queries[:TRIED_QUERIES]
+    backend, queries = session.client.backend, session.task.train.queries[:TRIED_QUERIES]
     asked = [session.environment.ask(query) for query in queries]
     answers = session.client.search(asked, 3, total="total" in backend.capabilities)
     found = [(q, answer) for q, answer in zip(queries, answers, strict=True) if isinstance(answer, Ranking)]
@@ -51,8 +49,8 @@ def example_search(session: Session) -> str:
 
 def _other_methods(session: Session, query: Query) -> None:
     """Ask the backend what its capabilities say it can answer."""
-    client, backend = session.client, CheckedBackend(session.backend)
-    able = session.backend.capabilities
+    client, backend = session.client, CheckedBackend(session.client.backend)
+    able = session.client.backend.capabilities
     terms = [*words(query.text), query.text][:1]
     if "analyze" in able:
         made = _answered(client.ask(lambda: backend.analyze([query.text])), "analyze a text (capability 'analyze')")
@@ -108,12 +106,12 @@ def _check_fields(environment: Environment, outcome: Outcome, facts: Mapping[str
                 )
 
 
-def try_baselines(config: RunConfig, registry: Registry, session: Session, warn: Callable[[str], None]) -> None:
+def try_baselines(session: Session) -> None:
     """Fit every baseline on a corner of the task and search with its clauses; raises PluginFault, and EngineDown.
 
     What else a baseline says against it may be due to the corner, and is only a warning.
     """
-    task, environment = session.task, session.environment
+    config, task, environment = session.config, session.task, session.environment
     train, dev = _corner(task.train, environment), _corner(task.dev, environment)
     if not (train.queries and dev.queries):
         return
@@ -121,18 +119,20 @@ def try_baselines(config: RunConfig, registry: Registry, session: Session, warn:
         for query in dev.queries:
             task.ideal(query.id)
     corner = replace(task, train=train, dev=dev, test=Split("test", (), {}), ideal=None)
-    context = replace(context_of(config, session), task=corner)
+    context = replace(context_of(session), task=corner)
     if passage_writer(config.policy) is not None:
         context = replace(context, write=_unwritten)
     for name in baselines_of(config.evaluation, config.policy):
-        baseline = make_baseline(registry.get("baseline", name), config.evaluation.baseline_options.get(name, {}))
+        baseline = make_baseline(
+            session.registry.get("baseline", name), config.evaluation.baseline_options.get(name, {})
+        )
         try:
             fit_baseline(baseline, context)
             terms = terms_of(baseline, dev.queries)
         except (PluginFault, EngineDown):
             raise
         except LeserError as error:
-            warn(f"The baseline '{name}' could not be tried on {len(dev.queries)} queries: {error}")
+            session.reporter.warn(f"The baseline '{name}' could not be tried on {len(dev.queries)} queries: {error}")
             continue
         answers = context.search(dev.queries, terms)
         failed = [a for a, said in zip(answers, terms, strict=True) if said and isinstance(a, SearchError)]

@@ -1,28 +1,30 @@
-"""What a checkpoint stores, and who keeps it: one policy's weights, moments and counters in one run folder."""
+"""What training has reached: one policy with its optimizer, its counters, and how all of it comes to and from disk."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from leser.environment import Attempt
 from leser.errors import LeserError
+from leser.files import write_folder
+from leser.grpo.metrics import behaviour
 from leser.grpo.update import make_optimizer
 from leser.monitor.monitor import Monitor
-from leser.progress import Reporter
-from leser.sampler import Sampler
+from leser.sampler import Answers, Sampler
+from leser.scoring import mean_of
 from leser.session import Session
 from leser.store.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
 from leser.store.folder import RunFolder
-from leser.training import warmup as supervised
 from leser.training.interrupt import Interruption
+from leser.warmup.progress import WarmupProgress
 
 if TYPE_CHECKING:
-    from leser.config.tables import RunConfig
     from leser.policy.policy import Policy
 
 
@@ -44,56 +46,52 @@ def load_saved(policy: Policy, folder: Path) -> None:
 
 
 @dataclass(slots=True)
-class State:
-    """Everything a checkpoint stores beside weights and moments."""
+class Counters:
+    """Everything a checkpoint stores beside weights and moments. `update` counts through all stages, `first` is its value
+    when the present stage began; `round` is 1 once sampled targets have joined the warm-up."""
 
     stage: str = "warmup"
-    update: int = 0  # updates of all stages so far
-    round: int = 0  # of the warm-up: 1 once sampled targets have joined
-    first: int = 0  # the value of `update` when the present stage began
-    supervised: dict[str, Any] = field(default_factory=lambda: asdict(supervised.Progress()))
+    update: int = 0
+    round: int = 0
+    first: int = 0
+    supervised: dict[str, Any] = field(default_factory=lambda: asdict(WarmupProgress()))
     best: float = -math.inf  # best dev value of GRPO
     best_update: int = 0
     grpo_seconds: float = 0.0
     mark: int = 0  # length of metrics.jsonl
     stopped: str = ""  # the sign for which the monitor ended GRPO
 
+    @property
+    def done(self) -> int:
+        """Updates of the present stage so far."""
+        return self.update - self.first
+
     @classmethod
-    def of(cls, stored: Mapping[str, Any], where: Path) -> State:
-        """The state a checkpoint holds; raises LeserError for one that another version of LESER wrote."""
+    def of(cls, stored: Mapping[str, Any], where: Path) -> Counters:
+        """The counters a checkpoint holds; raises LeserError for one that another version of LESER wrote."""
         unknown = sorted(stored.keys() - {f.name for f in fields(cls)})
-        unknown += sorted(stored.get("supervised", {}).keys() - {f.name for f in fields(supervised.Progress)})
+        unknown += sorted(stored.get("supervised", {}).keys() - {f.name for f in fields(WarmupProgress)})
         if unknown:
             raise LeserError(
                 f"The checkpoint {where} was written by another version of LESER (it holds {', '.join(unknown)}). "
-                "Go on with that version, or start a new run with another --out."
+                "Resume with that version, or start a new run with another --out."
             )
         return cls(**stored)
 
 
-class Keeper:
-    """One policy in one run folder: takes up the last checkpoint, writes new ones, and logs what happens."""
+class TrainingState:
+    """One policy in one run folder: resumes from the last checkpoint, writes new ones, evaluates on dev and logs."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        session: Session,
-        sampler: Sampler,
-        folder: RunFolder,
-        reporter: Reporter,
-        notify: Callable[[dict[str, Any]], None],
-        monitor: Monitor,
-    ) -> None:
-        self.config, self.session, self.sampler = config, session, sampler
-        self.folder, self.reporter, self.notify, self.monitor = folder, reporter, notify, monitor
-        self.state = State()
-        self.optimizer = self._new_optimizer()
+    def __init__(self, session: Session, sampler: Sampler, folder: RunFolder, monitor: Monitor) -> None:
+        self.session, self.sampler, self.folder, self.monitor = session, sampler, folder, monitor
+        self.counters = Counters()
+        self.optimizer = make_optimizer(sampler.policy, session.config.grpo)
         self.interruption = Interruption()
         self._pending: list[dict[str, Any]] = []
         self._pending_first = 1
 
     @property
-    def parts(self) -> Path:
+    def policies(self) -> Path:
         """Where the policies of the stages lie: base, warmup, warmup-plus."""
         return self.folder.path / "policies"
 
@@ -102,51 +100,72 @@ class Keeper:
         weights = sum(p.numel() for p in self.sampler.policy.model.parameters() if p.requires_grad)
         return given if given is not None else reference * min(1.0, math.sqrt(2e6 / max(weights, 1)))
 
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        return make_optimizer(self.sampler.policy, self.config.grpo)
-
-    def restore(self) -> bool:
-        """Take up the latest whole checkpoint, if there is one; metrics, rollouts and the monitor go back to it."""
-        found = latest_checkpoint(self.folder.checkpoints, self.reporter.warn)
+    def restore(self) -> None:
+        """Load the latest whole checkpoint, if there is one; metrics, rollouts and the monitor go back to it."""
+        reporter = self.session.reporter
+        found = latest_checkpoint(self.folder.checkpoints, reporter.warn)
         if found is None:
             if any(self.folder.checkpoints.glob("step-*")):
-                self.reporter.warn("No checkpoint is whole: the run begins again from its start.")
+                reporter.warn("No checkpoint is whole: the run begins again from its start.")
             self.folder.cut_back(0, 0)
-            return False
+            return
         checkpoint, stored = found
-        self.state = State.of(stored, checkpoint)
+        self.counters = Counters.of(stored, checkpoint)
         load_weights(checkpoint, self.sampler.policy.model, self.optimizer)
-        self.folder.cut_back(self.state.mark, self.state.update)
+        self.folder.cut_back(self.counters.mark, self.counters.update)
         self.monitor.replay(self.folder.metrics())
-        self._pending_first = self.state.update + 1
-        self.reporter.say(f"Resumed at {checkpoint.name} ({self.state.stage}).")
-        return True
+        self._pending_first = self.counters.update + 1
+        reporter.say(f"Resumed at {checkpoint.name} ({self.counters.stage}).")
 
     def checkpoint(self) -> None:
         """Put rollouts, then the checkpoint that vouches for them, on disk."""
-        self.folder.write_rollouts(self._pending_first, self.state.update, self._pending)
-        self._pending, self._pending_first = [], self.state.update + 1
-        self.state.mark = self.folder.mark()
-        save_checkpoint(
-            self.folder.checkpoints,
-            f"step-{self.state.update}",
-            asdict(self.state),
-            self.sampler.policy.model,
-            self.optimizer,
-        )
-        best = f"step-{self.state.best_update}" if self.state.stage != "warmup" else None
-        prune(self.folder.checkpoints, self.config.training.keep_checkpoints, best)
+        counters = self.counters
+        self.folder.write_rollouts(self._pending_first, counters.update, self._pending)
+        self._pending, self._pending_first = [], counters.update + 1
+        counters.mark = self.folder.mark()
+        model = self.sampler.policy.model
+        save_checkpoint(self.folder.checkpoints, f"step-{counters.update}", asdict(counters), model, self.optimizer)
+        best = f"step-{counters.best_update}" if counters.stage != "warmup" else None
+        prune(self.folder.checkpoints, self.session.config.training.keep_checkpoints, best)
 
-    def _begin(self, stage: str) -> None:
-        self.state.stage, self.state.first = stage, self.state.update
-        self.state.supervised = asdict(supervised.Progress())
-        self.optimizer = self._new_optimizer()
+    def begin(self, stage: str) -> None:
+        """Start a stage: counters of its own, and an optimizer without moments."""
+        self.counters.stage, self.counters.first = stage, self.counters.update
+        self.counters.supervised = asdict(WarmupProgress())
+        self.optimizer = make_optimizer(self.sampler.policy, self.session.config.grpo)
 
     def load(self, folder: Path) -> None:
         """Put the weights of a saved policy in place."""
         load_saved(self.sampler.policy, folder)
 
-    def _log(self, row: dict[str, Any], *, important: bool = False) -> None:
+    def save(self, folder: Path) -> None:
+        """Save the policy as it is now."""
+        write_folder(folder, self.sampler.policy.save)
+
+    def keep_rollouts(self, rows: list[dict[str, Any]]) -> None:
+        """Keep the rows of completions until the next checkpoint writes them."""
+        self._pending += rows
+
+    def log(self, row: dict[str, Any], *, important: bool = False) -> None:
+        """Put a row into metrics.jsonl, and tell observers and the user."""
         self.folder.log(row)
-        self.notify(row)
-        self.reporter.step(self.state.update - self.state.first, row, important=important)
+        self.session.registry.notify("leser_step", metrics=row)
+        self.session.reporter.step(self.counters.done, row, important=important)
+
+    def evaluate_on_dev(self) -> Answers:
+        """Greedy answers to dev's queries, or the first `training.dev_queries` of them."""
+        dev = self.session.task.dev
+        return self.sampler.answer(dev, dev.queries[: self.session.config.training.dev_queries])
+
+    def dev_row(self, answers: Answers) -> dict[str, Any]:
+        """The figures of an evaluation on dev, as metrics.jsonl holds them."""
+        facts = behaviour(self.sampler, answers.outcomes, answers.tokens)
+        parts = {f"dev_{name}": value for name, value in answers.parts.items()}
+        return {"dev_reward": answers.value, **parts, **{f"dev_{k}": v for k, v in facts.items()}}
+
+    def original_value(self) -> float:
+        """What dev earns when every query is left alone."""
+        dev, environment = self.session.task.dev, self.session.environment
+        queries = dev.queries[: self.session.config.training.dev_queries]
+        none = [Attempt(q, i, environment.say()) for i, q in enumerate(queries)]
+        return mean_of(environment.score(environment.judge(none, dev)).total)

@@ -1,29 +1,103 @@
 """Supervised training on proven targets: the warm-up, and `warmup+`, the same given more time.
 
 A query's targets share its prompt, so they go through the same shared-prefix pass as GRPO's groups. The loss is the mean
-negative log-likelihood a target token, each query's targets weighted equally.
+negative log-likelihood per target token, each query's targets weighted equally.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from leser.policy.packed import group_logprobs
-from leser.warmup.options import WarmupOptions
-from leser.warmup.targets import Target
+from leser.sampler import Sampler
+from leser.training.state import TrainingState
+from leser.warmup.progress import WarmupProgress
+from leser.warmup.sampled import sampled_targets
+from leser.warmup.targets import Target, read_targets, write_targets
 
-if TYPE_CHECKING:
-    from leser.sampler import Answers, Sampler
+RISING_STEPS = 10
+"""Updates in which the learning rate rises to its peak, where it stays."""
 
 
-BEGINNING = 10
-"""Looks at dev at the most in which a policy that earns no more than the original queries is taken to be on its way."""
+def warm_up(state: TrainingState, targets: list[Target]) -> None:
+    """Train on proven targets until dev stops improving; leaves the best on dev in policies/warmup and in the model."""
+    counters = state.counters
+    if counters.round == 0:
+        train_supervised(state, targets, "warmup")
+        if not state.session.config.warmup.samples:
+            return
+        counters.round = 1
+        counters.supervised |= {"since_best": 0}
+    train_supervised(state, _with_sampled(state, targets), "warmup")
+
+
+def warm_up_more(state: TrainingState, targets: list[Target]) -> None:
+    """The control: what more of the same supervised training gives in the time that GRPO took."""
+    counters = state.counters
+    if counters.stage != "warmup+":
+        state.load(state.policies / "warmup")
+        state.begin("warmup+")
+        counters.supervised["best"] = state.evaluate_on_dev().value  # it starts from the warm-up's best, as GRPO did
+        state.save(state.policies / "warmup-plus")
+        state.checkpoint()
+    train_supervised(state, _with_sampled(state, targets), "warmup+", counters.grpo_seconds)
+
+
+def _with_sampled(state: TrainingState, targets: list[Target]) -> list[Target]:
+    """The targets, and the better ones out of the policy's own completions, which are sought once per run."""
+    session, path = state.session, state.folder.path / "targets-sampled.jsonl"
+    if not session.config.warmup.samples:
+        return targets
+    if not path.exists():
+        found = sampled_targets(state.sampler, session.task.train, targets, session.config.warmup, session.config.seed)
+        write_targets(path, found)
+        session.reporter.say(f"{len(found)} better targets among the policy's own completions.")
+    better = read_targets(path, session.task.train)
+    disproved = {t.query.id for t in better}
+    return [t for t in targets if t.gain > 0 or t.query.id not in disproved] + better
+
+
+def train_supervised(state: TrainingState, targets: list[Target], stage: str, seconds: float | None = None) -> None:
+    """Train until dev stands still or, given `seconds`, until they are spent; then the best on dev is in the model."""
+    session, sampler, counters = state.session, state.sampler, state.counters
+    options, progress = session.config.warmup, WarmupProgress(**counters.supervised)
+    best_folder = state.policies / ("warmup" if stage == "warmup" else "warmup-plus")
+    peak, original = state.rate(options.learning_rate, 1e-3), state.original_value()
+    session.reporter.phase(stage, None, progress.step)
+    started = time.monotonic() - progress.seconds
+    rows = batches(examples(sampler, targets), options.batch_size, session.config.seed, progress.step)
+    # already ended where it was killed between its end and the next stage's first checkpoint
+    ended = progress.ended(options) if seconds is None else progress.seconds >= seconds
+    with state.interruption:
+        while not ended:
+            step, batch = next(rows)
+            rate = peak * min(1.0, (step + 1) / RISING_STEPS)
+            progress.losses.append(supervised_step(sampler, state.optimizer, batch, rate))
+            progress.step = step + 1
+            progress.seconds = time.monotonic() - started
+            spent = seconds is not None and progress.seconds >= seconds
+            counters.update = counters.first + progress.step
+            due = progress.step % options.steps_between_evaluations == 0 or spent
+            if due:
+                answers = state.evaluate_on_dev()
+                better = progress.note(answers.value, original)
+                progress.seconds = time.monotonic() - started
+                row = {"phase": stage, "step": counters.update, "loss": progress.loss}
+                state.log({**row, **state.dev_row(answers), "elapsed_s": progress.seconds}, important=True)
+                if better:
+                    state.save(best_folder)
+                ended = spent or (seconds is None and progress.ended(options))
+            if due or state.interruption.asked:
+                counters.supervised = asdict(progress)
+                state.checkpoint()
+            state.interruption.stop_if_asked()
+    state.load(best_folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,68 +152,3 @@ def supervised_step(
     torch.nn.utils.clip_grad_norm_(sampler.policy.model.parameters(), 1.0)
     optimizer.step()
     return total
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where supervised training stands; enough, with weights and moments, to go on after a kill."""
-
-    step: int = 0
-    looks: int = 0
-    best: float = float("-inf")
-    best_step: int = 0
-    since_best: int = 0
-    loss: float = float("inf")  # mean between the last two looks
-    losses: list[float] = field(default_factory=list)  # since the last look
-    seconds: float = 0.0
-
-    def ended(self, options: WarmupOptions) -> bool:
-        """Whether dev has stood still for long enough."""
-        return self.since_best >= options.patience or self.looks >= options.max_evaluations
-
-
-def train(
-    sampler: Sampler,
-    rows: Sequence[Example],
-    optimizer: torch.optim.Optimizer,
-    options: WarmupOptions,
-    progress: Progress,
-    *,
-    rate: float,
-    seed: int,
-    look: Callable[[], Answers],
-    on_look: Callable[[Progress, Answers, float, bool], None],
-    on_step: Callable[[Progress], None] = lambda _: None,
-    original: float,
-    seconds: float | None = None,
-) -> None:
-    """Train until dev has not improved for `patience` looks (or, given `seconds`, until they are spent).
-
-    `rate` is the peak learning rate; `look` answers dev's queries; `original` is what dev earns when every query is left
-    alone; `on_look(progress, answers, loss, is_best)` saves and logs; `on_step(progress)` follows every other update.
-    """
-    started = time.monotonic() - progress.seconds
-    for step, batch in batches(rows, options.batch_size, seed, progress.step):
-        now = rate * min(1.0, (step + 1) / 10)  # ten steps of rising rate, then constant
-        progress.losses.append(supervised_step(sampler, optimizer, batch, now))
-        progress.step = step + 1
-        progress.seconds = time.monotonic() - started
-        spent = seconds is not None and time.monotonic() - started >= seconds
-        if progress.step % options.steps_between_evaluations and not spent:
-            on_step(progress)
-            continue
-        answers = look()
-        progress.looks += 1
-        # Before it beats doing nothing, a policy learns which words there are, then which belong to which query: dev falls
-        # first and the loss tells the progress. Until then the latest is the best, and no plateau is counted.
-        loss = float(np.mean(progress.losses))
-        below = progress.looks <= BEGINNING and max(progress.best, answers.value) <= original
-        better = answers.value > progress.best or (below and loss < 0.99 * progress.loss)
-        progress.loss, progress.losses = loss, []
-        progress.since_best = 0 if better else progress.since_best + 1
-        if better:
-            progress.best, progress.best_step = answers.value, progress.step
-        progress.seconds = time.monotonic() - started
-        on_look(progress, answers, loss, better)
-        if spent or (seconds is None and progress.ended(options)):
-            return

@@ -20,16 +20,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
-from leser.expansion import Expansion
+from leser.expansion import Expansion, Parsed, parse
 from leser.files import write_atomically
 from leser.prompt import Observation
 from leser.task import Query, Split
 from leser.text import STOP_WORDS, words
 from leser.warmup.options import WarmupOptions
+
+if TYPE_CHECKING:
+    from leser.sampler import Examples, Sampler
 
 _NUMBER = re.compile(r"\d")
 
@@ -239,3 +243,10 @@ def _rewards(
             None if excluded else float(total) for total, excluded in zip(scores.total, scores.excluded, strict=True)
         ]
     return rewards
+
+
+def worked_examples(sampler: Sampler, targets: Sequence[Target]) -> Examples:
+    """Train queries with a proven expansion, as a few-shot prompt shows them."""
+    seen = sampler.observations([t.query for t in targets])
+    read = [parse(t.completion, sampler.environment.expansion) for t in targets]
+    return [(o, p.expansions) for o, p in zip(seen, read, strict=True) if isinstance(p, Parsed)]

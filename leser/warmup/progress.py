@@ -1,0 +1,46 @@
+"""WarmupProgress: where supervised training stands, and when it has learned what it can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from leser.warmup.options import WarmupOptions
+
+BEGINNING = 10
+"""Most dev evaluations without a gain over the original queries before a standstill counts as one."""
+
+
+@dataclass(slots=True)
+class WarmupProgress:
+    """Where supervised training stands; with weights and moments, enough to resume."""
+
+    step: int = 0
+    evaluations: int = 0  # on dev
+    best: float = float("-inf")
+    best_step: int = 0
+    since_best: int = 0
+    loss: float = float("inf")  # mean between the last two evaluations
+    losses: list[float] = field(default_factory=list)  # since the last evaluation
+    seconds: float = 0.0
+
+    def ended(self, options: WarmupOptions) -> bool:
+        """Whether dev has stood still for long enough."""
+        return self.since_best >= options.patience or self.evaluations >= options.max_evaluations
+
+    def note(self, value: float, original: float) -> bool:
+        """Take in an evaluation on dev; returns whether the policy is the best so far.
+
+        `original` is what dev earns when every query is left alone. Before it beats that, a policy learns which words there
+        are, then which belong to which query: dev falls first and the loss tells the progress. Until then the latest is the
+        best, and no standstill is counted.
+        """
+        self.evaluations += 1
+        loss = fmean(self.losses)
+        below = self.evaluations <= BEGINNING and max(self.best, value) <= original
+        better = value > self.best or (below and loss < 0.99 * self.loss)
+        self.loss, self.losses = loss, []
+        self.since_best = 0 if better else self.since_best + 1
+        if better:
+            self.best, self.best_step = value, self.step
+        return better
