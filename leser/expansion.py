@@ -60,6 +60,9 @@ class Expansion:
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", well_formed(self.text))
 
+    def __repr__(self) -> str:
+        return f"Expansion({self.text!r})" if self.weight == 1 else f"Expansion({self.text!r}, {self.weight:g})"
+
 
 @dataclass(frozen=True, slots=True)
 class ParseError:

@@ -55,13 +55,14 @@ class Session:
         self.client.close()
 
 
-def open_backend(config: RunConfig, registry: Registry, task: Task) -> Backend:
+def open_backend(config: RunConfig, registry: Registry, task: Task | None) -> Backend:
     """Build the configured backend; one that works in process takes the task's documents."""
     backend = backend_of(config, registry)
     if backend.takes_documents and getattr(backend.options, "documents", None) is None:
-        if task.documents is None:
+        if task is None or task.documents is None:
             raise LeserError(
-                f"The backend '{backend.name}' holds documents in process, but the task {task.name} brings none."
+                f"The backend '{backend.name}' holds documents in process, but "
+                f"{f'the task {task.name} brings none' if task else 'no task was given'}."
             )
         CheckedBackend(backend).load(task.documents())
     return backend

@@ -7,10 +7,11 @@ from importlib import import_module
 
 import click
 
-from leser import __version__
 from leser.cli.console import check_arguments, replace_what_cannot_be_shown, say
+from leser.command import RUN_COMMAND
 from leser.errors import LeserError
 from leser.printable import printable_lines
+from leser.version import installed_version
 
 COMMANDS = {
     "run": "leser.cli.run",
@@ -43,7 +44,7 @@ class LazyGroup(click.Group):
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="leser")
+@click.version_option(installed_version(), prog_name="leser")
 def group() -> None:
     """Fine-tune a language model to expand search queries, with your own search engine as the teacher."""
 
@@ -61,6 +62,8 @@ def run_main() -> None:
 def _exit_with(command: click.Command, name: str) -> None:
     """Run a command; a LeserError becomes its message and exit code, Ctrl-C 130, anything else a traceback."""
     replace_what_cannot_be_shown()
+    if name == "leser-run":
+        RUN_COMMAND.set(name)
     try:
         check_arguments(sys.argv[1:])
         code = command.main(prog_name=name, standalone_mode=False)

@@ -9,22 +9,6 @@ import click
 
 from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
 
-FLAGS = {
-    "task": "task.name",
-    "backend": "backend.name",
-    "rewards": "rewards.weights",
-    "policy": "policy.name",
-    "steps": "training.steps",
-    "group_size": "grpo.group_size",
-    "queries_per_step": "training.queries_per_step",
-    "seed": "seed",
-    "out": "out",
-    "plugins": "plugins",
-    "resume": "resume",
-    "dry_run": "dry_run",
-}
-"""Where each flag goes in the configuration."""
-
 
 @click.command(
     "run",
@@ -54,17 +38,7 @@ def command(platform: Path | None, config: Path | None, assignments: tuple[str, 
     Each of these overrides the one before: defaults, --platform, --config, flags, -o. Relative paths in a platform profile
     start from its file, all others from here. The run folder keeps the result: --resume needs no profile.
     """
-    from leser.config.build import complete
-    from leser.config.load import load_config
-    from leser.plugins import load_plugins
-
-    given = {
-        FLAGS[name]: value for name, value in flags.items() if value is not None and value is not False and value != ()
-    }
-    loaded = load_config(config, given, assignments, platform)
-    registry = load_plugins(loaded.plugins)
-    resolved = complete(loaded, registry)
-
+    from leser.api import configure
     from leser.run.runner import run
 
-    run(resolved, registry, own_process=True)
+    run(*configure(flags, config=config, platform=platform, assignments=assignments), own_process=True)

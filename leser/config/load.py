@@ -17,6 +17,22 @@ from leser.errors import LeserError
 from leser.options import Options, validate_options
 from leser.textfile import read_text
 
+FLAGS = {
+    "task": "task.name",
+    "backend": "backend.name",
+    "rewards": "rewards.weights",
+    "policy": "policy.name",
+    "steps": "training.steps",
+    "group_size": "grpo.group_size",
+    "queries_per_step": "training.queries_per_step",
+    "seed": "seed",
+    "out": "out",
+    "plugins": "plugins",
+    "resume": "resume",
+    "dry_run": "dry_run",
+}
+"""Where each flag of the command line, and each argument of `leser.train`, goes in the configuration."""
+
 
 def load_config(
     path: Path | None = None,
@@ -24,10 +40,12 @@ def load_config(
     assignments: Iterable[str] = (),
     platform: Path | None = None,
     moved_to: Path | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> RunConfig:
-    """Read a TOML file, lay `flags` (dotted path to value) and then `-o` assignments over it, and validate the whole.
+    """Read a TOML file, merge `flags` (dotted path to value), `options` and then `-o` assignments over it, and validate it.
 
-    The flag `plugins` adds to the files that are named already. `platform` is a profile that is laid under the file;
+    `options` are values by dotted path, what `assignments` are as text; without a table's name they are the backend's. The
+    flag `plugins` adds to the files that are named already. `platform` is a profile that is laid under the file;
     `moved_to` one that a finished run's policy is taken to: its site replaces the file's. Raises LeserError naming the
     file, the table and the option that is wrong.
     """
@@ -43,6 +61,8 @@ def load_config(
         if dot and key == "name" and table in PLUGIN_TABLES and _names_another(values.get(table, {}), table, value):
             values[table] = {}  # the file's options are another plugin's
         _put(values, dotted.split("."), _with_files(values, value) if dotted == "plugins" else value)
+    for key, value in (options or {}).items():
+        _put(values, _target(key), value)
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leser.command import resume_command
 from leser.config.anchor import PATHS_FROM
 from leser.config.build import complete
 from leser.config.load import load_config
@@ -59,7 +60,7 @@ def open_finished(path: Path) -> FinishedRun:
     if not evaluation.is_file():
         raise LeserError(
             f"The run in {path} has not finished: it holds no evaluation.json. "
-            f"Go on with: leser run --config {folder.config_path} --resume"
+            f"Resume with: {resume_command(folder.config_path)}"
         )
     return FinishedRun(folder, read_config(folder), _read_json(evaluation))
 
@@ -100,7 +101,7 @@ def open_sampler(folder: RunFolder, session: Session) -> Sampler:
     if not saved.is_dir():
         raise LeserError(
             f"The run in {folder.path} has saved no policy yet: {saved} is missing. "
-            f"Go on with: leser run --config {folder.config_path} --resume"
+            f"Resume with: {resume_command(folder.config_path)}"
         )
     # adapters were merged when the policy was saved, and a folder has no revision
     options = config.policy.model_copy(update={"name": str(saved), "lora_rank": 0, "revision": None})

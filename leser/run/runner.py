@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leser.command import resume_command
 from leser.config.tables import RunConfig
 from leser.errors import LeserError
 from leser.evaluation.pseudo_documents import baselines_of
@@ -118,7 +119,7 @@ def _train_and_evaluate(session: Session, folder: RunFolder, policy: Policy, mon
         train(state)
         evaluation = evaluate_on_test(state)
     except (KeyboardInterrupt, LeserError):
-        reporter.say(f"Stopped. Go on with: leser-run --config {folder.config_path} --resume")
+        reporter.say(f"Stopped. Resume with: {resume_command(folder.config_path)}")
         raise
     session.registry.notify("leser_evaluated", evaluation=evaluation)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leser.command import RUN_COMMAND, resume_command
 from leser.errors import LeserError
 from leser.store.folder import RunFolder
 
@@ -38,10 +39,10 @@ def telling_when_full(folder: RunFolder) -> Iterator[None]:
         if number not in _FULL:
             raise
         _drop_parts(folder)
-        go_on = f"--config {folder.config_path} --resume" if folder.config_path.exists() else "the same command"
+        resume = resume_command(folder.config_path) if folder.config_path.exists() else RUN_COMMAND.get()
         raise DiskFull(
             f"{folder.path} cannot be written: {os.strerror(number)} ({_megabytes(_free(folder.path))} free). "
-            f"Nothing that a checkpoint holds is lost. Make room, then go on with: leser-run {go_on}"
+            f"Nothing that a checkpoint holds is lost. Make room, then resume with: {resume}"
         ) from error
 
 

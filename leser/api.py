@@ -1,0 +1,187 @@
+"""What a notebook or a script does with LESER: train a policy, open a run that was trained, search an engine.
+
+The command line is a user of the same functions; names, checks and messages are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from leser.backend import Backend, ExpandedQuery, Ranking, SearchError
+from leser.config.build import complete, task_of
+from leser.config.load import FLAGS, load_config
+from leser.config.tables import RunConfig
+from leser.engine import SearchClient
+from leser.errors import LeserError
+from leser.expansion import Expansion, ExpansionOptions
+from leser.inspect.run import Run
+from leser.plugins import Registry, load_plugins
+from leser.run.runner import run as run_configuration
+from leser.session import open_backend
+
+
+def train(
+    *,
+    task: str | Path | None = None,
+    backend: str | None = None,
+    policy: str | Path | None = None,
+    rewards: Sequence[str] | None = None,
+    steps: int | None = None,
+    group_size: int | None = None,
+    queries_per_step: int | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    config: str | Path | None = None,
+    platform: str | Path | None = None,
+    plugins: Iterable[str | Path] = (),
+    resume: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> Run:
+    """Train a policy to expand queries, with a search engine as the teacher, and evaluate it against baselines.
+
+    Each of these overrides the one before: defaults, `platform`, `config`, the other arguments, `options`.
+
+    Args:
+        task: Folder or file of queries and judgments, or the name of a reader that makes its task, such as "demo".
+        backend: Name of the search engine: "memory", "pyserini", "elasticsearch", "solr", or a plugin's.
+        policy: "smollm2", "tiny", a hub id, or a folder with a saved model.
+        rewards: Rewards as NAME[=WEIGHT], such as ["nDCG@10=0.7", "coverage@10=0.3"].
+        steps: GRPO updates.
+        group_size: Completions of each query.
+        queries_per_step: Queries in one update.
+        seed: Seed of everything that is drawn.
+        out: Run folder; default: runs/TASK-BACKEND-POLICY-seedN.
+        config: TOML file with a configuration.
+        platform: TOML file with a platform profile.
+        plugins: Python files that are plugins.
+        resume: Continue the run in the run folder from its last checkpoint.
+        options: Further options by dotted path, such as {"policy.lora_rank": 8}; without a table's name they are the
+            backend's, such as {"index": "products"}.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        LeserError: Something is not valid, or the engine stopped answering. The message says what to do.
+
+    Example:
+        >>> run = leser.train(task="demo", backend="memory", policy="tiny", steps=2)
+        >>> round(run.evaluation["original"]["nDCG@10"], 2)
+        0.35
+    """
+    given = {
+        "task": task, "backend": backend, "policy": policy, "rewards": rewards, "steps": steps, "group_size": group_size,
+        "queries_per_step": queries_per_step, "seed": seed, "out": out, "resume": resume, "plugins": tuple(plugins),
+    }  # fmt: skip
+    resolved, registry = configure(given, options, config=config, platform=platform)
+    return Run(run_configuration(resolved, registry), plugins=resolved.plugins)
+
+
+def open_run(path: str | Path, plugins: Iterable[str | Path] = ()) -> Run:
+    """Open the folder of a run that was trained before; its engine and policy are opened when they are first needed.
+
+    Args:
+        path: The run folder.
+        plugins: Python files that are plugins, besides those that the run names itself.
+
+    Returns:
+        The run; a context manager that closes the engine.
+
+    Raises:
+        LeserError: There is no run in this folder.
+
+    Example:
+        >>> with leser.open_run("runs/demo") as run:
+        ...     run.filter("couch for small room", "sofa; couch").expansions
+        (Expansion('sofa'),)
+    """
+    return Run.open(Path(path), tuple(map(Path, plugins)))
+
+
+def search(
+    backend: str,
+    *,
+    task: str | Path | None = None,
+    plugins: Iterable[str | Path] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Search:
+    """Open a search engine by itself, as training would search it.
+
+    Args:
+        backend: Name of the search engine.
+        task: The task whose documents an in-process engine holds; other engines need none.
+        plugins: Python files that are plugins.
+        options: Options as for `train`, such as {"index": "products"}.
+
+    Returns:
+        The open engine; a context manager that closes it.
+
+    Raises:
+        LeserError: An option is not valid, or the engine cannot be opened.
+
+    Example:
+        >>> leser.search(backend="memory", task="demo").rank("red sofa", k=3).ids
+        ('d1234', 'd42', 'd7')
+    """
+    config, registry = configure({"backend": backend, "task": task, "plugins": tuple(plugins)}, options)
+    return Search(config, registry)
+
+
+class Search:
+    """An open search engine: `rank` a query, with or without expansions. A context manager that closes the engine."""
+
+    def __init__(self, config: RunConfig, registry: Registry) -> None:
+        self.expansion: ExpansionOptions = config.expansion
+        in_process = registry.get("backend", config.backend.name).takes_documents
+        task = task_of(config, registry) if in_process else None
+        self._client = SearchClient(open_backend(config, registry, task), config.search)
+        self.facts = self._client.backend.check()
+
+    @property
+    def backend(self) -> Backend:
+        """The engine itself."""
+        return self._client.backend
+
+    def rank(self, query: str, expansions: Iterable[Expansion | str] = (), *, k: int = 10) -> Ranking:
+        """The top `k` hits of a query with these expansions; raises LeserError where the engine fails on it."""
+        terms = tuple(e if isinstance(e, Expansion) else Expansion(e) for e in expansions)
+        asked = [(ExpandedQuery("typed", query), terms)]
+        answer = self._client.search_expansions(asked, k, options=self.expansion)[0].ranking
+        if isinstance(answer, SearchError):
+            raise LeserError(f"The engine failed on the query '{query}': {answer.message}")
+        return answer
+
+    def close(self) -> None:
+        """Close the engine; calling it twice is fine."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def configure(
+    given: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
+    *,
+    config: str | Path | None = None,
+    platform: str | Path | None = None,
+    assignments: Iterable[str] = (),
+) -> tuple[RunConfig, Registry]:
+    """A whole configuration out of arguments by their names on the command line, and the plugins it needs.
+
+    `options` are values by dotted path, `assignments` the same as text (KEY=VALUE). Raises LeserError for what is not valid.
+    """
+    flags = {FLAGS[name]: value for name, value in given.items() if value not in (None, False, (), [])}
+    loaded = load_config(
+        Path(config) if config else None, flags, assignments, Path(platform) if platform else None, options=options
+    )
+    registry = load_plugins(loaded.plugins)
+    return complete(loaded, registry), registry
