@@ -10,6 +10,6 @@ RUN_COMMAND = ContextVar("RUN_COMMAND", default="leser run")
 """`leser run` or `leser-run`: one command with two names."""
 
 
-def resume_command(config: Path) -> str:
+def resume_command(file: Path) -> str:
     """The command line that resumes the run whose config.toml this is."""
-    return f"{RUN_COMMAND.get()} --config {shlex.quote(str(config))} --resume"
+    return f"{RUN_COMMAND.get()} --config {shlex.quote(str(file))} --resume"

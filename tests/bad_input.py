@@ -194,12 +194,12 @@ TRAININGS = {
     ),
     "no checkpoint that is whole": ("WARNING: No checkpoint is whole: the run begins again from its start.", 0),
     "disk that is full": (
-        "Error: … cannot be written: … (… free). Nothing that a checkpoint holds is lost. Make room, then go on with: "
+        "Error: … cannot be written: … (… free). Nothing that a checkpoint holds is lost. Make room, then resume with: "
         "leser-run --config … --resume",
         74,
     ),
     "Ctrl-C": (
-        "Stopping after this update, with a checkpoint. Ctrl-C once more stops at once. … Stopped. Go on with: leser-run "
+        "Stopping after this update, with a checkpoint. Ctrl-C once more stops at once. … Stopped. Resume with: leser-run "
         "--config … --resume … Interrupted.",
         130,
     ),

@@ -303,7 +303,7 @@ def test_a_reward_that_fails_in_training_keeps_what_was_trained(tmp_path: Path) 
     code, _, said = run_cli(["--config", str(config), "--out", str(tmp_path / "run"), *given])
     assert code == 2
     assert re.search(r"The reward 'late' \(leser_plugin_late\.Late\) raised ZeroDivisionError.*query 'q\d'", said), said
-    assert "Stopped. Go on with: leser-run --config" in said
+    assert "Stopped. Resume with: leser-run --config" in said
     assert "Traceback" not in said
 
 

@@ -189,7 +189,7 @@ def test_what_is_no_run_is_said(tmp_path: Path, run: Path) -> None:
 def test_an_unfinished_run_is_said(run: Path) -> None:
     (run / "evaluation.json").unlink()
     for command in ("report", "evaluate"):
-        assert f"has not finished: it holds no evaluation.json. Go on with: leser run --config {run}" in refused(
+        assert f"has not finished: it holds no evaluation.json. Resume with: leser run --config {run}" in refused(
             command, run
         )
     assert said("rollouts", run, "--worst", "1")  # these may be looked at while the run goes on
