@@ -38,27 +38,27 @@ def write_report(
     folder: Path,
     evaluation: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
-    config: Mapping[str, Any],
+    settings: Mapping[str, Any],
     answers: Sequence[Answer] = (),
     note: str = "",
 ) -> Path:
     """Write report.html into `folder` and return its path; arguments as in `render_report`."""
     path = folder / "report.html"
-    path.write_text(render_report(evaluation, metrics, config, answers, note, folder.name), encoding="utf-8")
+    path.write_text(render_report(evaluation, metrics, settings, answers, note, folder.name), encoding="utf-8")
     return path
 
 
 def render_report(
     evaluation: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
-    config: Mapping[str, Any],
+    settings: Mapping[str, Any],
     answers: Sequence[Answer] = (),
     note: str = "",
     name: str = "",
 ) -> str:
     """The page as text, everything from outside escaped.
 
-    `evaluation` is evaluation.json's content, `metrics` the rows of metrics.jsonl, `config` the resolved configuration
+    `evaluation` is evaluation.json's content, `metrics` the rows of metrics.jsonl, `settings` the resolved configuration
     without secrets, `answers` what is known of each query; `note` says what a reader should know about them.
     """
     measures = systems.measures_of(evaluation)
@@ -68,7 +68,7 @@ def render_report(
         "report.html.j2",
         name=name,
         verdict=verdict(evaluation, primary),
-        facts=facts_of(config, made),
+        facts=facts_of(settings, made),
         evaluation=evaluation,
         measures=measures,
         primary=primary,
@@ -78,12 +78,12 @@ def render_report(
         codes=systems.code_rows(evaluation),
         writers=systems.writers_of(evaluation),
         latencies=systems.latencies(evaluation),
-        config=flattened(config),
+        config=flattened(settings),
         versions=list(made.get("versions", {}).items()) or versions(),
         made=made,
-        seed=config.get("seed"),
-        **_of_queries(evaluation, answers, primary, int(config.get("seed", 0))),
-        **_of_training(metrics, primary, config),
+        seed=settings.get("seed"),
+        **_of_queries(evaluation, answers, primary, int(settings.get("seed", 0))),
+        **_of_training(metrics, primary, settings),
     )
 
 
@@ -103,28 +103,28 @@ def _of_queries(evaluation: Mapping[str, Any], answers: Sequence[Answer], measur
     }
 
 
-def _of_training(metrics: Sequence[Mapping[str, Any]], measure: str, config: Mapping[str, Any]) -> dict[str, Any]:
+def _of_training(metrics: Sequence[Mapping[str, Any]], measure: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the page shows of training."""
     return {
         "fit": fit_said(fit_of(metrics)),
         "dev": dev_charts(metrics, measure),
-        "grpo": grpo_charts(metrics, second_measure(config)),
+        "grpo": grpo_charts(metrics, second_measure(settings)),
         "warnings": warnings_of(metrics),
     }
 
 
-def facts_of(config: Mapping[str, Any], made: Mapping[str, Any]) -> list[tuple[str, str]]:
+def facts_of(settings: Mapping[str, Any], made: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was run on what, in a few words each."""
     tables = (("task", "task"), ("engine", "backend"), ("policy", "policy"))
-    facts = [(label, str(config[key]["name"])) for label, key in tables if "name" in config.get(key, {})]
-    if "seed" in config:
-        facts.append(("seed", str(config["seed"])))
+    facts = [(label, str(settings[key]["name"])) for label, key in tables if "name" in settings.get(key, {})]
+    if "seed" in settings:
+        facts.append(("seed", str(settings["seed"])))
     return facts + ([("made", str(made["at"])[:10])] if made.get("at") else [])
 
 
-def second_measure(config: Mapping[str, Any]) -> str:
+def second_measure(settings: Mapping[str, Any]) -> str:
     """The measure that the monitor takes of dev, empty where there is none."""
-    return str(config.get("training", {}).get("monitor", {}).get("measure", ""))
+    return str(settings.get("training", {}).get("monitor", {}).get("measure", ""))
 
 
 def tiles(evaluation: Mapping[str, Any], measure: str, answers: Sequence[Answer]) -> list[Tile]:

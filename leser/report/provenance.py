@@ -34,10 +34,10 @@ def versions() -> list[tuple[str, str]]:
     return found
 
 
-def flattened(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """A nested configuration as (dotted key, value) pairs, without the lists of what nobody gave."""
     pairs: list[tuple[str, str]] = []
-    for key, value in config.items():
+    for key, value in settings.items():
         if key == NOT_GIVEN:
             continue
         if isinstance(value, Mapping):
