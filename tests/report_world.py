@@ -62,7 +62,7 @@ def page(**changes: Any) -> str:
         "evaluation": evaluation.to_json()
         | {"made": {"at": HOSTILE, "machine": HOSTILE, "versions": {HOSTILE: HOSTILE}}},
         "metrics": METRICS,
-        "config": CONFIG,
+        "settings": CONFIG,
         "answers": answers_of(split, runs, evaluation.per_query, "nDCG@10", lambda ids: KNOWN),
         "note": HOSTILE,
         "name": HOSTILE,

@@ -167,4 +167,4 @@ def test_each_stage_counts_its_own_updates() -> None:
 
 
 def test_a_run_without_a_seed_or_groups_is_fine() -> None:
-    assert_self_contained(page(config={key: value for key, value in CONFIG.items() if key != "seed"}))
+    assert_self_contained(page(settings={key: value for key, value in CONFIG.items() if key != "seed"}))
