@@ -15,21 +15,20 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 import pluggy
 
 from leser import hooks
+from leser.backend import Backend, BackendOptions
+from leser.baseline import Baseline
 from leser.contract.classes import fault_of
 from leser.errors import LeserError, unknown_name
+from leser.options import Options
 from leser.plugin_files import cause_of, load_file, named_files
-
-if TYPE_CHECKING:
-    from leser.backend import Backend
-    from leser.baseline import Baseline
-    from leser.reader import Reader
-    from leser.reward import Reward
-    from leser.rule import Rule
+from leser.reader import Reader, ReaderOptions
+from leser.reward import Reward
+from leser.rule import Rule, RuleOptions
 
 GROUP = "leser"
 KINDS = {
@@ -39,6 +38,14 @@ KINDS = {
     "reader": "leser_readers",
     "baseline": "leser_baselines",
 }
+BASES: dict[str, tuple[type[Any], type[Any]]] = {
+    "backend": (Backend, BackendOptions),
+    "reward": (Reward, Options),
+    "rule": (Rule, RuleOptions),
+    "reader": (Reader, ReaderOptions),
+    "baseline": (Baseline, Options),
+}
+"""What a plugin's class inherits from, by kind, and what its Options do."""
 BLOCK_VARIABLE = "LESER_BLOCK_PLUGINS"
 
 log = logging.getLogger("leser.plugins")
@@ -276,7 +283,7 @@ def _offers_of(kind: str, hook: str, function: Callable[[], Any], origin: Origin
 
 def _checked(kind: str, hook: str, cls: Any, origin: Origin) -> Offer:
     name = getattr(cls, "name", None)
-    wrong = fault_of(kind, hook, cls)
+    wrong = fault_of(kind, hook, cls, BASES[kind])
     state = f"broken: {wrong}" if wrong else "ok"
     if state != "ok":
         log.warning("%s '%s' of %s is skipped: %s", kind, name or origin.plugin, origin, state.removeprefix("broken: "))

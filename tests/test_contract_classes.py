@@ -15,7 +15,7 @@ from leser.engine import SearchClient
 from leser.errors import LeserError
 from leser.evaluation.builtin import Original
 from leser.formats.beir import Beir
-from leser.plugins import load_plugins
+from leser.plugins import BASES, load_plugins
 from leser.reward import Reward, parse_spec
 from leser.rules.repetition import Repetition
 from leser.scoring import make_reward
@@ -92,15 +92,15 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize("kind", IN_ORDER)
 def test_a_class_in_order_has_no_fault_and_one_of_another_kind_has(kind: str) -> None:
-    assert fault_of(kind, "hook", IN_ORDER[kind]) == ""
+    assert fault_of(kind, "hook", IN_ORDER[kind], BASES[kind]) == ""
     other = IN_ORDER["reward" if kind != "reward" else "rule"]
-    assert "must inherit from leser." in fault_of(kind, "hook", other)
+    assert "must inherit from leser." in fault_of(kind, "hook", other, BASES[kind])
 
 
 @pytest.mark.parametrize(("kind", "changed", "said"), WRONG)
 def test_what_is_wrong_with_a_class_is_said(kind: str, changed: dict[str, Any], said: str) -> None:
     sick = type("Sick", (IN_ORDER[kind],), changed)
-    assert said in fault_of(kind, "hook", sick)
+    assert said in fault_of(kind, "hook", sick, BASES[kind])
 
 
 def test_a_class_with_a_fault_is_broken_where_it_is_asked_for(install: Callable[..., Path]) -> None:

@@ -15,7 +15,7 @@ from leser.errors import IndexMissing, LeserError
 from leser_pyserini.jvm import java_class
 
 if TYPE_CHECKING:
-    from leser_pyserini import PyseriniBackend
+    from leser_pyserini.options import PyseriniOptions
 
 LOOKED_AT = 1000
 """Documents, spread over the index, whose ids are looked up at start-up."""
@@ -26,7 +26,7 @@ RESERVED = frozenset({"id", "raw", "contents"})
 class Engine:
     """An open index; `facts` say what it holds. Raises LeserError when there is none or the options don't fit it."""
 
-    def __init__(self, options: PyseriniBackend.Options) -> None:
+    def __init__(self, options: PyseriniOptions) -> None:
         folder = options.index
         if not _holds_index(folder):
             raise IndexMissing(f"No Lucene index in {folder}.", f"--backend pyserini --task TASK -o index={folder}")
@@ -80,7 +80,7 @@ class Engine:
 class Writer:
     """Writes an index; what is not finished when the block ends is dropped. Raises LeserError for an unwanted old index."""
 
-    def __init__(self, options: PyseriniBackend.Options) -> None:
+    def __init__(self, options: PyseriniOptions) -> None:
         folder = options.index
         if options.existing == "refuse" and _holds_index(folder):
             raise LeserError(
@@ -127,7 +127,7 @@ def row_of(document: Document, contents: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _check_fields(options: PyseriniBackend.Options, available: Sequence[str]) -> None:
+def _check_fields(options: PyseriniOptions, available: Sequence[str]) -> None:
     missing = next((name for name in options.fields if name not in available), None)
     if missing is None:
         return

@@ -21,7 +21,7 @@ from leser.options import secret
 from leser_solr.failures import Moved, answer_of
 
 if TYPE_CHECKING:
-    from leser_solr import SolrBackend
+    from leser_solr.options import SolrOptions
 
 Params = Mapping[str, str | Sequence[str]]
 
@@ -39,7 +39,7 @@ _filters = Lock()  # those of warnings are the whole process's
 
 
 def connect(
-    options: SolrBackend.Options, path: str, timeout: float, retries: int, verification: ssl.SSLContext | bool
+    options: SolrOptions, path: str, timeout: float, retries: int, verification: ssl.SSLContext | bool
 ) -> solr.Solr:
     """A connection to `path` below the server's address; nothing is sent yet. Raises LeserError for a missing secret."""
     password, token = secret(options.password_env, "password_env"), secret(options.token_env, "token_env")
@@ -84,7 +84,7 @@ def _unwarned(url: str) -> Iterator[None]:
         yield
 
 
-def certificates(options: SolrBackend.Options) -> ssl.SSLContext | bool:
+def certificates(options: SolrOptions) -> ssl.SSLContext | bool:
     """What to check certificates with; read once, since reading them takes longer than many a search.
 
     For an address of http: too: where it redirects to one of https:, httpx takes the credentials along.
@@ -152,7 +152,7 @@ class Line:
 class Pool:
     """Lines to one core or collection, as many as threads ask for at once; never two threads on one."""
 
-    def __init__(self, options: SolrBackend.Options) -> None:
+    def __init__(self, options: SolrOptions) -> None:
         self._options = options
         self._certificates = certificates(options)
         self._idle: deque[Line] = deque()  # append and pop are atomic
@@ -205,7 +205,7 @@ def _quoted(syntax: str) -> str:
 class Admin:
     """The server's own interface, beside its cores."""
 
-    def __init__(self, options: SolrBackend.Options, timeout: float | None = None) -> None:
+    def __init__(self, options: SolrOptions, timeout: float | None = None) -> None:
         self._connection = connect(options, "", timeout or options.timeout, 0, certificates(options))
         self._told: dict[str, Any] | None = None
 

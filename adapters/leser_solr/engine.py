@@ -21,7 +21,7 @@ from leser_solr.searched import searched
 from leser_solr.template import Template, read_template
 
 if TYPE_CHECKING:
-    from leser_solr import SolrBackend
+    from leser_solr.options import SolrOptions
 
 IDS_AT_ONCE = 500
 FRESH = 30.0  # seconds for which the index's state is taken for known
@@ -31,7 +31,7 @@ NOTHING = Ranking((), total=0)
 class Engine:
     """An open index. Raises LeserError when it cannot be used, NotReady where trying again later may help."""
 
-    def __init__(self, options: SolrBackend.Options) -> None:
+    def __init__(self, options: SolrOptions) -> None:
         self._options = options
         template = read_template(options.template, rerank=options.match == "rerank") if options.template else None
         self._pool = Pool(options)
@@ -241,7 +241,7 @@ class Engine:
         self._pool.close()
 
 
-def open_schema(options: SolrBackend.Options, pool: Pool) -> Schema:
+def open_schema(options: SolrOptions, pool: Pool) -> Schema:
     """The index's schema; raises IndexMissing, NotReady or LeserError where there is none to be had."""
     try:
         told = pool.read("/schema").get("schema")
@@ -260,7 +260,7 @@ def open_schema(options: SolrBackend.Options, pool: Pool) -> Schema:
     return Schema(told)
 
 
-def missing(options: SolrBackend.Options) -> LeserError:
+def missing(options: SolrOptions) -> LeserError:
     """Why the index answers 404: it is not there, or there is no Solr at the address at all."""
     admin = Admin(options)
     try:
@@ -279,7 +279,7 @@ def missing(options: SolrBackend.Options) -> LeserError:
     )
 
 
-def server(options: SolrBackend.Options) -> tuple[str, bool | None]:
+def server(options: SolrOptions) -> tuple[str, bool | None]:
     """Version of the server and whether it is a SolrCloud; unknown where this user may not ask."""
     admin = Admin(options)
     try:

@@ -13,7 +13,7 @@ from leser.backend import SearchError
 from leser.errors import LeserError
 
 if TYPE_CHECKING:
-    from leser_solr import SolrBackend
+    from leser_solr.options import SolrOptions
 
 Kind = Literal["transient", "query", "engine"]
 
@@ -87,7 +87,7 @@ def search_error(error: Exception, timeout: float) -> SearchError:
     return SearchError(f"The connection to Solr failed: {type(error).__name__}: {error}", "transient")
 
 
-def raised(error: Exception, options: SolrBackend.Options) -> Exception:
+def raised(error: Exception, options: SolrOptions) -> Exception:
     """The exception for a failed request outside a search: Interrupted where repeating may help, else LeserError."""
     failure = search_error(error, options.timeout)
     if failure.kind == "transient":
@@ -95,7 +95,7 @@ def raised(error: Exception, options: SolrBackend.Options) -> Exception:
     return LeserError(f"{failure.message} ({options.url}, index '{options.index}')")
 
 
-def unreachable(error: Exception, options: SolrBackend.Options) -> LeserError:
+def unreachable(error: Exception, options: SolrOptions) -> LeserError:
     """The message for a server that cannot be talked to, or that refuses us: 401, 403, 5xx, no connection, no JSON."""
     at = f"Solr at {options.url}"
     if isinstance(error, SolrException):
@@ -127,12 +127,12 @@ def unreachable(error: Exception, options: SolrBackend.Options) -> LeserError:
     return NotReady(f"No Solr answers at {options.url} ({error}). Start it, or give its address: -o url=...")
 
 
-def not_solr(options: SolrBackend.Options, seen: str = "it answers 404") -> LeserError:
+def not_solr(options: SolrOptions, seen: str = "it answers 404") -> LeserError:
     """The message for an address where something answers otherwise than every Solr does."""
     return LeserError(f"There is no Solr at {options.url}: {seen}. {_address(options)}")
 
 
-def _address(options: SolrBackend.Options) -> str:
+def _address(options: SolrOptions) -> str:
     return f"The address has no core in it and ends in /solr, e.g. http://localhost:8983/solr.{_meant(options.url)}"
 
 
@@ -151,7 +151,7 @@ def _meant(url: str) -> str:
     return f" Did you mean -o url={server}{core} ?" if core else f" Did you mean {server}?"
 
 
-def _credentials(options: SolrBackend.Options) -> str:
+def _credentials(options: SolrOptions) -> str:
     if options.token_env:
         return f"it does not take the token in the environment variable {options.token_env} (option token_env)."
     if options.user:

@@ -27,7 +27,7 @@ from leser_solr.searched import Searched
 from leser_solr.template import EXPANSIONS, QUERY, RAW, Template, plain_words
 
 if TYPE_CHECKING:
-    from leser_solr import SolrBackend
+    from leser_solr.options import SolrOptions
 
 Params = dict[str, str | list[str]]
 
@@ -53,9 +53,7 @@ class Refused(Exception):
 class QueryWriter:
     """Writes queries for one index; the fields of `searched` are looked in with their weights, summed up."""
 
-    def __init__(
-        self, schema: Schema, searched: Searched, template: Template | None, options: SolrBackend.Options
-    ) -> None:
+    def __init__(self, schema: Schema, searched: Searched, template: Template | None, options: SolrOptions) -> None:
         self._schema = schema
         self._fields = searched.fields
         self._written = searched.written  # edismax knows the template's aliases

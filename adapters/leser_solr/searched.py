@@ -17,7 +17,7 @@ from leser.errors import LeserError, unknown_name
 from leser_solr.schema import CONTENTS, Schema
 
 if TYPE_CHECKING:
-    from leser_solr import SolrBackend
+    from leser_solr.options import SolrOptions
     from leser_solr.template import Template
 
 HandlerParams = Callable[[], Mapping[str, str | list[str]]]
@@ -32,9 +32,7 @@ class Searched:
     written: dict[str, float]
 
 
-def searched(
-    options: SolrBackend.Options, template: Template | None, schema: Schema, handler: HandlerParams
-) -> Searched:
+def searched(options: SolrOptions, template: Template | None, schema: Schema, handler: HandlerParams) -> Searched:
     """Fields that expansions, and without a template the query, are searched in.
 
     `handler` asks the request handler for its parameters, the template's among them; it is called only where neither the
@@ -74,7 +72,7 @@ def _known(
     written: dict[str, float],
     named_by: str,
     aliases: Mapping[str, str],
-    options: SolrBackend.Options,
+    options: SolrOptions,
     schema: Schema,
 ) -> Searched:
     fields: dict[str, float] = {}
@@ -87,7 +85,7 @@ def _known(
 
 
 def _resolved(
-    written: Mapping[str, float], aliases: Mapping[str, str], options: SolrBackend.Options, above: tuple[str, ...]
+    written: Mapping[str, float], aliases: Mapping[str, str], options: SolrOptions, above: tuple[str, ...]
 ) -> list[tuple[str, float]]:
     """Real fields with their weights; raises LeserError for aliases that lead to themselves."""
     found: list[tuple[str, float]] = []
@@ -105,7 +103,7 @@ def _resolved(
     return found
 
 
-def _read_qf(qf: str, options: SolrBackend.Options, where: str = "qf") -> dict[str, float]:
+def _read_qf(qf: str, options: SolrOptions, where: str = "qf") -> dict[str, float]:
     fields = {}
     for part in qf.split():
         name, mark, weight = part.partition("^")

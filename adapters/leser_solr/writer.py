@@ -29,7 +29,7 @@ from leser_solr.failures import FAILURES, reason_of, search_error, status_of, un
 from leser_solr.schema import CONTENTS, KEYWORD, NAME, NUMBER, Schema
 
 if TYPE_CHECKING:
-    from leser_solr import SolrBackend
+    from leser_solr.options import SolrOptions
 
 CHUNK = 1000
 PATIENCE = 300.0  # seconds at least: making a collection and committing take longer than a search
@@ -44,7 +44,7 @@ _FILTERS: dict[str, list[dict[str, str]]] = {
 class Writer:
     """Writes documents into one core or collection. Raises LeserError where Solr won't have them."""
 
-    def __init__(self, options: SolrBackend.Options) -> None:
+    def __init__(self, options: SolrOptions) -> None:
         self._options = options
         self._patience = max(options.timeout, PATIENCE)
         self._admin = Admin(options, self._patience)

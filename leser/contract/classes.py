@@ -35,11 +35,14 @@ _CALLS: Mapping[str, Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]]] = 
 """How each method is called, after `self`."""
 
 
-def fault_of(kind: str, hook: str, cls: Any) -> str:
-    """What keeps a class from being used as a plugin of this kind; an empty text where nothing does."""
+def fault_of(kind: str, hook: str, cls: Any, bases: tuple[type[Any], type[Any]]) -> str:
+    """What keeps a class from being used as a plugin of this kind; an empty text where nothing does.
+
+    `bases` are the class that it must inherit from, and that of its Options.
+    """
     if not inspect.isclass(cls):
         return f"{hook}() must return a list of classes, it holds {cls!r}"
-    base, options = _bases(kind)
+    base, options = bases
     where = f"{cls.__module__}.{cls.__qualname__}"
     if wrong := _name_fault(kind, cls, where):
         return wrong
@@ -63,24 +66,6 @@ def reward_fault(reward: Any) -> str:
     cls = reward if inspect.isclass(reward) else type(reward)
     where = f"{cls.__module__}.{cls.__qualname__}"
     return next((wrong for look in _LOOKS["reward"] if (wrong := look(reward, where))), "")
-
-
-def _bases(kind: str) -> tuple[type[Any], type[Any]]:
-    """The class that a plugin inherits from, and that which its Options do."""
-    from leser.backend import Backend, BackendOptions
-    from leser.baseline import Baseline
-    from leser.options import Options
-    from leser.reader import Reader, ReaderOptions
-    from leser.reward import Reward
-    from leser.rule import Rule, RuleOptions
-
-    return {
-        "backend": (Backend, BackendOptions),
-        "reward": (Reward, Options),
-        "rule": (Rule, RuleOptions),
-        "reader": (Reader, ReaderOptions),
-        "baseline": (Baseline, Options),
-    }[kind]
 
 
 def _name_fault(kind: str, cls: type[Any], where: str) -> str:
