@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import regex  # type: ignore[import-untyped]
+from confusable_homoglyphs import confusables
 
 from leser.letters import WORD
 
@@ -197,7 +198,6 @@ def _unstable_look_alikes() -> dict[int, str]:
 @lru_cache(maxsize=1)
 def look_alikes() -> dict[str, str]:
     """Characters beyond ASCII that look like an ASCII letter or digit, and that letter in lower case (Unicode's table)."""
-    from confusable_homoglyphs import confusables  # type: ignore[import-untyped]
 
     found: dict[str, str] = {}
     for plain in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":

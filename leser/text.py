@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import regex  # type: ignore[import-untyped]
+from Stemmer import Stemmer
 
 from leser.letters import WORD
 
@@ -46,7 +47,6 @@ def stem(word: str) -> str:
 
 @lru_cache(maxsize=1)
 def _stemmer() -> Stemmer:
-    from Stemmer import Stemmer
 
     return Stemmer("porter", 0)  # its own cache off: `_stem` caches
 

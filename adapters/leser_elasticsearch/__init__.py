@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from leser.backend import Backend, BackendOptions, Capability, Document, ExpandedQuery, Ranking, SearchError
 from leser.hooks import hookimpl
+from leser_elasticsearch.analysis import Analysis
+from leser_elasticsearch.checks import facts_of
+from leser_elasticsearch.connection import connect, is_transient, told
+from leser_elasticsearch.engine import Engine
+from leser_elasticsearch.mapping import search_analyzers
 from leser_elasticsearch.options import ElasticsearchOptions
+from leser_elasticsearch.state import read_state
+from leser_elasticsearch.template import read_template
+from leser_elasticsearch.writer import Writer
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -49,7 +57,6 @@ class ElasticsearchBackend(Backend):
         """
         if not queries:
             return []
-        from leser_elasticsearch.connection import is_transient
 
         try:
             engine = self._open()
@@ -78,8 +85,6 @@ class ElasticsearchBackend(Backend):
 
     def check(self) -> dict[str, Any]:
         """Server, index, number of documents, fields, and warnings about the template."""
-        from leser_elasticsearch.checks import facts_of
-        from leser_elasticsearch.connection import told
 
         try:
             return facts_of(self._open(), self.options, self._template)
@@ -92,7 +97,6 @@ class ElasticsearchBackend(Backend):
         An index that is written to while it is open keeps its fingerprint: a run asks one engine, not a moving one.
         Where the server does not answer for the moment, it says so: the search that follows has the error.
         """
-        from leser_elasticsearch.connection import is_transient
 
         try:
             return f"{super().fingerprint()} {self._open().fingerprint}"
@@ -103,8 +107,6 @@ class ElasticsearchBackend(Backend):
 
     def index(self, documents: Iterable[Document]) -> int:
         """Create the index and fill it. Of one id the last document stays; one refused document is an error."""
-        from leser_elasticsearch.connection import connect, told
-        from leser_elasticsearch.writer import Writer
 
         self.close()
         client = connect(self.options)
@@ -132,13 +134,6 @@ class ElasticsearchBackend(Backend):
         """The engine, opened by whoever needs it first. Raises LeserError, or the client's error if it may pass."""
         with self._lock:
             if self._engine is None:
-                from leser_elasticsearch.analysis import Analysis
-                from leser_elasticsearch.connection import connect
-                from leser_elasticsearch.engine import Engine
-                from leser_elasticsearch.mapping import search_analyzers
-                from leser_elasticsearch.state import read_state
-                from leser_elasticsearch.template import read_template
-
                 if self.options.template is not None:
                     self._template = read_template(self.options.template, rerank=self.options.match == "rerank")
                 self._client = self._client or connect(self.options)
@@ -153,7 +148,6 @@ class ElasticsearchBackend(Backend):
     @contextmanager
     def _telling(self) -> Iterator[None]:
         """Turn the client's errors into words, apart from those that a retry may mend."""
-        from leser_elasticsearch.connection import is_transient, told
 
         try:
             yield

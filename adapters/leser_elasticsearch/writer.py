@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from leser.backend import Document
 from leser.errors import LeserError
 from leser.indexing import KEYWORD_LENGTH, Counted
+from leser_elasticsearch.connection import error_of
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.state import mark, unfinished
 
@@ -89,8 +90,6 @@ class Writer:
         """The index with its mapping, or the indices behind an alias; nothing if there is none."""
         from elasticsearch import NotFoundError
 
-        from leser_elasticsearch.connection import error_of
-
         try:
             found: Mapping[str, Any] = self._client.indices.get(index=name).body
         except NotFoundError as error:
@@ -106,8 +105,6 @@ class Writer:
         try:
             self._client.indices.create(index=name, settings=self._settings(), mappings=self._mappings(fields))
         except BadRequestError as error:
-            from leser_elasticsearch.connection import error_of
-
             reason = error_of(error)[1]
             hint = f" Name one of the server's with -o analyzer=NAME (now {self._options.analyzer}); standard is always there."
             raise LeserError(

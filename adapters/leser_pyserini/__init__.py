@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from math import isfinite
-from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from leser.backend import (
     Backend,
@@ -18,13 +14,13 @@ from leser.backend import (
     Capability,
     Document,
     ExpandedQuery,
-    FieldWeights,
     Hit,
     Ranking,
     SearchError,
 )
 from leser.hooks import hookimpl
 from leser.indexing import Counted
+from leser_pyserini.engine import Engine, Writer, row_of
 from leser_pyserini.options import PyseriniOptions
 
 if TYPE_CHECKING:
@@ -56,8 +52,6 @@ class PyseriniBackend(Backend):
     def _open(self) -> Engine:
         with self._lock:
             if self._engine is None:
-                from leser_pyserini.engine import Engine
-
                 self._engine = Engine(self.options)
             return self._engine
 
@@ -120,7 +114,6 @@ class PyseriniBackend(Backend):
 
         Raises LeserError when there is an index already and option `existing` says "refuse".
         """
-        from leser_pyserini.engine import Writer, row_of
 
         self.close()
         counted = Counted.of(documents)

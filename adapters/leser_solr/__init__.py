@@ -21,11 +21,8 @@ Where solrpy 2.x stands in the way, and what is done about it here, in the open:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from pydantic import Field, field_validator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from leser.backend import (
     Backend,
@@ -33,11 +30,9 @@ from leser.backend import (
     Capability,
     Document,
     ExpandedQuery,
-    FieldWeights,
     Ranking,
     SearchError,
 )
-from leser.errors import LeserError
 from leser.hooks import hookimpl
 from leser_solr.options import SolrOptions
 

@@ -7,7 +7,6 @@ there, whose weights are multiplied by its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
@@ -18,10 +17,9 @@ from leser_solr.schema import CONTENTS, Schema
 
 if TYPE_CHECKING:
     from leser_solr.options import SolrOptions
-    from leser_solr.template import Template
+    from leser_solr.template import Template, aliases_of
 
 HandlerParams = Callable[[], Mapping[str, str | list[str]]]
-_ALIAS = re.compile(r"f\.(.+)\.qf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +58,6 @@ def searched(options: SolrOptions, template: Template | None, schema: Schema, ha
         )
     aliases = {**aliases_of(params), **aliases}
     return _known(_read_qf(named, options), f"of handler {options.handler}", aliases, options, schema)
-
-
-def aliases_of(params: Mapping[str, str | list[str]]) -> dict[str, str]:
-    """Aliases among request parameters, each with the fields that it stands for; of several values Solr reads the first."""
-    found = ((_ALIAS.fullmatch(name), value) for name, value in params.items())
-    return {match[1]: value if isinstance(value, str) else value[0] for match, value in found if match and value}
 
 
 def _known(

@@ -25,7 +25,6 @@ from typing import Any
 
 from leser.errors import LeserError
 from leser.textfile import read_text
-from leser_solr.searched import aliases_of
 
 QUERY, RAW, EXPANSIONS = "leser.query", "leser.raw", "leser.expansions"
 """Parameters that carry the text, escaped and as it is, and the expansions; one called `query` would switch searching off."""
@@ -50,6 +49,8 @@ _WRAPPERS = frozenset(
 # what Solr's query parsers read as syntax, and words that are operators where they stand alone
 _SYNTAX = re.compile(r"""([+\-!(){}\[\]^"~*?:\\/&|=<>;,@'`$#%])""")
 _OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)", re.IGNORECASE)
+
+_ALIAS = re.compile(r"f\.(.+)\.qf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,3 +235,9 @@ def _refer(value: str, params: Mapping[str, list[str]]) -> str:
 def plain_words(text: str) -> str:
     """The text with all that a query parser of Solr would read as syntax escaped, so that only its words are left."""
     return _OPERATORS.sub(r"\\\1", _SYNTAX.sub(r"\\\1", text))
+
+
+def aliases_of(params: Mapping[str, str | list[str]]) -> dict[str, str]:
+    """Aliases among request parameters, each with the fields that it stands for; of several values Solr reads the first."""
+    found = ((_ALIAS.fullmatch(name), value) for name, value in params.items())
+    return {match[1]: value if isinstance(value, str) else value[0] for match, value in found if match and value}

@@ -10,6 +10,9 @@ from leser.config.layers import place
 from leser.config.tables import PluginTable, RulesTable, RunConfig
 from leser.engine.checked import built
 from leser.errors import LeserError
+from leser.evaluation.calls import table_of
+from leser.evaluation.pseudo_documents import PASSAGES
+from leser.formats.read import find_reader, read_task
 from leser.options import Options, validate_options
 
 if TYPE_CHECKING:
@@ -26,7 +29,6 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
 
     Raises LeserError for unknown names and options. Connects to nothing and reads no file.
     """
-    from leser.formats.read import find_reader
 
     backend = registry.get("backend", config.backend.name)
     reader, path = find_reader(config.task.name, registry.all("reader"), config.task.format)
@@ -50,8 +52,6 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
 
 def _baseline_options(config: RunConfig, registry: Registry) -> dict[str, dict[str, Any]]:
     """The options of each baseline that some are given for, filled in; raises LeserError for a baseline that is not run."""
-    from leser.evaluation.calls import table_of
-    from leser.evaluation.pseudo_documents import PASSAGES
 
     table = config.evaluation
     run = (*table.baselines, *(PASSAGES if table.passages else ()))
@@ -66,7 +66,6 @@ def _baseline_options(config: RunConfig, registry: Registry) -> dict[str, dict[s
 
 def task_of(config: RunConfig, registry: Registry) -> Task:
     """Read the configured task; raises LeserError."""
-    from leser.formats.read import read_task
 
     chosen = {"format": config.task.format} if config.task.format else {}
     return read_task(config.task.name, registry.all("reader"), {**config.task.given, **chosen})

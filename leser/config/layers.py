@@ -9,6 +9,8 @@ from typing import Any, Self, get_args
 
 from pydantic import BaseModel
 
+from leser.config.tables import default_name
+
 NAMED = ("task", "backend")
 """Tables whose `name` is a plugin that all their other keys belong to."""
 
@@ -59,7 +61,6 @@ def place(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _renames(kind: str, known: Any, table: Mapping[str, Any]) -> bool:
-    from leser.config.tables import default_name
 
     return "name" in table and table["name"] != known.get("name", default_name(kind))
 

@@ -10,6 +10,7 @@ from typing import Any
 from leser.config.anchor import anchored
 from leser.config.given import set_apart
 from leser.config.layers import Written, lay, place
+from leser.config.problems import sound_profile
 from leser.config.profile import EXTENDS
 from leser.config.site import move, sited
 from leser.config.tables import PLUGIN_TABLES, GatheringTable, RunConfig, default_name
@@ -49,7 +50,6 @@ def load_config(
     `moved_to` one that a finished run's policy is taken to: its site replaces the file's. Raises LeserError naming the
     file, the table and the option that is wrong.
     """
-    from leser.config.problems import sound_profile
 
     values: dict[str, Any] = sound_profile(platform).values if platform else {}
     if path:

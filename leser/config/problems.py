@@ -11,7 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from leser.config.layers import Key
 from leser.config.profile import Profile, read_profile
+from leser.config.tables import PluginTable, RulesTable, RunConfig
 from leser.errors import LeserError, unknown_name
+from leser.options import CREDENTIALS
 
 if TYPE_CHECKING:
     pass
@@ -34,7 +36,6 @@ def sound_profile(path: Path) -> Profile:
 
 def refuse_problems(profile: Profile, problems: Iterable[Problem]) -> None:
     """Raise LeserError where there are problems, all of them at once."""
-    from leser.options import CREDENTIALS
 
     lines = [f"  {profile.file_of(p.key)}, {'.'.join(p.key)}: {p.text}" for p in problems]
     if lines:
@@ -43,7 +44,6 @@ def refuse_problems(profile: Profile, problems: Iterable[Problem]) -> None:
 
 
 def _own_problems(profile: Profile) -> Iterator[Problem]:
-    from leser.config.tables import RunConfig
 
     fields = {name: field for name, field in RunConfig.model_fields.items() if not field.exclude}
     for name, value in profile.values.items():
@@ -80,7 +80,6 @@ def model_problems(model: type[BaseModel], values: Mapping[str, Any], at: Key) -
 
 
 def _unknown(model: type[BaseModel], values: Mapping[str, Any], at: Key) -> Iterator[Problem]:
-    from leser.config.tables import PluginTable, RulesTable
 
     for key, value in values.items():
         field = model.model_fields.get(key)

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from leser.backend import Backend, Capability, ExpandedQuery, Filter, SearchError, Term
 from leser.constraints.found import Constraints
 from leser.constraints.options import ConstraintOptions, KindOptions
+from leser.constraints.reader import ConstraintReader
+from leser.constraints.wording import BUILT_IN
 from leser.engine.checked import CheckedBackend
 from leser.errors import LeserError
 from leser.task import Query
@@ -25,8 +27,6 @@ class Asker:
         self._known: dict[str, Constraints] = {}
         self._reader = None
         if self.options.enabled:
-            from leser.constraints.reader import ConstraintReader  # its libraries are for those who use it
-
             self._reader = ConstraintReader(self.options)
 
     def __call__(self, query: Query, terms: Iterable[Term] = ()) -> ExpandedQuery:
@@ -79,7 +79,6 @@ class Asker:
 
 def _needed(kind: str, mapped: KindOptions) -> dict[Capability, str]:
     """The capabilities a kind needs, and what for: words are excluded, all but words without values are filtered by."""
-    from leser.constraints.wording import BUILT_IN
 
     needed: dict[Capability, str] = {}
     words = bool(mapped.values) or kind in BUILT_IN

@@ -13,6 +13,7 @@ from functools import cached_property
 from math import isfinite
 from typing import Any, get_args
 
+from leser.backend import Backend, Capability
 from leser.errors import unknown_name
 
 API = 1
@@ -114,7 +115,6 @@ def _call_fault(kind: str, cls: type[Any], where: str) -> str:
 
 
 def _capabilities_fault(cls: Any, where: str) -> str:
-    from leser.backend import Backend, Capability
 
     declared, known = cls.capabilities, get_args(Capability)
     if not isinstance(declared, frozenset):
@@ -130,7 +130,6 @@ def _capabilities_fault(cls: Any, where: str) -> str:
 
 
 def _documents_fault(cls: Any, where: str) -> str:
-    from leser.backend import Backend
 
     if not isinstance(cls.takes_documents, bool):
         return f"{where}: takes_documents must be True or False, it is {cls.takes_documents!r}"

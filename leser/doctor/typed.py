@@ -14,6 +14,9 @@ import regex  # type: ignore[import-untyped]
 
 from leser.backend import ExpandedQuery, Filter, SearchError, Term
 from leser.constraints import Asker, KindOptions
+from leser.constraints.language import language_of
+from leser.constraints.sizes import LETTERS
+from leser.constraints.wording import BUILT_IN
 from leser.doctor.asking import DEEP
 from leser.doctor.finding import Finding, of_error, of_failure
 from leser.doctor.subject import Subject
@@ -56,7 +59,6 @@ def typed(subject: Subject) -> Iterator[Finding]:
 
 def _kind(subject: Subject, kind: str, mapped: KindOptions, found: Found) -> Finding:
     """How many of the documents found a query's constraint of this kind can reach."""
-    from leser.constraints.wording import BUILT_IN
 
     topic, field = f"typed {kind}", mapped.field
     words = bool(mapped.values) or kind in BUILT_IN
@@ -102,8 +104,6 @@ def _filters(kind: str, mapped: KindOptions, found: Found) -> tuple[tuple[Filter
         return (Filter(field, "in", example),), f"a text written as {said}"
     number = Filter(field, "gte", 0.0)
     if kind == "size":
-        from leser.constraints.sizes import LETTERS
-
         return (number, Filter(field, "in", LETTERS)), "a size, in numbers or letters,"
     return (number,), "a number"
 
@@ -131,8 +131,6 @@ def _excluded(subject: Subject, kind: str, mapped: KindOptions, found: Found) ->
 
 def _known(subject: Subject, kind: str) -> frozenset[str]:
     """The words that LESER knows for a kind of its own, in the language of the queries."""
-    from leser.constraints.language import language_of
-    from leser.constraints.wording import BUILT_IN
 
     options = subject.config.constraints.at(subject.config.platform.locale)
     words = BUILT_IN.get(kind)

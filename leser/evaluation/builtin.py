@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 from leser.backend import Term
 from leser.baseline import Baseline, BaselineContext
+from leser.evaluation.calls import fit_baseline, terms_of
+from leser.evaluation.dictionary import Dictionary
+from leser.evaluation.pseudo_documents import PseudoDocument, Query2Doc
+from leser.evaluation.rm3 import RM3
+from leser.evaluation.systems import run_of_terms
 from leser.hooks import hookimpl
 
 if TYPE_CHECKING:
@@ -26,8 +31,6 @@ class Original(Baseline):
 
 def run_baseline(baseline: Baseline, context: BaselineContext, split: Split) -> SystemRun:
     """Fit a baseline, then search a split with it, queries without a relevant document included."""
-    from leser.evaluation.calls import fit_baseline, terms_of
-    from leser.evaluation.systems import run_of_terms
 
     fit_baseline(baseline, context)
     queries = (*split.queries, *split.no_result)
@@ -38,8 +41,5 @@ def run_baseline(baseline: Baseline, context: BaselineContext, split: Split) -> 
 @hookimpl
 def leser_baselines() -> list[type[Baseline]]:
     """Three baselines that need no model, and two that ask the untrained policy for a passage."""
-    from leser.evaluation.dictionary import Dictionary
-    from leser.evaluation.pseudo_documents import PseudoDocument, Query2Doc
-    from leser.evaluation.rm3 import RM3
 
     return [Original, RM3, Dictionary, Query2Doc, PseudoDocument]

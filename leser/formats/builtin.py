@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from leser.formats.beir import Beir
+from leser.formats.quepid import Quepid
+from leser.formats.trec import Trec
 from leser.hooks import hookimpl
 from leser.reader import Reader
 
@@ -9,8 +12,5 @@ from leser.reader import Reader
 @hookimpl
 def leser_readers() -> list[type[Reader]]:
     """The formats that come with LESER."""
-    from leser.formats.beir import Beir
-    from leser.formats.quepid import Quepid
-    from leser.formats.trec import Trec
 
     return [Beir, Trec, Quepid]

@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 
+import Stemmer
+
 from leser.backend import Document
 from leser.errors import LeserError
 from leser.formats.files import GRADE_LIMIT
@@ -128,7 +130,6 @@ def divide(queries: Sequence[Query], qrels: Qrels, shares: Mapping[str, float], 
 
 def near_duplicates(queries: Sequence[Query]) -> list[list[Query]]:
     """The queries in groups of near-duplicates; groups and their members are sorted, whatever the order given."""
-    import Stemmer
 
     stem = Stemmer.Stemmer("english").stemWord
     groups: dict[str, list[Query]] = {}  # the key of a group to its members

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from leser.backend import Hit, Ranking
+from leser.config.build import task_of
 from leser.errors import LeserError
 from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.evaluation.measures import Measurer
@@ -37,7 +38,6 @@ def answers_for(run: FinishedRun) -> tuple[list[Answer], str]:
 
 
 def _rebuilt(run: FinishedRun) -> list[Answer]:
-    from leser.config.build import task_of
 
     config, registry = configured(run.folder)
     task = task_of(config, registry)

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from leser.errors import LeserError, unknown_name
 
 if TYPE_CHECKING:
@@ -119,7 +121,6 @@ def _check_free(package: Package, registry: Registry) -> None:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),

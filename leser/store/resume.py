@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leser.config.anchor import take_start, texts_from
+from leser.config.build import complete
 from leser.config.given import NOT_GIVEN
+from leser.config.load import config_of
 from leser.errors import LeserError
 
 if TYPE_CHECKING:
@@ -60,8 +62,6 @@ def _read(values: Mapping[str, Any], known: Known | None) -> dict[Key, Any]:
 
 def known_to(registry: Registry) -> Known:
     """Fills in the defaults of this version and of the plugins that are there."""
-    from leser.config.build import complete
-    from leser.config.load import config_of
 
     def known(values: Mapping[str, Any]) -> Mapping[str, Any]:
         config: RunConfig = complete(config_of(values), registry)

@@ -21,6 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leser.config.build import complete
+from leser.config.load import config_of
+from leser.plugins import load_plugins
+from leser.run.runner import run
+from leser.store.folder import RunFolder
 from leser.testing.shop import ENGINE, write_shop
 
 ONE_STEP: dict[str, dict[str, Any]] = {
@@ -80,12 +85,6 @@ def train_one_step(folder: Path, plugins: Sequence[Path | str] = (), **tables: M
     over the kit's own one by one: `rules={"no-prices": {}}`, `evaluation={"baselines": ["original", "synonyms"]}`.
     """
     import pyarrow.parquet as pq
-
-    from leser.config.build import complete
-    from leser.config.load import config_of
-    from leser.plugins import load_plugins
-    from leser.run.runner import run
-    from leser.store.folder import RunFolder
 
     values: dict[str, Any] = {name: {**ONE_STEP.get(name, {}), **table} for name, table in tables.items()}
     if "name" in tables.get("backend", {}):

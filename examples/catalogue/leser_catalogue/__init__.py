@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leser.hooks import hookimpl
+from leser_catalogue.reader import Demo
 
 if TYPE_CHECKING:
     from leser.reader import Reader
@@ -13,6 +14,5 @@ if TYPE_CHECKING:
 @hookimpl
 def leser_readers() -> list[type[Reader]]:
     """The reader of the demo task."""
-    from leser_catalogue.reader import Demo
 
     return [Demo]

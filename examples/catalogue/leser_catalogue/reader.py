@@ -7,6 +7,7 @@ from pydantic import Field
 from leser.options import Seed
 from leser.reader import Reader, ReaderOptions
 from leser.task import Task
+from leser_catalogue.generator import generate
 from leser_catalogue.words import Language
 
 
@@ -25,6 +26,5 @@ class Demo(Reader):
 
     def read(self) -> Task:
         """Generate the task."""
-        from leser_catalogue.generator import generate
 
         return generate(self.options.seed, self.options.language)
