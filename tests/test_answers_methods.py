@@ -118,7 +118,7 @@ def test_a_bug_and_a_process_that_ends_are_told_with_their_line(method: str) -> 
         "doc_freq": (["sofa"],),
     }
     given = values.get(method, (DOCUMENTS,) if method == "load" else ())
-    engine = MemoryBackend.of(DOCUMENTS)
+    engine = type("Ours", (MemoryBackend,), {"__module__": __name__}).of(DOCUMENTS)
     for change, said in (
         (bug, r"raised TypeError: .* \(test_answers_methods\.py, line \d+\)"),
         (leave, r"ended the process"),
