@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from leser.cli.console import replace_what_cannot_be_shown
+
 WIDTH = 128
 LEARNED = "leser"
 HURDLES = ("original", "rm3", "warmup", "warmup+")
@@ -168,6 +170,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> list[Path]:
 
 def main() -> None:
     """Condense files in place; one with several runs or profiles is replaced by its parts."""
+    replace_what_cannot_be_shown()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("files", type=Path, nargs="+")
     for path in parser.parse_args().files:

@@ -15,6 +15,7 @@ from solr_indexes import indexed
 
 from leser.backend import Backend, Document, ExpandedQuery, Filter, Hit, Ranking, Term
 from leser.characters import well_formed
+from leser.engine.words import EngineWords
 from leser.evaluation.systems import SystemRun
 from leser.evaluation.trec import write_runs
 from leser.expansion import Expansion, ExpansionOptions, Parsed, parse
@@ -89,7 +90,7 @@ def test_a_task_is_read(tmp_path: Path) -> None:
 def test_completions_are_read_and_judged() -> None:
     assert parse(f"sofa; {HALF} ^0.5", ExpansionOptions()) == Parsed((Expansion("sofa"), Expansion(WHOLE, 0.5)))
     tables = {"banned": {"words": ["gun"], "patterns": ["kn[i]fe", "mes+er"]}}
-    book = build_book(tables, load_plugins(), MemoryBackend.of(DOCUMENTS), ExpansionOptions())
+    book = build_book(tables, load_plugins().all("rule"), EngineWords(MemoryBackend.of(DOCUMENTS)), ExpansionOptions())
     serve = ServingFilter(book)
     assert serve.completion(HALF, f"{HALF} x; kn\ud83dife; sofa").expansions == (
         Expansion(f"{WHOLE} x"),

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from bad_input import run_cli, shop, tables, write
 
-from leser.config.build import complete, task_of
+from leser.config.build import complete
 from leser.config.load import config_of
 from leser.errors import EngineDown, LeserError
 from leser.evaluation.trec import check_ids, run_files
 from leser.plugins import Registry, load_plugins
 from leser.run.checks import check_final
 from leser.run.final_evaluation import baseline_runs, depth_of
-from leser.session import Session, prepare
+from leser.session import Session, open_session
 
 PLUGIN = """
 from leser.errors import EngineDown
@@ -27,6 +27,11 @@ class Broken(Baseline):
     '''Fails when it is asked about test.'''
     name = "broken"
     def terms(self, queries): return [()] * (len(queries) - 1)
+
+class Untuned(Baseline):
+    '''Leaves every query alone.'''
+    name = "untuned"
+    def terms(self, queries): return [()] * len(queries)
 
 class Away(Baseline):
     '''Meets an engine that is down.'''
@@ -52,7 +57,7 @@ class Steps(Reward):
     def score(self, outcomes): return [0.5] * len(outcomes)
 
 @hookimpl
-def leser_baselines(): return [Broken, Away, Keyed, Impostor]
+def leser_baselines(): return [Broken, Untuned, Away, Keyed, Impostor]
 
 @hookimpl
 def leser_rewards(): return [Steps]
@@ -81,11 +86,11 @@ def dry_run(tmp_path: Path, *more: str) -> tuple[int, str]:
     [
         (
             ["-o", 'evaluation.baselines=["keyed"]'],
-            "The baseline 'keyed' (leser_plugin_mine.Keyed) cannot be made: KeyError",
+            "Baseline 'keyed' (leser_plugin_mine.Keyed): __init__() raised KeyError",
         ),
         (
             ["-o", 'evaluation.baselines=["leser"]'],
-            "Two systems would write leser.run: 'leser' and 'leser'. Rename one.",
+            "has the name 'leser', which LESER uses itself",
         ),
         (["--reward", "steps"], "Baselines are tuned on searches alone, and steps need more. Add e.g. nDCG@10."),
         (["-o", "evaluation.resamples=10000000"], "resamples: Input should be less than or equal to 1000000"),
@@ -102,7 +107,7 @@ def test_an_evaluation_that_could_not_work_is_refused_before_training(
 @pytest.mark.parametrize(
     "given",
     [
-        ["--reward", "steps", "-o", 'evaluation.baselines=["original", "broken"]'],
+        ["--reward", "steps", "-o", 'evaluation.baselines=["original", "untuned"]'],
         ["-o", 'evaluation.baselines=["original", "original"]'],
         ["-o", "evaluation.baselines=[]"],
     ],
@@ -119,18 +124,18 @@ def world(tmp_path: Path, **evaluation: Any) -> tuple[Any, Registry, Session]:
     given["evaluation"] = {**given["evaluation"], **evaluation}
     registry = load_plugins([tmp_path / "mine.py"])
     config = complete(config_of(given), registry)
-    return config, registry, prepare(config, registry, task_of(config, registry))
+    return config, registry, open_session(config, registry)
 
 
 def test_a_baseline_that_fails_is_left_out_and_named(tmp_path: Path) -> None:
-    config, registry, session = world(tmp_path, baselines=["broken", "original"])
+    _, _, session = world(tmp_path, baselines=["broken", "original"])
     told: list[str] = []
     with session.client:
-        check_final(config, registry, session, session.task.test)
-        runs = baseline_runs(config, registry, session, session.task.test, told.append)
+        check_final(session, session.task.test)
+        runs = baseline_runs(session, session.task.test, told.append)
     assert [run.name for run in runs] == ["original"]
     assert len(told) == 1
-    assert told[0].startswith("The system 'broken' failed and is left out of the evaluation. ValueError")
+    assert told[0].startswith("The system 'broken' failed and is left out of the evaluation. Baseline 'broken'")
 
 
 def test_an_engine_that_is_down_is_no_failure_of_a_baseline(tmp_path: Path) -> None:
@@ -146,7 +151,7 @@ def test_rankings_are_as_deep_as_the_measures_look(tmp_path: Path) -> None:
     search = session.backend.search
     session.backend.search = lambda queries, k, **more: asked.append(k) or search(queries, k, **more)  # type: ignore
     with session.client:
-        assert depth_of(config, registry, session.task.test) == 1000
+        assert depth_of(session, session.task.test) == 1000
         baseline_runs(config, registry, session, session.task.test, print)
     assert max(asked) == 1000
 

@@ -13,6 +13,7 @@ from leser.config.build import backend_of, complete
 from leser.config.given import without
 from leser.config.load import load_config
 from leser.config.tables import RunConfig
+from leser.engine.words import EngineWords
 from leser.inspect.opening import configured
 from leser.plugins import Registry, load_plugins
 from leser.rules import build_book
@@ -136,7 +137,9 @@ def test_rules_and_readers_are_made_of_what_was_given(tmp_path: Path, monkeypatc
         assert read.rules.given == {"count": {"most": 3}}
         assert read.task.given == {"seed": 4}
         backend = backend_of(read, registry)
-        book = build_book(read.rules.given, registry, backend, read.expansion, read.rules.locale)
+        book = build_book(
+            read.rules.given, registry.all("rule"), EngineWords(backend), read.expansion, read.rules.locale
+        )
         (count,) = (rule for rule in book.rules if rule.name == "count")
         assert count.options.model_fields_set == {"most"}
 

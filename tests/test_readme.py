@@ -13,11 +13,11 @@ from conftest import ROOT
 from test_examples import code_lines
 
 from leser.backend import Backend, Ranking
-from leser.config.build import complete, task_of
+from leser.config.build import complete
 from leser.config.load import config_of
 from leser.plugins import load_plugins
 from leser.reward import Reward, parse_spec
-from leser.session import prepare
+from leser.session import open_session
 from leser.testing import DOCUMENTS, BackendContract, RewardContract
 from leser.testing.reward_contract import example_outcomes
 
@@ -74,7 +74,7 @@ def test_the_engine_holds_any_tasks_documents_and_is_ready_to_train_on(tmp_path:
     file.write_text(readme_blocks()["my_engine.py"], encoding="utf-8")
     registry = load_plugins([file])
     config = complete(config_of({"task": {"name": "demo"}, "backend": {"name": "my-engine"}}), registry)
-    session = prepare(config, registry, task_of(config, registry))
+    session = open_session(config, registry)
     assert session.facts["documents"] > 1000
     assert session.facts["judged_missing"] == ""
     (found,) = session.client.search([session.environment.ask(session.task.train.queries[0])], 3)

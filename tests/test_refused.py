@@ -171,12 +171,12 @@ def test_a_second_engine_that_fails_costs_its_figure_alone() -> None:
     outcomes = tuple(environment.judge([Attempt(dev.queries[0], 0, "none")], dev))
     answers = Answers(outcomes, outcomes, 1.0, {}, (1,))
     monitor = Monitor(MonitorOptions(), environment, dev, 24, warned.append, second)
-    rows = [monitor.look_at({"step": step, "dev_reward": 1.0}, answers=answers) for step in range(2)]
+    rows = [monitor.examine({"step": step, "dev_reward": 1.0}, answers=answers) for step in range(2)]
     assert not any("dev_second_engine" in row for row in rows)
     assert len(warned) == 1
     assert "the second engine's figure is left out: The engine failed on the query 'lamp'" in warned[0]
     engine.away = False
-    assert monitor.look_at({"step": 2, "dev_reward": 1.0}, answers=answers)["dev_second_engine"] > 0
+    assert monitor.examine({"step": 2, "dev_reward": 1.0}, answers=answers)["dev_second_engine"] > 0
 
 
 def shop_run(folder: Path, refused: str, *more: str, **changes: Any) -> tuple[int, str]:

@@ -4,6 +4,7 @@ import pytest
 from leser_memory import MemoryBackend
 
 from leser.backend import Document
+from leser.engine.words import EngineWords
 from leser.expansion import Expansion, ExpansionOptions, Parsed, parse
 from leser.plugins import Registry, load_plugins
 from leser.rules import build_book
@@ -37,9 +38,9 @@ def registry() -> Registry:
 
 def refusal(registry: Registry, locale: str, text: str, **options: object) -> str | None:
     backend = MemoryBackend.of([Document("1", {"title": "lamp"})])
-    broken = build_book({"script": options}, registry, backend, ExpansionOptions(), locale).check(
-        "lamp", [Expansion(text)]
-    )
+    broken = build_book(
+        {"script": options}, registry.all("rule"), EngineWords(backend), ExpansionOptions(), locale
+    ).check("lamp", [Expansion(text)])
     return None if broken is None else f"{broken.code}: {broken.reason}"
 
 
@@ -80,7 +81,9 @@ def test_scripts_and_letters_that_are_given_replace_the_locales(registry: Regist
 )
 def test_the_prompt_names_the_scripts(registry: Registry, locale: str, names: str) -> None:
     backend = MemoryBackend.of([Document("1", {"title": "lamp"})])
-    said = build_book({"script": {}}, registry, backend, ExpansionOptions(), locale).sentences()
+    said = build_book(
+        {"script": {}}, registry.all("rule"), EngineWords(backend), ExpansionOptions(), locale
+    ).sentences()
     assert said[0] == f"Use only letters of {names} script, digits and plain punctuation."
 
 
@@ -102,7 +105,9 @@ def test_hidden_characters_elsewhere_are_not_read(text: str) -> None:
 
 def test_a_list_finds_a_word_with_joiners_and_without(registry: Registry) -> None:
     backend = MemoryBackend.of([Document("1", {"title": "lamp"})])
-    book = build_book({"banned": {"words": ["کتاب‌ها"]}}, registry, backend, ExpansionOptions(), "fa")
+    book = build_book(
+        {"banned": {"words": ["کتاب‌ها"]}}, registry.all("rule"), EngineWords(backend), ExpansionOptions(), "fa"
+    )
     for text in ("کتاب‌ها", "کتابها"):
         assert book.check("lamp", [Expansion(text)]) is not None
     assert book.check("lamp", [Expansion("کتاب")]) is None

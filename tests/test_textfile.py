@@ -13,6 +13,7 @@ from leser_solr.template import read_template as read_solr
 from leser.backend import Document
 from leser.config.load import load_config
 from leser.config.profile import read_profile
+from leser.engine.words import EngineWords
 from leser.errors import LeserError
 from leser.expansion import Expansion, ExpansionOptions
 from leser.formats.files import json_lines
@@ -103,7 +104,7 @@ def test_every_rule_reads_its_list_alike(
     path.write_text(lines, encoding="utf-8-sig")
     tables = json.loads(json.dumps(table).replace("FILE", str(path)))
     backend = MemoryBackend.of([Document("1", {"title": "lamp"})])
-    book = build_book(tables, registry, backend, ExpansionOptions())
+    book = build_book(tables, registry.all("rule"), EngineWords(backend), ExpansionOptions())
     (name,) = table
     broken = book.check("acme lamp", [Expansion(refused)])
     assert broken is not None
