@@ -170,7 +170,6 @@ def write(folder: Path, content: Mapping[str, Any]) -> list[Path]:
 
 def main() -> None:
     """Condense files in place; one with several runs or profiles is replaced by its parts."""
-    replace_what_cannot_be_shown()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("files", type=Path, nargs="+")
     for path in parser.parse_args().files:
@@ -181,4 +180,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

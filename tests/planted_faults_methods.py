@@ -138,7 +138,7 @@ class IdsCutOff(Fetches):
         return super().fetch(ids[:1000], fields)
 
 
-@fault("test_large_batch", "in batches", "500 answers to 512 queries")
+@fault("test_large_batch", "load", "500 answers to 512 queries")
 class FiveHundredAtMost(Planted):
     def search(self, queries: Any, k: int, *, total: bool = False) -> Any:
         return super().search(queries[:500], k, total=total)

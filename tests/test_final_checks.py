@@ -140,19 +140,19 @@ def test_a_baseline_that_fails_is_left_out_and_named(tmp_path: Path) -> None:
 
 def test_an_engine_that_is_down_is_no_failure_of_a_baseline(tmp_path: Path) -> None:
     """It ends the run, which --resume goes on from: the baseline is not lost."""
-    config, registry, session = world(tmp_path, baselines=["away", "original"])
+    _, _, session = world(tmp_path, baselines=["away", "original"])
     with session.client, pytest.raises(EngineDown):
-        baseline_runs(config, registry, session, session.task.test, print)
+        baseline_runs(session, session.task.test, print)
 
 
 def test_rankings_are_as_deep_as_the_measures_look(tmp_path: Path) -> None:
-    config, registry, session = world(tmp_path, measures=["nDCG@10", "R@1000"])
+    _, _, session = world(tmp_path, measures=["nDCG@10", "R@1000"])
     asked: list[int] = []
-    search = session.backend.search
-    session.backend.search = lambda queries, k, **more: asked.append(k) or search(queries, k, **more)  # type: ignore
+    search = session.client.backend.search
+    session.client.backend.search = lambda queries, k, **more: asked.append(k) or search(queries, k, **more)  # type: ignore
     with session.client:
         assert depth_of(session, session.task.test) == 1000
-        baseline_runs(config, registry, session, session.task.test, print)
+        baseline_runs(session, session.task.test, print)
     assert max(asked) == 1000
 
 
