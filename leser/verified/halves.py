@@ -1,0 +1,39 @@
+"""Two halves of a query's judgments: terms are chosen on one and confirmed on the other.
+
+With labels in hand an engine proves model numbers and fillers too. A term that was chosen because it lifts the documents
+of one half has no reason to lift those of the other, unless it says something about the query.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from leser.task import Split
+
+
+def halve(split: Split, seed: int) -> tuple[Split, Split]:
+    """The split with one half of each query's judgments, and with the other.
+
+    Relevant documents (a grade above 0) and the others are dealt out alternately, each in an order drawn from (seed,
+    query id, document id), so that two relevant documents never fall into one half. A query with a single relevant
+    document has it in the first half alone.
+    """
+    first: dict[str, dict[str, int]] = {}
+    second: dict[str, dict[str, int]] = {}
+    for query, grades in split.qrels.items():
+        first[query], second[query] = {}, {}
+        for relevant in (True, False):
+            for place, document in enumerate(_drawn(query, grades, relevant, seed)):
+                (second if place % 2 else first)[query][document] = grades[document]
+    return (
+        Split(split.name, split.queries, first, split.no_result),
+        Split(split.name, split.queries, second, split.no_result),
+    )
+
+
+def _drawn(query: str, grades: Mapping[str, int], relevant: bool, seed: int) -> list[str]:
+    def key(document: str) -> bytes:
+        return hashlib.blake2b(repr((seed, query, document)).encode("utf-8", "backslashreplace"), digest_size=8).digest()
+
+    return sorted((d for d, grade in grades.items() if (grade > 0) is relevant), key=key)

@@ -1,0 +1,93 @@
+"""Trials: queries with expansions, searched and judged in whole batches, and counted against each query's budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
+from leser.expansion import Code, Expansion
+from leser.task import Query, Split
+from leser.verified.anchor import kept_share
+from leser.verified.options import VerifiedOptions
+
+UNSEARCHED = (Code.PARSE_ERROR, Code.RULE_VIOLATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A query, by its number, and expansions to search it with; no expansions is the original."""
+
+    row: int
+    expansions: tuple[Expansion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of a trial: the judge's score, None where it broke a rule, failed or no reward applies; and kept@k."""
+
+    score: float | None
+    kept: float
+    code: Code
+
+    @property
+    def failed(self) -> bool:
+        """The engine did not answer: that says nothing about the expansions."""
+        return self.code is Code.ENGINE_ERROR
+
+
+class Judge:
+    """Reads trials through an environment: its engine, its rewards, its rules."""
+
+    def __init__(self, environment: Environment, queries: Sequence[Query], split: Split, options: VerifiedOptions) -> None:
+        self.environment = environment
+        self.queries = queries
+        self.split = split
+        self.options = options
+        self.spent = [0] * len(queries)
+        self.failed = [0] * len(queries)
+        self._depth = max(environment.depth, options.keep_within)
+        self._alone = environment.expansion.mode == "fuse" or "per_expansion" in environment.rewards.needs
+        last = self.cost(()) + self.cost((Expansion("x"),) * options.max_terms)
+        self._budget = options.budget - (last if options.confirm else 0)  # what the confirmation will ask
+
+    def cost(self, expansions: Sequence[Expansion]) -> int:
+        """Searches that a trial costs: one, and one per expansion where each is searched alone, too."""
+        return 1 + (len(expansions) if self._alone else 0)
+
+    def affordable(self, trials: Sequence[Trial]) -> list[Trial]:
+        """The trials, in their order, that the budgets of their queries still allow."""
+        planned: dict[int, int] = {}
+        allowed = []
+        for trial in trials:
+            total = planned.get(trial.row, self.spent[trial.row]) + self.cost(trial.expansions)
+            if total <= self._budget:
+                planned[trial.row] = total
+                allowed.append(trial)
+        return allowed
+
+    def read(self, trials: Sequence[Trial], split: Split | None = None) -> list[Reading]:
+        """One reading per trial, in order; `split` brings other judgments than the judge's own."""
+        readings: list[Reading] = []
+        for first in range(0, len(trials), SEARCHES_AT_ONCE):  # outcomes hold their rankings: a bound on memory
+            readings += self._read(trials[first : first + SEARCHES_AT_ONCE], split or self.split)
+        return readings
+
+    def _read(self, trials: Sequence[Trial], split: Split) -> list[Reading]:
+        say = self.environment.say
+        attempts = [Attempt(self.queries[t.row], t.row, say(t.expansions)) for t in trials]
+        ids = {attempt.query.id for attempt in attempts}
+        # the environment fetches the judged documents of the split it is given: only these queries' are needed
+        part = Split(split.name, split.queries, {q: split.qrels[q] for q in ids if q in split.qrels})
+        outcomes = self.environment.judge(attempts, part, self._depth)
+        scores = self.environment.score(outcomes)
+        readings = []
+        for trial, outcome, total, out in zip(trials, outcomes, scores.total, scores.excluded | scores.gated, strict=True):
+            if outcome.code not in UNSEARCHED:
+                self.spent[trial.row] += self.cost(trial.expansions)
+            self.failed[trial.row] += outcome.code is Code.ENGINE_ERROR
+            kept = 0.0
+            if outcome.expanded is not None:
+                kept = kept_share(outcome.original, outcome.expanded, self.options.keep_top, self.options.keep_within)
+            readings.append(Reading(None if out else float(total), kept, outcome.code))
+        return readings

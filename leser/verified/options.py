@@ -1,0 +1,46 @@
+"""Settings of verified search; imports nothing heavy, so configurations validate at once."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from leser.options import Options
+
+
+class VerifiedOptions(Options):
+    """Verified search: which expansions are tried on the engine for each query, and what they must prove."""
+
+    candidates: int = Field(24, ge=1, description="candidate terms tried for each query")
+    documents: int = Field(10, ge=1, description="hits, and an encoder's nearest documents, that candidates are read from")
+    min_documents: int = Field(2, ge=1, description="least number of these documents that hold a candidate")
+    digits: bool = Field(False, description="a candidate from documents may hold a digit")
+    spelling: bool = Field(True, description="also try words of the index that are spelled like a rare query word")
+    weights: tuple[float, ...] = Field(
+        (0.2, 0.5),
+        min_length=1,
+        description="weights tried for a term; 1 counts as much as the same word in the original query",
+    )
+    max_terms: int = Field(3, ge=1, description="most terms added to a query")
+    beam: int = Field(3, ge=1, description="sets of terms kept from one round to the next")
+    pool: int = Field(8, ge=1, description="best single terms that sets are made of")
+    margin: float = Field(
+        0.01, ge=0, description="least rise of the judge's score that each term must bring; more where the judge is noisy"
+    )
+    keep: float = Field(
+        0.8, ge=0, le=1, description="anchor: least share of the original's top hits that must still be found; 0: none"
+    )
+    keep_top: int = Field(10, ge=1, description="anchor: how many of the original's hits are looked for")
+    keep_within: int = Field(30, ge=1, description="anchor: among how many of the expanded query's hits")
+    trust: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of a term's own gain that is believed; the rest is what it brings to queries that share a word; "
+        "1: the query alone decides",
+    )
+    min_like: int = Field(2, ge=1, description="queries sharing a word that must have tried a term before they count")
+    confirm: bool = Field(
+        False, description="choose terms on one half of a query's judgments and keep them only if the other half agrees"
+    )
+    budget: int = Field(200, ge=2, description="most searches for one query")
+    queries_at_once: int = Field(64, ge=1, description="queries searched together and written together")

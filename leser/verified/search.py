@@ -1,0 +1,214 @@
+"""Verified search: for each query the expansions that the engine and the judge have proven, or none.
+
+Two passes over the queries, each in whole batches:
+
+1. `probe`: candidates, each searched alone at each weight, and judged.
+2. `choose`: what each term is worth, in the light of queries that share a word; a beam search over sets of the best; with
+   labels, if wanted, the confirmation on judgments that took no part in the choice.
+
+    found = search_expansions(environment, queries, VerifiedOptions(), split=task.train)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from leser.environment import Environment
+from leser.errors import LeserError
+from leser.expansion import Code, Expansion
+from leser.task import Query, Split
+from leser.text import STOP_WORDS
+from leser.verified.beam import Beam, Single, State, grow, start
+from leser.verified.candidates import Candidate, candidates_of
+from leser.verified.halves import halve
+from leser.verified.judging import Judge, Reading, Trial
+from leser.verified.options import VerifiedOptions
+from leser.verified.result import Answer, Found
+from leser.verified.sources import CandidateSource
+from leser.verified.support import Gain, Support
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the first pass learned of a query: the original's reading and each candidate's at each weight, in order.
+
+    A candidate at a weight that the budget did not allow is absent from `readings`.
+    """
+
+    before: Reading
+    candidates: tuple[Candidate, ...] = ()
+    readings: tuple[tuple[Reading, ...], ...] = ()
+    searches: int = 0
+    failed: int = 0
+
+
+@dataclass
+class VerifiedSearch:
+    """One search over a list of queries; `sources` say what is tried, the environment's rewards say what is good.
+
+    `split` holds the queries' judgments where there are any. Raises LeserError where a weight cannot be written.
+    """
+
+    environment: Environment
+    queries: Sequence[Query]
+    options: VerifiedOptions
+    sources: Sequence[CandidateSource]
+    split: Split | None = None
+    seed: int = 0
+    _judge: Judge = field(init=False)
+    _confirming: Split | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        split = self.split or Split("search", tuple(self.queries), {})
+        if self.options.confirm:
+            if not any(split.qrels.get(query.id) for query in self.queries):
+                raise LeserError("verified.confirm needs judgments, and these queries have none. Leave it out.")
+            split, self._confirming = halve(split, self.seed)
+        self._written = {weight: self._write(weight) for weight in self.options.weights}
+        self._judge = Judge(self.environment, self.queries, split, self.options)
+
+    def _write(self, weight: float) -> float:
+        """The weight a completion must name for the engine to be asked with `weight`."""
+        expansion = self.environment.expansion
+        written = float(f"{weight / expansion.weight:g}")
+        if not 0 < written <= expansion.max_weight:
+            raise LeserError(
+                f"verified.weights {weight:g} is not valid: a completion would have to write ^{written:g}, outside "
+                f"(0, {expansion.max_weight:g}] (expansion.max_weight). Change one of them, or expansion.weight."
+            )
+        return written
+
+    def probe(self, rows: Sequence[int]) -> list[Probe]:
+        """The first pass over the queries of these numbers."""
+        judge, queries = self._judge, [self.queries[row] for row in rows]
+        before = judge.read([Trial(row) for row in rows])
+        judged = [i for i, reading in enumerate(before) if reading.score is not None]
+        candidates = dict(
+            zip(
+                judged,
+                candidates_of(
+                    self.environment, [queries[i] for i in judged], self.sources, self.options.candidates
+                ),
+                strict=True,
+            )
+        )
+        trials = [
+            Trial(rows[i], (Expansion(candidate.text, self._written[weight]),))
+            for i in judged
+            for candidate in candidates[i]
+            for weight in self.options.weights
+        ]
+        allowed = judge.affordable(trials)
+        readings = {(t.row, t.expansions): r for t, r in zip(allowed, judge.read(allowed), strict=True)}
+        probes = []
+        for i, row in enumerate(rows):
+            tried = candidates.get(i, [])
+            probes.append(
+                Probe(before[i], tuple(tried), tuple(self._of(readings, row, c) for c in tried), judge.spent[row], judge.failed[row])
+            )
+        return probes
+
+    def _of(
+        self, readings: dict[tuple[int, tuple[Expansion, ...]], Reading], row: int, candidate: Candidate
+    ) -> tuple[Reading, ...]:
+        found = (readings.get((row, (Expansion(candidate.text, w),))) for w in self._written.values())
+        return tuple(reading for reading in found if reading is not None)
+
+    def support(self, probes: Sequence[Probe]) -> Support:
+        """What all queries' first pass says of each term."""
+        asked = self.environment.analyze([query.text for query in self.queries])
+        self._words = [frozenset(terms) - STOP_WORDS for terms in asked]
+        gains = (gain for row, probe in enumerate(probes) for gain, _ in self._gains(row, probe))
+        return Support((gain for gain in gains if gain is not None), self.options.trust, self.options.min_like)
+
+    def _gains(self, row: int, probe: Probe) -> Iterator[tuple[Gain | None, tuple[Candidate, float, Reading]]]:
+        """Each trial of a query with what it gained, None where it was not scored."""
+        for candidate, readings in zip(probe.candidates, probe.readings, strict=True):
+            for weight, reading in zip(self.options.weights, readings, strict=False):
+                gain = None
+                if reading.score is not None and probe.before.score is not None:
+                    value = reading.score - probe.before.score
+                    gain = Gain(row, self._words[row], candidate.key, weight, value)
+                yield gain, (candidate, weight, reading)
+
+    def choose(self, rows: Sequence[int], probes: Sequence[Probe], support: Support) -> list[Found]:
+        """The second pass over the queries of these numbers; `probes` are theirs, in order."""
+        judge = self._judge
+        beams = []
+        for row, probe in zip(rows, probes, strict=True):
+            judge.spent[row], judge.failed[row] = probe.searches, probe.failed
+            beams.append(self._start(row, probe, support))
+        grow(judge, beams, self.options)
+        confirmed = self._confirm(beams)
+        return [self._found(beam, pair) for beam, pair in zip(beams, confirmed, strict=True)]
+
+    def _start(self, row: int, probe: Probe, support: Support) -> Beam:
+        tried = []
+        for gain, (candidate, weight, reading) in self._gains(row, probe):
+            if gain is not None:
+                worth = support.worth(gain)
+                expansion = Expansion(candidate.text, self._written[weight])
+                tried.append((Single(expansion, weight, candidate.key, gain.value - worth, worth), reading))
+        return start(row, probe.before, tried, self.options)
+
+    def _confirm(self, beams: Sequence[Beam]) -> list[tuple[Reading, Reading] | None]:
+        """Under `confirm` the original's and the chosen set's reading on the other half of the judgments."""
+        if self._confirming is None:
+            return [None] * len(beams)
+        asked = [beam for beam in beams if beam.best.singles]
+        trials = [trial for beam in asked for trial in (Trial(beam.row), Trial(beam.row, beam.best.expansions))]
+        readings = iter(self._judge.read(trials, self._confirming))
+        pairs = {beam.row: (next(readings), next(readings)) for beam in asked}
+        return [pairs.get(beam.row) for beam in beams]
+
+    def _found(self, beam: Beam, confirmed: tuple[Reading, Reading] | None) -> Found:
+        best, before, after = beam.best, beam.before, beam.best.reading
+        if confirmed is not None:
+            before, after = confirmed
+            if before.score is None or after.score is None or after.score <= before.score:
+                best, after = State((), before, 0.0), before
+        failed, query = self._judge.failed[beam.row], self.queries[beam.row]
+        if best.singles:
+            answer = Answer.EXPANSIONS
+        elif failed:
+            answer = Answer.UNKNOWN
+        else:
+            answer = Answer.NONE if beam.before.score is not None else Answer.UNJUDGED
+        weights = tuple(single.weight for single in best.singles)
+        kept = after.kept if best.singles else 1.0
+        spent = self._judge.spent[beam.row]
+        return Found(query, answer, best.expansions, weights, before.score, after.score, kept, spent, failed)
+
+
+def search_expansions(
+    environment: Environment,
+    queries: Sequence[Query],
+    options: VerifiedOptions,
+    sources: Sequence[CandidateSource],
+    *,
+    split: Split | None = None,
+    seed: int = 0,
+    progress: Callable[[str, int], None] | None = None,
+) -> list[Found]:
+    """Search for expansions of each query; one answer per query, in order.
+
+    `sources` bring the candidates (leser.verified.sources), `split` the judgments where a reward reads any, `progress` is
+    called with the pass and the number of queries done. Raises EngineDown once the engine stops answering.
+    """
+    search = VerifiedSearch(environment, queries, options, sources, split, seed)
+    tell = progress or (lambda _name, _done: None)
+    size, numbers = options.queries_at_once, range(len(queries))
+    probes: list[Probe] = []
+    for first in numbers[::size]:
+        probes += search.probe(numbers[first : first + size])
+        tell("probe", len(probes))
+    support = search.support(probes)
+    found: list[Found] = []
+    for first in numbers[::size]:
+        found += search.choose(numbers[first : first + size], probes[first : first + size], support)
+        tell("choose", len(found))
+    return found
+
+
+__all__ = ["Code", "Probe", "VerifiedSearch", "search_expansions"]
