@@ -1,0 +1,61 @@
+"""Similarity: what a model that compares texts offers, and the discounted mean by which a ranking is judged with it.
+
+The classes that hold to these protocols come as plugins (leser_judges.encoder and leser_judges.documents); whoever
+only uses an encoder, or the documents nearest to a query, depends on this file alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from leser.backend import Ranking
+from leser.errors import LeserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class EncodingFailed(LeserError):
+    """A model gave no vector for some texts: a fact about the model, never a similarity of 0."""
+
+
+class TextEncoder(Protocol):
+    """Turns texts into vectors of length 1, so that the dot product of two is their cosine."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A string that changes with whatever changes a vector: weights, length, prompts."""
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        """Vectors of shape (texts, dimension); `query` for texts typed as a search. Raises EncodingFailed."""
+
+
+class NearestDocuments(Protocol):
+    """An index's documents, compared with queries by an encoder."""
+
+    def nearest(self, query: str, n: int) -> Ranking:
+        """The `n` documents most similar to a query, scores are cosines; of equal ones the lower id. Raises EncodingFailed."""
+
+    def similarity(self, query: str, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The cosine of a query and each document, shape (ids,); NaN for one without text. Raises EncodingFailed."""
+
+
+def discounts(k: int) -> NDArray[np.float64]:
+    """DCG's weights of the first `k` ranks, 1 / log2(rank + 1) (Jarvelin and Kekalainen, TOIS 20(4), 2002)."""
+    return 1.0 / np.log2(np.arange(2, k + 2, dtype=np.float64))
+
+
+def discounted_mean(similarities: NDArray[np.floating], k: int) -> NDArray[np.float64]:
+    """Mean of the first `k` similarities under DCG's discounts; shape (..., ranks) to (...).
+
+    Ranks beyond those given count 0, so that a ranking is not better for being shorter. Bounds are those of the
+    similarities and 0.
+    """
+    weights = discounts(k)
+    top = np.asarray(similarities, dtype=np.float64)[..., :k]
+    # einsum sums each ranking by itself: a value does not depend on the rankings beside it, as with a matrix product
+    found: NDArray[np.float64] = np.einsum("...j,j->...", top, weights[: top.shape[-1]]) / weights.sum()
+    return found
