@@ -90,7 +90,10 @@ class BaselineContext:
 
 
 class Baseline(ABC):
-    """A system that adds clauses to queries: a class with a name, and a docstring whose first line says what it is."""
+    """A system that adds clauses to queries, or one that ranks documents itself (`rankings`).
+
+    A class with a name, and a docstring whose first line says what it is.
+    """
 
     name: ClassVar[str]
     api: ClassVar[int] = 1
@@ -109,6 +112,13 @@ class Baseline(ABC):
     @abstractmethod
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """The clauses for each query, in order; () leaves a query alone."""
+
+    def rankings(self, queries: Sequence[Query], k: int) -> list[Ranking | SearchError] | None:  # noqa: ARG002
+        """At most `k` documents for each query, in order, from a system that ranks them itself; such a one adds no clauses.
+
+        None, as here: the system adds clauses, and the engine is searched with them.
+        """
+        return None
 
 
 def _outcome(

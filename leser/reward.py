@@ -98,7 +98,10 @@ class Reward(ABC):
 
 
 def parse_spec(text: str) -> RewardSpec:
-    """Read a reward's string in ir-measures' grammar, `family(key=value, ...)@k`; raises LeserError naming the form."""
+    """Read a reward's string in ir-measures' grammar, `family(key=value, ...)@k`; raises LeserError naming the form.
+
+    A value is a Python literal, or a bare word, which stands for its text: `encoder(model=minilm)@10`.
+    """
     bad = LeserError(
         f"Cannot read the reward '{text}'. Expected NAME, NAME@k or NAME(key=value)@k, e.g. nDCG@10 or R(rel=2)@100."
     )
@@ -114,6 +117,9 @@ def parse_spec(text: str) -> RewardSpec:
         for keyword in node.keywords:
             if keyword.arg is None:
                 raise bad
+            if isinstance(keyword.value, ast.Name):
+                params[keyword.arg] = keyword.value.id
+                continue
             try:
                 params[keyword.arg] = ast.literal_eval(keyword.value)
             except (ValueError, TypeError):  # the second for a key that cannot be one

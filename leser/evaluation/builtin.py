@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from leser.backend import Term
 from leser.baseline import Baseline, BaselineContext
-from leser.evaluation.calls import fit_baseline, terms_of
+from leser.evaluation.calls import fit_baseline
 from leser.evaluation.dictionary import Dictionary
 from leser.evaluation.pseudo_documents import PseudoDocument, Query2Doc
 from leser.evaluation.rm3 import RM3
-from leser.evaluation.systems import run_of_terms
+from leser.evaluation.systems import run_of_baseline
 from leser.hooks import hookimpl
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def run_baseline(baseline: Baseline, context: BaselineContext, split: Split) -> 
 
     fit_baseline(baseline, context)
     queries = (*split.queries, *split.no_result)
-    terms = terms_of(baseline, queries)
-    return run_of_terms(baseline.name, queries, terms, context.search(queries, terms))
+    return run_of_baseline(baseline, queries, context.k, lambda terms: context.search(queries, terms))
 
 
 @hookimpl

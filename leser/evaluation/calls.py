@@ -10,7 +10,7 @@ from math import isfinite
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from leser.backend import Term
+from leser.backend import Ranking, SearchError, Term
 from leser.engine.answers import fault, shown
 from leser.engine.checked import raised
 from leser.errors import LeserError
@@ -38,6 +38,20 @@ def make_baseline(cls: type[Baseline], given: Mapping[str, Any]) -> Baseline:
 def fit_baseline(baseline: Baseline, context: BaselineContext) -> None:
     """Fit a baseline; raises PluginFault for what it raises, LeserError apart."""
     _guarded(type(baseline), "fit", lambda: baseline.fit(context))
+
+
+def rankings_of(baseline: Baseline, queries: Sequence[Query], k: int) -> list[Ranking | SearchError] | None:
+    """A baseline's own rankings of `k` documents per query, in order; None where it adds clauses. Raises PluginFault."""
+    who = _who(type(baseline), "rankings")
+    rows: object = _guarded(type(baseline), "rankings", lambda: baseline.rankings(queries, k))
+    if rows is None:
+        return None
+    wanted = f"None, or a list of {len(queries)} Ranking or SearchError, one per query"
+    if not isinstance(rows, list | tuple) or len(rows) != len(queries):
+        raise fault(who, shown(rows), wanted)
+    if wrong := next((row for row in rows if not isinstance(row, Ranking | SearchError)), None):
+        raise fault(who, shown(wrong), wanted)
+    return list(rows)
 
 
 def terms_of(baseline: Baseline, queries: Sequence[Query]) -> list[tuple[Term, ...]]:

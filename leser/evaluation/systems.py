@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from leser.backend import Ranking, SearchError, Term
+from leser.baseline import Baseline
+from leser.evaluation.calls import rankings_of, terms_of
 from leser.expansion import Code, Expansion, render
 from leser.letters import words_of
 from leser.task import Query
@@ -41,6 +43,21 @@ def run_of_terms(
     expansions = {q.id: tuple(Expansion(t.text, t.weight) for t in ts) for q, ts in zip(queries, terms, strict=True)}
     completions = {query_id: render(given) for query_id, given in expansions.items()} if any(terms) else {}
     return SystemRun(name, dict(zip((q.id for q in queries), answers, strict=True)), expansions, completions)
+
+
+def run_of_baseline(
+    baseline: Baseline,
+    queries: Sequence[Query],
+    k: int,
+    search: Callable[[Sequence[Sequence[Term]]], Sequence[Ranking | SearchError]],
+) -> SystemRun:
+    """The run of a fitted baseline: its own rankings of `k` documents, else what `search` finds with its clauses."""
+    own = rankings_of(baseline, queries, k)
+    if own is None:
+        terms = terms_of(baseline, queries)
+        return run_of_terms(baseline.name, queries, terms, search(terms))
+    # it writes nothing, so no figure of behaviour speaks of what it wrote
+    return SystemRun(baseline.name, dict(zip((q.id for q in queries), own, strict=True)))
 
 
 def behaviour(run: SystemRun, queries: Sequence[Query], no_result: Sequence[Query] = ()) -> dict[str, float]:

@@ -14,15 +14,15 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from leser.backend import SearchError, Term
+from leser.backend import Ranking, SearchError, Term
 from leser.baseline import BaselineContext
 from leser.errors import EngineDown, LeserError
-from leser.evaluation.calls import fit_baseline, make_baseline, terms_of
+from leser.evaluation.calls import fit_baseline, make_baseline
 from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
 from leser.evaluation.grid import best_setting
 from leser.evaluation.measures import Measurer
 from leser.evaluation.pseudo_documents import baselines_of
-from leser.evaluation.systems import SystemRun, run_of_terms
+from leser.evaluation.systems import SystemRun, run_of_baseline, run_of_terms
 from leser.evaluation.trec import write_runs
 from leser.files import write_atomically
 from leser.policy.generate import Sample
@@ -121,19 +121,22 @@ def baseline_runs(session: Session, split: Split, leave_out: Callable[[str], Non
     config, task, asked, depth = session.config, session.task, asked_of(split), depth_of(session, split)
     context = replace(context_of(session), k=depth)
 
-    def fitted(name: str) -> Sequence[tuple[Term, ...]]:
+    def found(terms: Sequence[Sequence[Term]]) -> Sequence[Ranking | SearchError]:
+        return _found(session, asked, terms, depth)
+
+    def ran(name: str) -> SystemRun:
         if name == IDEAL:
-            return _ideal(task, context, asked)
-        baseline = make_baseline(
-            session.registry.get("baseline", name), config.evaluation.baseline_options.get(name, {})
-        )
+            ideal = _ideal(task, context, asked)
+            return run_of_terms(IDEAL, asked, ideal, found(ideal))
+        given = config.evaluation.baseline_options.get(name, {})
+        baseline = make_baseline(session.registry.get("baseline", name), given)
         fit_baseline(baseline, context)
-        return terms_of(baseline, asked)
+        return run_of_baseline(baseline, asked, depth, found)
 
     runs = []
     for name in (*baselines_of(config.evaluation, config.policy), *((IDEAL,) if task.ideal is not None else ())):
         try:
-            runs.append(_search_terms(session, asked, name, fitted(name), depth))
+            runs.append(ran(name))
         except (EngineDown, DiskFull):
             raise
         except Exception as error:  # whatever a baseline, which may be a plugin's, raises
@@ -160,11 +163,12 @@ def _ideal(task: Task, context: BaselineContext, queries: Sequence[Query]) -> li
     return at(best, queries)
 
 
-def _search_terms(
-    session: Session, queries: Sequence[Query], name: str, terms: Sequence[tuple[Term, ...]], depth: int
-) -> SystemRun:
+def _found(
+    session: Session, queries: Sequence[Query], terms: Sequence[Sequence[Term]], depth: int
+) -> Sequence[Ranking | SearchError]:
+    """What the engine finds for queries with their clauses."""
     asked = [session.environment.ask(q, t) for q, t in zip(queries, terms, strict=True)]
-    return run_of_terms(name, queries, terms, session.client.search_terms(asked, depth))
+    return session.client.search_terms(asked, depth)
 
 
 def _policy_runs(state: TrainingState) -> list[SystemRun]:

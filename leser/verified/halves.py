@@ -34,6 +34,8 @@ def halve(split: Split, seed: int) -> tuple[Split, Split]:
 
 def _drawn(query: str, grades: Mapping[str, int], relevant: bool, seed: int) -> list[str]:
     def key(document: str) -> bytes:
-        return hashlib.blake2b(repr((seed, query, document)).encode("utf-8", "backslashreplace"), digest_size=8).digest()
+        return hashlib.blake2b(
+            repr((seed, query, document)).encode("utf-8", "backslashreplace"), digest_size=8
+        ).digest()
 
     return sorted((d for d, grade in grades.items() if (grade > 0) is relevant), key=key)

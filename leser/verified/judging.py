@@ -39,7 +39,9 @@ class Reading:
 class Judge:
     """Reads trials through an environment: its engine, its rewards, its rules."""
 
-    def __init__(self, environment: Environment, queries: Sequence[Query], split: Split, options: VerifiedOptions) -> None:
+    def __init__(
+        self, environment: Environment, queries: Sequence[Query], split: Split, options: VerifiedOptions
+    ) -> None:
         self.environment = environment
         self.queries = queries
         self.split = split
@@ -82,7 +84,9 @@ class Judge:
         outcomes = self.environment.judge(attempts, part, self._depth)
         scores = self.environment.score(outcomes)
         readings = []
-        for trial, outcome, total, out in zip(trials, outcomes, scores.total, scores.excluded | scores.gated, strict=True):
+        for trial, outcome, total, out in zip(
+            trials, outcomes, scores.total, scores.excluded | scores.gated, strict=True
+        ):
             if outcome.code not in UNSEARCHED:
                 self.spent[trial.row] += self.cost(trial.expansions)
             self.failed[trial.row] += outcome.code is Code.ENGINE_ERROR

@@ -11,7 +11,9 @@ class VerifiedOptions(Options):
     """Verified search: which expansions are tried on the engine for each query, and what they must prove."""
 
     candidates: int = Field(24, ge=1, description="candidate terms tried for each query")
-    documents: int = Field(10, ge=1, description="hits, and an encoder's nearest documents, that candidates are read from")
+    documents: int = Field(
+        10, ge=1, description="hits, and an encoder's nearest documents, that candidates are read from"
+    )
     min_documents: int = Field(2, ge=1, description="least number of these documents that hold a candidate")
     digits: bool = Field(False, description="a candidate from documents may hold a digit")
     spelling: bool = Field(True, description="also try words of the index that are spelled like a rare query word")
@@ -24,7 +26,9 @@ class VerifiedOptions(Options):
     beam: int = Field(3, ge=1, description="sets of terms kept from one round to the next")
     pool: int = Field(8, ge=1, description="best single terms that sets are made of")
     margin: float = Field(
-        0.01, ge=0, description="least rise of the judge's score that each term must bring; more where the judge is noisy"
+        0.01,
+        ge=0,
+        description="least rise of the judge's score that each term must bring; more where the judge is noisy",
     )
     keep: float = Field(
         0.8, ge=0, le=1, description="anchor: least share of the original's top hits that must still be found; 0: none"

@@ -87,9 +87,7 @@ class VerifiedSearch:
         candidates = dict(
             zip(
                 judged,
-                candidates_of(
-                    self.environment, [queries[i] for i in judged], self.sources, self.options.candidates
-                ),
+                candidates_of(self.environment, [queries[i] for i in judged], self.sources, self.options.candidates),
                 strict=True,
             )
         )
@@ -105,7 +103,13 @@ class VerifiedSearch:
         for i, row in enumerate(rows):
             tried = candidates.get(i, [])
             probes.append(
-                Probe(before[i], tuple(tried), tuple(self._of(readings, row, c) for c in tried), judge.spent[row], judge.failed[row])
+                Probe(
+                    before[i],
+                    tuple(tried),
+                    tuple(self._of(readings, row, c) for c in tried),
+                    judge.spent[row],
+                    judge.failed[row],
+                )
             )
         return probes
 

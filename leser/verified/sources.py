@@ -109,9 +109,7 @@ class DocumentWords:
         held = Counter(key for title in titles for key in {stem(word) for word in words(title)})
         return {key for key, count in held.items() if count >= self.options.min_documents}
 
-    def _terms(
-        self, query: Query, texts: Sequence[str], scores: Sequence[float] | None, common: set[str]
-    ) -> list[str]:
+    def _terms(self, query: Query, texts: Sequence[str], scores: Sequence[float] | None, common: set[str]) -> list[str]:
         wanted = FeedbackOptions(docs=self.options.documents, terms=10 * self.options.candidates)
         found = [term.text for term in feedback_terms(query.text, texts, scores, wanted)]
         return [w for w in found if stem(w) in common and (self.options.digits or not _DIGIT.search(w))]

@@ -1,0 +1,77 @@
+"""An index's documents under an encoder: which are nearest to a query, and how near given ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from leser.backend import Document, Hit, Ranking
+from leser.options import validate_options
+from leser_judges.encoder import Encoder
+from leser_judges.options import EncoderOptions
+from leser_judges.vectors import Vectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BLOCK = 65_536
+"""Documents compared at once: 100 MB of vectors of 384 numbers."""
+
+
+def text_of(document: Document, fields: Sequence[str]) -> str:
+    """The document's fields joined with a space; empty where it has none of them."""
+    return " ".join(value for name in fields if (value := document.fields.get(name, "").strip()))
+
+
+class DocumentIndex:
+    """NearestDocuments (leser.similarity): documents by id, compared with queries by exact search over all vectors."""
+
+    def __init__(self, vectors: Vectors, texts: Mapping[str, str]) -> None:
+        held = {id: text for id, text in texts.items() if text}
+        self.vectors = vectors
+        self.ids = np.array(sorted(held), dtype=object)
+        self.rows = vectors.rows([held[id] for id in self.ids])
+        kept = self.rows >= 0
+        self.ids, self.rows = self.ids[kept], self.rows[kept]
+        self._place = {id: place for place, id in enumerate(self.ids.tolist())}
+
+    @classmethod
+    def of(cls, documents: Iterable[Document], model: str = "minilm", **options: Any) -> Self:
+        """The index of these documents under a model; options by name, such as fields=("title", "text")."""
+        chosen = validate_options(EncoderOptions, {"model": model, **options}, "an encoder")
+        vectors = Vectors.of(Encoder(chosen), chosen)
+        return cls(vectors, {document.id: text_of(document, chosen.fields) for document in documents})
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def nearest(self, query: str, n: int) -> Ranking:
+        """The `n` documents most similar to a query, scores are cosines; of equal ones the lower id. Raises EncodingFailed."""
+        return self.rank([query], n)[0]
+
+    def rank(self, queries: Sequence[str], n: int) -> list[Ranking]:
+        """`nearest` for a batch of queries, which costs far less than one by one."""
+        asked = self.vectors.of_texts(queries, query=True)
+        best: list[list[tuple[float, str]]] = [[] for _ in queries]
+        for start in range(0, len(self.rows), _BLOCK):
+            block = self.vectors.read(self.rows[start : start + _BLOCK])
+            for place, scores in enumerate(asked @ block.T):
+                best[place] = sorted(best[place] + self._top(scores, start, n))[:n]
+        return [Ranking(tuple(Hit(id, -negative) for negative, id in found)) for found in best]
+
+    def similarity(self, query: str, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The cosine of a query and each document, shape (ids,); NaN for one without text. Raises EncodingFailed."""
+        places = np.array([self._place.get(id, -1) for id in ids], dtype=np.int64)
+        found = np.full(len(ids), np.nan, dtype=np.float32)
+        known = places >= 0
+        vectors = self.vectors.read(self.rows[places[known]])
+        found[known] = np.einsum("ij,j->i", vectors, self.vectors.of_texts([query], query=True)[0])
+        return found
+
+    def _top(self, scores: NDArray[np.float32], start: int, n: int) -> list[tuple[float, str]]:
+        """The block's best `n` as (negative score, id), all that are equal to the last of them included."""
+        least = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf
+        places = np.flatnonzero(scores >= least)
+        return [(-float(scores[place]), self.ids[start + place]) for place in places.tolist()]
