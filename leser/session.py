@@ -86,9 +86,26 @@ def open_session(
             "Give it dev judgments, or more train queries to split them from."
         )
     check_evaluation(config, registry, task)
+    environment, facts = open_environment(config, registry, task)
+    with ExitStack() as on_failure:
+        on_failure.callback(environment.client.close)
+        facts["judged_missing"] = check_judged(environment.client, task)
+        on_failure.pop_all()
+    return Session(config, registry, task, environment.client, environment, facts, reporter or Reporter())
+
+
+def open_environment(
+    config: RunConfig, registry: Registry, task: Task | None = None
+) -> tuple[Environment, dict[str, Any]]:
+    """Open the engine, check that it answers, and build the judge; also what the engine says of itself.
+
+    `task` brings the documents of an engine in process; it may lack judgments. The caller closes the environment's client.
+    Raises LeserError saying what to do; nothing stays open then.
+    """
     ask = Asker(config.constraints.at(config.platform.locale))
     backend = open_backend(config, registry, task)
     client = SearchClient(backend, config.search)
+    title_field = task.title_field if task else "title"
     with ExitStack() as on_failure:
         on_failure.callback(client.close)
         facts = _checked(backend, config)
@@ -97,14 +114,13 @@ def open_session(
         rewards = RewardSet.of(config.rewards, registry.all("reward"))
         words, table = EngineWords(backend, client.ask), config.rules
         rules = build_book(table.given, registry.all("rule"), words, config.expansion, table.locale)
-        environment = Environment(client, rewards, config.expansion, task.title_field, rules, config.platform.name, ask)
+        environment = Environment(client, rewards, config.expansion, title_field, rules, config.platform.name, ask)
         if len(rules.codes) > 1:
             facts["rules"] = ", ".join(rules.codes)
         if config.constraints.enabled:
             facts["constraints"] = f"{', '.join(config.constraints.kinds)} ({ask.options.locale})"
-        facts["judged_missing"] = check_judged(client, task)
         on_failure.pop_all()
-    return Session(config, registry, task, client, environment, facts, reporter or Reporter())
+    return environment, facts
 
 
 def _checked(backend: Backend, config: RunConfig) -> dict[str, Any]:

@@ -6,12 +6,12 @@ only uses an encoder, or the documents nearest to a query, depends on this file 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from leser.backend import Ranking
+from leser.backend import Document, Ranking
 from leser.errors import LeserError
 
 if TYPE_CHECKING:
@@ -39,8 +39,19 @@ class NearestDocuments(Protocol):
     def nearest(self, query: str, n: int) -> Ranking:
         """The `n` documents most similar to a query, scores are cosines; of equal ones the lower id. Raises EncodingFailed."""
 
+    def rank(self, queries: Sequence[str], n: int) -> list[Ranking]:
+        """`nearest` for a batch of queries, which costs far less than one by one."""
+
     def similarity(self, query: str, ids: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each document, shape (ids,); NaN for one without text. Raises EncodingFailed."""
+
+
+@runtime_checkable
+class ComparesDocuments(Protocol):
+    """What a reward offers that can also say which documents of a catalogue are nearest to a query."""
+
+    def nearest_documents(self, documents: Iterable[Document]) -> NearestDocuments:
+        """The documents under the reward's own model; encodes those that it has not met before."""
 
 
 def discounts(k: int) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "leser.cli.report",
     "evaluate": "leser.cli.evaluate",
     "expand": "leser.cli.expand",
+    "search-expansions": "leser.cli.search_expansions",
     "rollouts": "leser.cli.rollouts",
     "new": "leser.cli.new",
     "plugins": "leser.cli.plugins",

@@ -30,6 +30,7 @@ from leser.options import CREDENTIALS, Options, Seed
 from leser.policy.options import PolicyOptions
 from leser.prompt import PromptOptions
 from leser.reward import RewardOptions
+from leser.verified.options import VerifiedOptions
 from leser.warmup.options import WarmupOptions
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class RunConfig(Options):
     rewards: RewardOptions = Field(default_factory=RewardOptions)
     rules: RulesTable = Field(default_factory=RulesTable)
     constraints: ConstraintOptions = Field(default_factory=ConstraintOptions)
+    verified: VerifiedOptions = Field(default_factory=VerifiedOptions)
     evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions)
     out: Path = Field(
         default_factory=lambda known: _default_out(known),
@@ -143,6 +145,8 @@ class RunConfig(Options):
         left_out = {"platform", "task", "backend", "rules"}
         if self.constraints == ConstraintOptions():
             left_out.add("constraints")  # a run without them is written as ever
+        if self.verified == VerifiedOptions():
+            left_out.add("verified")
         values = self.model_dump(mode="json", exclude=left_out, exclude_none=True)
         platform = self.platform.model_dump(exclude_none=True)
         tables: dict[str, Any] = {"platform": platform} if platform else {}

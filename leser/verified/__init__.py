@@ -3,10 +3,10 @@
 from leser.verified.options import VerifiedOptions
 from leser.verified.result import Answer, Found
 from leser.verified.search import VerifiedSearch, search_expansions
-from leser.verified.sources import CandidateSource, CountedDictionary, DocumentWords, NearestDocuments, TextEncoder
+from leser.verified.sources import CandidateSource, CountedDictionary, DocumentWords
 from leser.verified.spelling import SpellingNeighbours
 
 __all__ = [
-    "Answer", "CandidateSource", "CountedDictionary", "DocumentWords", "Found", "NearestDocuments", "SpellingNeighbours",
-    "TextEncoder", "VerifiedOptions", "VerifiedSearch", "search_expansions",
+    "Answer", "CandidateSource", "CountedDictionary", "DocumentWords", "Found", "SpellingNeighbours", "VerifiedOptions",
+    "VerifiedSearch", "search_expansions",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ class VerifiedOptions(Options):
     documents: int = Field(
         10, ge=1, description="hits, and an encoder's nearest documents, that candidates are read from"
     )
-    min_documents: int = Field(2, ge=1, description="least number of these documents that hold a candidate")
+    min_documents: int = Field(3, ge=1, description="least number of these documents that hold a candidate")
     digits: bool = Field(False, description="a candidate from documents may hold a digit")
     spelling: bool = Field(True, description="also try words of the index that are spelled like a rare query word")
     weights: tuple[float, ...] = Field(
@@ -31,10 +31,10 @@ class VerifiedOptions(Options):
         description="least rise of the judge's score that each term must bring; more where the judge is noisy",
     )
     keep: float = Field(
-        0.8, ge=0, le=1, description="anchor: least share of the original's top hits that must still be found; 0: none"
+        0.6, ge=0, le=1, description="anchor: least share of the original's top hits that must still be found; 0: none"
     )
     keep_top: int = Field(10, ge=1, description="anchor: how many of the original's hits are looked for")
-    keep_within: int = Field(30, ge=1, description="anchor: among how many of the expanded query's hits")
+    keep_within: int = Field(15, ge=1, description="anchor: among how many of the expanded query's hits")
     trust: float = Field(
         0.5,
         ge=0,

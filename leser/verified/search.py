@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from leser.environment import Environment
 from leser.errors import LeserError
-from leser.expansion import Code, Expansion
+from leser.expansion import Expansion
 from leser.task import Query, Split
 from leser.text import STOP_WORDS
 from leser.verified.beam import Beam, Single, State, grow, start
@@ -213,6 +213,3 @@ def search_expansions(
         found += search.choose(numbers[first : first + size], probes[first : first + size], support)
         tell("choose", len(found))
     return found
-
-
-__all__ = ["Code", "Probe", "VerifiedSearch", "search_expansions"]

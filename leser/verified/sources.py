@@ -7,25 +7,21 @@ A source is anything that gives words for queries; a policy's samples, say, are 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol
 
-import numpy as np
-
+from leser.backend import Document
 from leser.environment import Environment
-from leser.errors import LeserError
-from leser.expansion import ExpansionOptions, Parsed, parse
+from leser.expansion import ExpansionOptions, ParseError, parse
 from leser.feedback import FeedbackOptions, feedback_terms
+from leser.formats.files import bad_line, json_lines, text_of
+from leser.similarity import ComparesDocuments, NearestDocuments
 from leser.task import Query
 from leser.text import STOP_WORDS, stem, words
 from leser.verified.options import VerifiedOptions
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _DIGIT = re.compile(r"\d")
 
@@ -35,40 +31,6 @@ class CandidateSource(Protocol):
 
     def __call__(self, queries: Sequence[Query]) -> list[list[str]]:
         """One list per query, in order."""
-
-
-@runtime_checkable
-class NearestDocuments(Protocol):
-    """Something that knows the nearest documents of a text, such as a reward that holds encoded documents."""
-
-    def nearest(self, texts: Sequence[str], k: int) -> Sequence[Sequence[str]]:
-        """Ids of the k nearest documents of each text, nearest first."""
-
-
-class TextEncoder(Protocol):
-    """A sentence encoder."""
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(texts, dimensions), each row of length 1."""
-
-
-class EncodedDocuments:
-    """Nearest documents by cosine among documents encoded beforehand: `vectors` is (ids, dimensions), rows of length 1."""
-
-    def __init__(self, encoder: TextEncoder, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        if len(ids) != len(vectors):
-            raise ValueError(f"{len(ids)} ids but {len(vectors)} vectors: one vector is needed for each document")
-        self._encoder, self._ids, self._vectors = encoder, tuple(ids), vectors
-
-    def nearest(self, texts: Sequence[str], k: int) -> list[list[str]]:
-        """Ids of the k nearest documents of each text; of equally near ones the first in `ids` comes first."""
-        found = []
-        for vector in self._encoder.encode(texts):
-            near = self._vectors @ vector
-            floor = np.partition(near, -k)[-k] if k < len(near) else -np.inf
-            best = np.flatnonzero(near >= floor)
-            found.append([self._ids[i] for i in best[np.argsort(-near[best], kind="stable")][:k]])
-        return found
 
 
 class DocumentWords:
@@ -87,9 +49,9 @@ class DocumentWords:
         count = self.options.documents
         originals = self.environment.originals(queries)
         hits = [originals[query.id].hits[:count] for query in queries]
-        near: Sequence[Sequence[str]] = [()] * len(queries)
+        near: list[tuple[str, ...]] = [()] * len(queries)
         if self.nearest is not None:
-            near = self.nearest.nearest([query.text for query in queries], count)
+            near = [ranking.ids for ranking in self.nearest.rank([query.text for query in queries], count)]
         ids = {hit.id for row in hits for hit in row} | {document for row in near for document in row}
         field = self.environment.title_field
         documents = self.environment.client.fetch(sorted(ids), (field,)) if ids else {}
@@ -140,28 +102,19 @@ def read_dictionary(path: Path, expansion: ExpansionOptions) -> CountedDictionar
     """A dictionary counted on a file of targets: JSON lines with "query" and "completion", as the warm-up and
     `leser search-expansions` write them. Raises LeserError naming file and line."""
     pairs = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LeserError(f"The targets {path} cannot be read: {error}.") from None
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            query, completion = row["query"], row["completion"]
-        except (ValueError, TypeError, KeyError):
-            raise LeserError(
-                f'{path}, line {number} is not a valid target. Write one JSON object per line with "query" and '
-                '"completion", as `leser search-expansions` does.'
-            ) from None
-        read = parse(str(completion), expansion)
-        if isinstance(read, Parsed):
-            pairs.append((str(query), [expansion.text for expansion in read.expansions]))
+    for number, row in json_lines(path):
+        query, completion = text_of(row, "query", path, number), text_of(row, "completion", path, number)
+        read = parse(completion, expansion)
+        if isinstance(read, ParseError):
+            raise bad_line(path, number, f"the completion '{completion[:80]}' cannot be read: {read.reason}")
+        pairs.append((query, [found.text for found in read.expansions]))
     return CountedDictionary(pairs)
 
 
-def find_nearest(rewards: Iterable[object]) -> NearestDocuments | None:
-    """The first of these rewards that also knows nearest documents, or None."""
-    return next((reward for reward in rewards if isinstance(reward, NearestDocuments)), None)
+def nearest_of(rewards: Iterable[object], documents: Iterable[Document]) -> NearestDocuments | None:
+    """The documents under the model of the first of these rewards that has one, or None."""
+    judge = next((reward for reward in rewards if isinstance(reward, ComparesDocuments)), None)
+    return judge.nearest_documents(documents) if judge else None
 
 
 def in_turn(*rows: Sequence[str]) -> list[str]:
@@ -172,7 +125,3 @@ def in_turn(*rows: Sequence[str]) -> list[str]:
 
 def _content_words(text: str) -> set[str]:
     return {stem(word) for word in words(text) if word not in STOP_WORDS}
-
-
-Sources = Mapping[str, CandidateSource]
-"""Candidate sources by name."""

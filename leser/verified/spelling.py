@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from leser.engine.words import EngineWords
 from leser.task import Query
@@ -46,7 +47,7 @@ class SpellingNeighbours:
         asked = sorted({w for row in tokens for w in row if self._eligible(w)})
         held = self._held(asked)
         near = {word: self._near(word, count) for word, count in held.items() if count < RARE}
-        joined = [[a + b for a, b in zip(row, row[1:], strict=False) if a not in STOP_WORDS] for row in tokens]
+        joined = [[a + b for a, b in pairwise(row) if a not in STOP_WORDS] for row in tokens]
         known = self._held(sorted({word for row in joined for word in row}))
         return [
             list(dict.fromkeys([*(w for w in pair if known[w]), *(n for w in row for n in near.get(w, ()))]))

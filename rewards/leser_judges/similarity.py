@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 from leser.backend import Document
 from leser.reward import Outcome, Reward, RewardSpec
 from leser.similarity import discounted_mean
-from leser_judges.documents import text_of
+from leser_judges.documents import DocumentIndex, text_of
 from leser_judges.encoder import Encoder
 from leser_judges.options import EncoderOptions, check_model
 from leser_judges.vectors import Vectors
@@ -54,6 +54,10 @@ class EncoderSimilarity(Reward):
     def vectors(self) -> Vectors:
         """The encoder and what it has encoded; opened at the first outcome."""
         return open_vectors(self.options)
+
+    def nearest_documents(self, documents: Iterable[Document]) -> DocumentIndex:
+        """These documents under the same model, for whoever needs a query's nearest ones; encodes those that are new."""
+        return DocumentIndex(self.vectors, {document.id: text_of(document, self.fields) for document in documents})
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """One similarity for each ranking; None for a group in which the model failed."""

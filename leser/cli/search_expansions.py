@@ -1,0 +1,74 @@
+"""`leser search-expansions`: the expansions that the engine and a judge prove for queries, with labels or without any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("search-expansions", context_settings={"help_option_names": ["-h", "--help"]})
+@platform_file
+@config_file
+@task_source
+@backend_name
+@assignments
+@click.option(
+    "--reward",
+    "rewards",
+    multiple=True,
+    metavar="NAME[=W]",
+    help="The judge: a reward and its weight; may be repeated.",
+)
+@click.option(
+    "--queries", type=_FILE, metavar="FILE", help="queries.jsonl, or one query per line; default: the task's."
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "dev", "test", "all"]),
+    default="all",
+    show_default=True,
+    help="The task's queries.",
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N queries.")
+@click.option("--targets", type=_FILE, metavar="FILE", help="Earlier targets (JSON lines) to count a dictionary on.")
+@click.option("--seed", type=int, metavar="S", help="Seed of the halves of judgments (verified.confirm).")
+@click.option(
+    "--out", type=_FILE, required=True, metavar="FILE.jsonl", help="Where the answers go, one line per query."
+)
+@plugin_files
+@click.option("--resume", is_flag=True, help="Continue the search that was begun in the file.")
+def command(
+    platform: Path | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    queries: Path | None,
+    split: str,
+    limit: int | None,
+    targets: Path | None,
+    out: Path,
+    resume: bool,
+    **flags: Any,
+) -> None:
+    """Search for expansions of queries: candidates are tried on the engine, and kept where the judge's score rises.
+
+    The judge is any reward: nDCG@10 on judgments, encoder@10 without any. What the original query found must still be found
+    (verified.keep), and "none" is a good answer. All settings are in [verified], e.g. -o verified.keep=0.8.
+    """
+    from leser.config.build import complete
+    from leser.config.load import FLAGS, load_config
+    from leser.plugins import load_plugins
+    from leser.precompute import Wanted, precompute
+
+    given = {FLAGS[name]: value for name, value in flags.items() if value not in (None, ())}
+    loaded = load_config(config, given, assignments, platform)
+    registry = load_plugins(loaded.plugins)
+    wanted = Wanted(out, queries, split, targets, limit, resume)
+    kinds = precompute(complete(loaded, registry), registry, wanted, task_named="task" in loaded.model_fields_set)
+    counts = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+    click.echo(f"Written: {out} ({kinds.total()} queries: {counts})")

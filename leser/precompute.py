@@ -1,0 +1,147 @@
+"""From a configuration to a file of verified expansions: which queries, which engine, which judge, which candidates."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leser.backend import Document
+from leser.config.build import task_of
+from leser.config.tables import RunConfig
+from leser.environment import Environment
+from leser.errors import LeserError
+from leser.formats.beir import read_queries
+from leser.formats.files import numbered_lines
+from leser.progress import Reporter
+from leser.session import open_environment
+from leser.task import Query, Split, Task
+from leser.text import words
+from leser.verified import CandidateSource, DocumentWords, SpellingNeighbours, VerifiedOptions, VerifiedSearch
+from leser.verified.result import Answer
+from leser.verified.sources import nearest_of, read_dictionary
+from leser.verified.writing import PROBE, write_expansions
+
+if TYPE_CHECKING:
+    from leser.plugins import Registry
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which queries to search for, and where the answers go.
+
+    `queries` is a file (BEIR's queries.jsonl, or one query per line); without one the task's `split` is taken: train,
+    dev, test or all. `targets` is a file of earlier targets that a dictionary is counted on; `limit` takes the first so
+    many queries.
+    """
+
+    out: Path
+    queries: Path | None = None
+    split: str = ALL
+    targets: Path | None = None
+    limit: int | None = None
+    resume: bool = False
+
+
+def precompute(
+    config: RunConfig, registry: Registry, wanted: Wanted, task_named: bool = True, reporter: Reporter | None = None
+) -> Counter[Answer]:
+    """Search for expansions of the wanted queries and write them; how often each kind of answer was given.
+
+    `task_named` is False where the configuration's task is only the default: it is then read only if the engine needs its
+    documents. Raises LeserError saying what to do.
+    """
+    needs = registry.get("backend", config.backend.name).takes_documents and not config.backend.options.get("documents")
+    task = task_of(config, registry) if task_named or needs or wanted.queries is None else None
+    split = _split(wanted, task)
+    options = config.verified
+    environment, _ = open_environment(config, registry, task)
+    with environment.client:
+        sources = sources_of(environment, options, task, wanted.targets)
+        search = VerifiedSearch(environment, split.queries, options, sources, split, config.seed)
+        settings = {"configuration": _digest(config), "targets": _file_digest(wanted.targets)}
+        with reporter or Reporter() as told:
+            progress = _Progress(told, len(split.queries), environment)
+            return write_expansions(search, wanted.out, settings=settings, resume=wanted.resume, progress=progress)
+
+
+def sources_of(
+    environment: Environment, options: VerifiedOptions, task: Task | None = None, targets: Path | None = None
+) -> list[CandidateSource]:
+    """The sources of candidates that there are: spelling, a dictionary, the documents.
+
+    Spelling needs an engine that knows document frequencies; nearest documents need a reward with an encoder and a task
+    that brings its documents.
+    """
+    sources: list[CandidateSource] = []
+    documents = task.documents if task else None
+    known = environment.rules.site.words
+    if options.spelling and SpellingNeighbours.supported(known):
+        titles = _words(documents(), environment.title_field) if documents else None
+        sources.append(SpellingNeighbours(known, titles))
+    if targets is not None:
+        sources.append(read_dictionary(targets, environment.expansion))
+    nearest = nearest_of(environment.rewards.rewards, documents()) if documents else None
+    sources.append(DocumentWords(environment, options, nearest))
+    return sources
+
+
+class _Progress:
+    """Tells the reporter of each part that is done."""
+
+    def __init__(self, reporter: Reporter, total: int, environment: Environment) -> None:
+        self._reporter, self._total, self._environment = reporter, total, environment
+        self._pass = ""
+        self._start = (time.monotonic(), 0)
+
+    def __call__(self, name: str, done: int) -> None:
+        asked = self._environment.client.stats().asked
+        if name != self._pass:
+            self._pass, self._start = name, (time.monotonic(), asked)
+            self._reporter.phase(f"searching, {name}", self._total, done)
+        seconds, before = self._start
+        speed = (asked - before) / max(time.monotonic() - seconds, 1e-9)
+        row = {"searches_per_s": speed} if asked > before else {}
+        self._reporter.step(done, row, important=name == PROBE and done == self._total)
+
+
+def _split(wanted: Wanted, task: Task | None) -> Split:
+    """The queries with their judgments; those of a file have none, unless the task knows the same id and text."""
+    if wanted.queries is not None:
+        queries, qrels = tuple(_queries(wanted.queries)), {}
+    else:
+        assert task is not None
+        chosen = [s for s in task.splits if wanted.split in (s.name, ALL)]
+        queries = tuple(query for split in chosen for query in (*split.queries, *split.no_result))
+        qrels = {query: grades for split in chosen for query, grades in split.qrels.items()}
+    queries = queries[: wanted.limit]
+    if not queries:
+        raise LeserError(f"There is no query to search for in {wanted.queries or f'the {wanted.split} split'}.")
+    return Split(wanted.split, queries, qrels)
+
+
+def _queries(path: Path) -> Sequence[Query]:
+    """Queries of a file: JSON lines with `_id` and `text`, or one query per line, whose number is its id."""
+    if path.suffix in (".jsonl", ".json"):
+        return list(read_queries(path).values())
+    return [Query(str(number), line.strip()) for number, line in numbered_lines(path)]
+
+
+def _words(documents: Iterable[Document], field: str) -> Iterator[str]:
+    for document in documents:
+        yield from words(document.fields.get(field, ""))
+
+
+def _digest(config: RunConfig) -> str:
+    same = config.model_copy(update={"out": Path()})  # where a run would write changes no answer
+    return hashlib.blake2b(same.resolved().encode(), digest_size=12).hexdigest()
+
+
+def _file_digest(path: Path | None) -> str | None:
+    return None if path is None else hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
