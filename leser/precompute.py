@@ -1,4 +1,4 @@
-"""From a configuration to a file of verified expansions: which queries, which engine, which judge, which candidates."""
+"""From an open engine and judge to a file of verified expansions: which queries, and which candidates there are."""
 
 from __future__ import annotations
 
@@ -8,26 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from leser.backend import Document
-from leser.config.build import task_of
-from leser.config.tables import RunConfig
 from leser.environment import Environment
 from leser.errors import LeserError
 from leser.formats.beir import read_queries
 from leser.formats.files import numbered_lines
 from leser.progress import Reporter
-from leser.session import open_environment
 from leser.task import Query, Split, Task
 from leser.text import words
 from leser.verified import CandidateSource, DocumentWords, SpellingNeighbours, VerifiedOptions, VerifiedSearch
 from leser.verified.result import Answer
 from leser.verified.sources import nearest_of, read_dictionary
-from leser.verified.writing import PROBE, write_expansions
-
-if TYPE_CHECKING:
-    from leser.plugins import Registry
+from leser.verified.writing import write_expansions
 
 ALL = "all"
 
@@ -50,25 +43,27 @@ class Wanted:
 
 
 def precompute(
-    config: RunConfig, registry: Registry, wanted: Wanted, task_named: bool = True, reporter: Reporter | None = None
+    environment: Environment,
+    task: Task | None,
+    wanted: Wanted,
+    options: VerifiedOptions,
+    *,
+    seed: int = 0,
+    configuration: str = "",
+    reporter: Reporter | None = None,
 ) -> Counter[Answer]:
     """Search for expansions of the wanted queries and write them; how often each kind of answer was given.
 
-    `task_named` is False where the configuration's task is only the default: it is then read only if the engine needs its
-    documents. Raises LeserError saying what to do.
+    `task` brings the queries unless a file does, and the documents that an encoder compares with; a resume needs the same
+    `configuration` text as before. Raises LeserError saying what to do.
     """
-    needs = registry.get("backend", config.backend.name).takes_documents and not config.backend.options.get("documents")
-    task = task_of(config, registry) if task_named or needs or wanted.queries is None else None
     split = _split(wanted, task)
-    options = config.verified
-    environment, _ = open_environment(config, registry, task)
-    with environment.client:
-        sources = sources_of(environment, options, task, wanted.targets)
-        search = VerifiedSearch(environment, split.queries, options, sources, split, config.seed)
-        settings = {"configuration": _digest(config), "targets": _file_digest(wanted.targets)}
-        with reporter or Reporter() as told:
-            progress = _Progress(told, len(split.queries), environment)
-            return write_expansions(search, wanted.out, settings=settings, resume=wanted.resume, progress=progress)
+    sources = sources_of(environment, options, task, wanted.targets)
+    search = VerifiedSearch(environment, split.queries, options, sources, split, seed)
+    settings = {"configuration": _digest(configuration.encode()), "targets": _file_digest(wanted.targets)}
+    with reporter or Reporter() as told:
+        progress = _Progress(told, len(split.queries), environment)
+        return write_expansions(search, wanted.out, settings=settings, resume=wanted.resume, progress=progress)
 
 
 def sources_of(
@@ -107,16 +102,17 @@ class _Progress:
             self._reporter.phase(f"searching, {name}", self._total, done)
         seconds, before = self._start
         speed = (asked - before) / max(time.monotonic() - seconds, 1e-9)
-        row = {"searches_per_s": speed} if asked > before else {}
-        self._reporter.step(done, row, important=name == PROBE and done == self._total)
+        if asked > before:
+            self._reporter.step(done, {"searches_per_s": speed}, important=done == self._total)
 
 
 def _split(wanted: Wanted, task: Task | None) -> Split:
-    """The queries with their judgments; those of a file have none, unless the task knows the same id and text."""
+    """The queries with their judgments; those of a file have none."""
     if wanted.queries is not None:
         queries, qrels = tuple(_queries(wanted.queries)), {}
     else:
-        assert task is not None
+        if task is None:
+            raise LeserError("There are no queries to search for. Give a file of queries, or a task.")
         chosen = [s for s in task.splits if wanted.split in (s.name, ALL)]
         queries = tuple(query for split in chosen for query in (*split.queries, *split.no_result))
         qrels = {query: grades for split in chosen for query, grades in split.qrels.items()}
@@ -138,10 +134,9 @@ def _words(documents: Iterable[Document], field: str) -> Iterator[str]:
         yield from words(document.fields.get(field, ""))
 
 
-def _digest(config: RunConfig) -> str:
-    same = config.model_copy(update={"out": Path()})  # where a run would write changes no answer
-    return hashlib.blake2b(same.resolved().encode(), digest_size=12).hexdigest()
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
 def _file_digest(path: Path | None) -> str | None:
-    return None if path is None else hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
+    return None if path is None else _digest(path.read_bytes())

@@ -60,15 +60,28 @@ def command(
     The judge is any reward: nDCG@10 on judgments, encoder@10 without any. What the original query found must still be found
     (verified.keep), and "none" is a good answer. All settings are in [verified], e.g. -o verified.keep=0.8.
     """
-    from leser.config.build import complete
+    from leser.config.build import complete, task_of
     from leser.config.load import FLAGS, load_config
     from leser.plugins import load_plugins
     from leser.precompute import Wanted, precompute
+    from leser.session import open_environment
 
     given = {FLAGS[name]: value for name, value in flags.items() if value not in (None, ())}
     loaded = load_config(config, given, assignments, platform)
     registry = load_plugins(loaded.plugins)
-    wanted = Wanted(out, queries, split, targets, limit, resume)
-    kinds = precompute(complete(loaded, registry), registry, wanted, task_named="task" in loaded.model_fields_set)
+    resolved = complete(loaded, registry)
+    in_process = registry.get("backend", resolved.backend.name).takes_documents
+    needed = queries is None or (in_process and "documents" not in resolved.backend.options)
+    task_read = task_of(resolved, registry) if needed or "task" in loaded.model_fields_set else None
+    environment, _ = open_environment(resolved, registry, task_read)
+    with environment.client:
+        kinds = precompute(
+            environment,
+            task_read,
+            Wanted(out, queries, split, targets, limit, resume),
+            resolved.verified,
+            seed=resolved.seed,
+            configuration=resolved.resolved(),
+        )
     counts = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
     click.echo(f"Written: {out} ({kinds.total()} queries: {counts})")

@@ -1,8 +1,8 @@
 """Beam search over sets of terms and their weights, on the engine, for many queries at once.
 
 A set is worth what the judge's score rose by, less what its terms' own gains were shrunk by for want of support. Each term
-must raise that by `margin`, and the expanded query must keep what the original found (the anchor). The empty set is worth
-0 and stays in the running to the end: "nothing" is a good answer.
+must raise both, the score and that worth, by `margin`, and the expanded query must keep what the original found (the
+anchor). The empty set is worth 0 and stays in the running to the end: "nothing" is a good answer.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def start(row: int, before: Reading, tried: Sequence[tuple[Single, Reading]], op
     sound.sort(key=lambda pair: (-pair[0].worth, pair[0].expansion.text, pair[0].weight))
     keys = list(dict.fromkeys(single.key for single, _ in sound))[: options.pool]
     pool = tuple(single for single, _ in sound if single.key in keys)
-    states = [State((s,), r, s.worth) for s, r in sound if s.worth >= options.margin]
+    states = [
+        State((s,), r, s.worth) for s, r in sound if s.worth >= options.margin and _rises(r, before, options.margin)
+    ]
     empty = State((), before, 0.0)
     return Beam(row, before, pool, states[: options.beam], states[0] if states else empty)
 
@@ -97,14 +99,21 @@ def grow(judge: Judge, beams: Sequence[Beam], options: VerifiedOptions) -> None:
                 continue
             assert beam.before.score is not None
             worth = reading.score - beam.before.score - sum(single.excess for single in singles)
-            if worth >= state.worth + options.margin:
+            if worth >= state.worth + options.margin and _rises(reading, state.reading, options.margin):
                 found.setdefault(beam.row, []).append(State(singles, reading, worth))
         growing = [beam for beam in growing if beam.row in found]
         for beam in growing:
-            ranked = sorted(found[beam.row], key=lambda s: (-s.worth, s.expansions and s.expansions[0].text))
+            ranked = sorted(found[beam.row], key=lambda state: -state.worth)  # stable: equal ones as they were proposed
             beam.states = ranked[: options.beam]
             if ranked[0].worth >= beam.best.worth + options.margin:
                 beam.best = ranked[0]
+
+
+def _rises(reading: Reading, before: Reading, least: float) -> bool:
+    """Whether the judge itself prefers the new set: like queries are a reason to doubt it, never to overrule it."""
+    assert reading.score is not None
+    assert before.score is not None
+    return reading.score - before.score >= least
 
 
 def _key(trial: Trial) -> tuple[int, tuple[Expansion, ...]]:

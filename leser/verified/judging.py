@@ -46,7 +46,7 @@ class Judge:
         self.queries = queries
         self.split = split
         self.options = options
-        self.spent = [0] * len(queries)
+        self.spent = [1] * len(queries)  # the original's own ranking, which all others are compared with
         self.failed = [0] * len(queries)
         self._depth = max(environment.depth, options.keep_within)
         self._alone = environment.expansion.mode == "fuse" or "per_expansion" in environment.rewards.needs
