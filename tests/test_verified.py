@@ -77,9 +77,10 @@ def test_the_anchor_prevents_a_drift_that_a_fooled_judge_would_like():
     assert (held.answer, held.expansions) == (Answer.NONE, ())
 
 
+@pytest.mark.parametrize("mode", ["boost", "fuse"])
 @pytest.mark.parametrize("budget", [2, 3, 4, 7, 200])
-def test_the_budget_is_kept_and_counts_what_the_engine_was_asked(budget):
-    environment = environment_of()
+def test_the_budget_is_kept_and_counts_what_the_engine_was_asked(budget, mode):
+    environment = environment_of(expansion=ExpansionOptions(mode=mode))
     options = changed(budget=budget, weights=(0.2, 0.5, 1.0), margin=0.0, max_terms=3)
     found = search_expansions(environment, [COUCH, RUG, DESK], options, words_of(environment, options), split=SPLIT)
     assert all(f.searches <= budget for f in found)
@@ -102,6 +103,22 @@ def test_a_search_that_fails_is_never_a_score():
     found = found_for(DESK, environment_of(NoLamps.of(shelf())))
     assert (found.answer, found.expansions, found.failed) == (Answer.UNKNOWN, (), 1)
     assert found.after == found.before > 0
+
+
+class OnlyOne(MemoryBackend):
+    """The memory engine, failing every query with an added clause."""
+
+    def search(self, queries, k, *, total=False):
+        answers = super().search(queries, k, total=total)
+        return [SearchError("overloaded", "query") if q.terms else a for q, a in zip(queries, answers, strict=True)]
+
+
+def test_failed_searches_of_one_query_do_not_speak_for_like_queries():
+    environment = environment_of(OnlyOne.of(shelf()))
+    options = changed(trust=0.0)
+    found = search_expansions(environment, [COUCH, RUG], options, words_of(environment, options), split=SPLIT)
+    assert [f.answer for f in found] == [Answer.UNKNOWN, Answer.UNKNOWN]
+    assert all(f.failed > 0 and f.gain == 0.0 for f in found)
 
 
 class NoSofas(Rule):

@@ -6,17 +6,19 @@ import json
 
 import pytest
 from leser_memory import MemoryBackend
+from leser_relevance import NDCG
 from verified_shop import COUCH, OPTIONS, changed, environment_of, shelf
 
 from leser.backend import Hit, Ranking
 from leser.engine.words import EngineWords
 from leser.errors import LeserError
 from leser.expansion import ExpansionOptions
+from leser.reward import parse_spec
 from leser.task import Query, Split
 from leser.verified.anchor import kept_share
 from leser.verified.candidates import candidates_of
 from leser.verified.halves import halve
-from leser.verified.sources import CountedDictionary, DocumentWords, in_turn, read_dictionary
+from leser.verified.sources import CountedDictionary, DocumentWords, in_turn, nearest_of, read_dictionary
 from leser.verified.spelling import Deletions, SpellingNeighbours, distance, edits
 from leser.verified.support import Gain, Support, variances_of
 
@@ -160,3 +162,18 @@ def test_an_encoders_nearest_documents_give_words_that_no_hit_holds():
     environment = environment_of()
     found = DocumentWords(environment, OPTIONS, NearSofas())([Query("q", "settee")])
     assert found == [["sofa"]]
+
+
+class ShopJudge(NDCG):
+    """A reward that can compare documents, too."""
+
+    def nearest_documents(self, documents):
+        assert [d.id for d in documents] == ["sofa1"]
+        return NearSofas()
+
+
+def test_the_first_reward_with_a_model_of_its_own_brings_the_nearest_documents():
+    spec = parse_spec("nDCG@10")
+    stock = [d for d in shelf() if d.id == "sofa1"]
+    assert isinstance(nearest_of([NDCG(spec), ShopJudge(spec)], stock), NearSofas)
+    assert nearest_of([NDCG(spec)], stock) is None

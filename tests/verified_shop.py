@@ -61,11 +61,12 @@ def environment_of(
     backend: MemoryBackend | None = None,
     rewards: Sequence[Reward] = (NDCG(parse_spec("nDCG@5")),),
     book: RuleBook | None = None,
+    expansion: ExpansionOptions | None = None,
     **client: int,
 ) -> Environment:
     judge = RewardSet(list(rewards), [1.0] * len(rewards))
     engine = SearchClient(backend or MemoryBackend.of(shelf()), SearchOptions(**client))
-    return Environment(engine, judge, ExpansionOptions(), rules=book)
+    return Environment(engine, judge, expansion or ExpansionOptions(), rules=book)
 
 
 def changed(**values: object) -> VerifiedOptions:
