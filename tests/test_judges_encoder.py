@@ -1,4 +1,4 @@
-"""Encoders: the packaged MiniLM against sentence-transformers' own numbers, other forms of models by hand, and what is refused."""
+"""Encoders: MiniLM against sentence-transformers' own numbers, other forms of models by hand, and what is refused."""
 
 from __future__ import annotations
 
@@ -45,7 +45,12 @@ def model(minilm: Encoder, tmp_path: Path) -> Callable[..., Path]:
         modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
         if dense:
             (folder / "2_Dense").mkdir()
-            about = {"in_features": 8, "out_features": 2, "bias": True, "activation_function": "torch.nn.modules.activation.Tanh"}
+            about = {
+                "in_features": 8,
+                "out_features": 2,
+                "bias": True,
+                "activation_function": "torch.nn.modules.activation.Tanh",
+            }
             (folder / "2_Dense" / "config.json").write_text(json.dumps(about))
             weight = torch.arange(16, dtype=torch.float32).view(2, 8) / 16
             save_file({"linear.weight": weight, "linear.bias": torch.ones(2)}, folder / "2_Dense" / "model.safetensors")
@@ -87,7 +92,9 @@ def test_a_text_does_not_depend_on_those_beside_it_nor_on_what_lies_beyond_the_l
     together = minilm.encode([LONG, "red sofa", ""])
     assert together[1] == pytest.approx(minilm.encode(["red sofa"])[0], abs=1e-6)
     short = Encoder.of("minilm", max_length=8, batch_size=2)
-    assert short.encode(["a red sofa for small rooms"]) == pytest.approx(short.encode(["a red sofa for small rooms of oak"]), abs=1e-6)
+    assert short.encode(["a red sofa for small rooms"]) == pytest.approx(
+        short.encode(["a red sofa for small rooms of oak"]), abs=1e-6
+    )
     assert short.fingerprint != minilm.fingerprint
 
 
@@ -98,7 +105,10 @@ def test_a_text_does_not_depend_on_those_beside_it_nor_on_what_lies_beyond_the_l
         ({"pooling_mode_mean_tokens": True}, lambda s: s.mean(dim=0)),
         ({"pooling_mode": "mean"}, lambda s: s.mean(dim=0)),
         ({"pooling_mode": "lasttoken"}, lambda s: s[-1]),
-        ({"pooling_mode_max_tokens": True, "pooling_mode_cls_token": True}, lambda s: torch.cat([s[0], s.max(dim=0).values])),
+        (
+            {"pooling_mode_max_tokens": True, "pooling_mode_cls_token": True},
+            lambda s: torch.cat([s[0], s.max(dim=0).values]),
+        ),
         ({"pooling_mode_mean_sqrt_len_tokens": True}, lambda s: s.sum(dim=0) / len(s) ** 0.5),
         (
             {"pooling_mode_weightedmean_tokens": True},
@@ -140,7 +150,9 @@ def test_a_hub_id_is_read_out_of_the_local_cache(model: Any, tmp_path: Path, mon
     assert Encoder.of("owner/small").encode(OURS) == pytest.approx(Encoder.of(str(folder)).encode(OURS), abs=1e-6)
 
 
-def test_what_is_not_a_model_is_refused_with_what_to_do(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_a_model_is_refused_with_what_to_do(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(LeserError, match="Encoder 'minlm' is not minilm, not a folder and not a hub id"):
         Encoder.of("minlm")
     (tmp_path / "plain").mkdir()
@@ -156,6 +168,9 @@ def test_what_is_not_a_model_is_refused_with_what_to_do(model: Any, tmp_path: Pa
     shutil.copy(tmp_path / "model" / "vocab.txt", folder / "pytorch_model.bin")
     (folder / "modules.json").write_text('[{"path": "", "type": "sentence_transformers.models.Transformer"}]')
     with pytest.raises(LeserError, match="cannot be loaded: OSError"):
+        Encoder.of(str(folder)).encode(["a"])
+    (folder / "config_sentence_transformers.json").write_text("{")
+    with pytest.raises(LeserError, match=r"config_sentence_transformers\.json is not valid JSON"):
         Encoder.of(str(folder)).encode(["a"])
     monkeypatch.setattr(leser_judges.options, "MINILM_PACKAGE", "no-such-distribution")
     with pytest.raises(LeserError, match=r"pip install 'leser\[encoder\]'"):

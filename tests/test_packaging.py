@@ -25,6 +25,7 @@ PACKAGES = (
     "leser_relevance",
     "leser_coverage",
     "leser_shape",
+    "leser_judges",
     "leser_catalogue",
 )
 LIST = """
@@ -127,7 +128,7 @@ def test_what_is_needed_is_pinned() -> None:
         canonical(line) for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line
     }
     needed = [*project["dependencies"]]
-    for name in ("pyserini", "test", "docs"):
+    for name in ("pyserini", "encoder", "test", "docs"):
         needed += project["optional-dependencies"][name]
     assert {canonical(requirement) for requirement in needed} - pinned == set()
 

@@ -29,13 +29,15 @@ class DocumentIndex:
     """NearestDocuments (leser.similarity): documents by id, compared with queries by exact search over all vectors."""
 
     def __init__(self, vectors: Vectors, texts: Mapping[str, str]) -> None:
-        held = {id: text for id, text in texts.items() if text}
+        held = sorted(id for id, text in texts.items() if text)
+        found = vectors.rows([texts[id] for id in held]).tolist()
         self.vectors = vectors
-        self.ids = np.array(sorted(held), dtype=object)
-        self.rows = vectors.rows([held[id] for id in self.ids])
-        kept = self.rows >= 0
-        self.ids, self.rows = self.ids[kept], self.rows[kept]
-        self._place = {id: place for place, id in enumerate(self.ids.tolist())}
+        self._row_of = {id: row for id, row in zip(held, found, strict=True) if row >= 0}
+        # documents of one text share a row, and are compared once: rounding cannot tell them apart
+        self._ids_of: dict[int, list[str]] = {}
+        for id, row in self._row_of.items():
+            self._ids_of.setdefault(row, []).append(id)
+        self._rows = np.array(sorted(self._ids_of), dtype=np.int64)
 
     @classmethod
     def of(cls, documents: Iterable[Document], model: str = "minilm", **options: Any) -> Self:
@@ -45,7 +47,7 @@ class DocumentIndex:
         return cls(vectors, {document.id: text_of(document, chosen.fields) for document in documents})
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._row_of)
 
     def nearest(self, query: str, n: int) -> Ranking:
         """The `n` documents most similar to a query, scores are cosines; of equal ones the lower id. Raises EncodingFailed."""
@@ -55,23 +57,23 @@ class DocumentIndex:
         """`nearest` for a batch of queries, which costs far less than one by one."""
         asked = self.vectors.of_texts(queries, query=True)
         best: list[list[tuple[float, str]]] = [[] for _ in queries]
-        for start in range(0, len(self.rows), _BLOCK):
-            block = self.vectors.read(self.rows[start : start + _BLOCK])
-            for place, scores in enumerate(asked @ block.T):
-                best[place] = sorted(best[place] + self._top(scores, start, n))[:n]
+        for start in range(0, len(self._rows), _BLOCK):
+            rows = self._rows[start : start + _BLOCK]
+            for place, scores in enumerate(asked @ self.vectors.read(rows).T):
+                best[place] = sorted(best[place] + self._top(scores, rows, n))[:n]
         return [Ranking(tuple(Hit(id, -negative) for negative, id in found)) for found in best]
 
     def similarity(self, query: str, ids: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each document, shape (ids,); NaN for one without text. Raises EncodingFailed."""
-        places = np.array([self._place.get(id, -1) for id in ids], dtype=np.int64)
+        rows = np.array([self._row_of.get(id, -1) for id in ids], dtype=np.int64)
         found = np.full(len(ids), np.nan, dtype=np.float32)
-        known = places >= 0
-        vectors = self.vectors.read(self.rows[places[known]])
+        known = rows >= 0
+        vectors = self.vectors.read(rows[known])
         found[known] = np.einsum("ij,j->i", vectors, self.vectors.of_texts([query], query=True)[0])
         return found
 
-    def _top(self, scores: NDArray[np.float32], start: int, n: int) -> list[tuple[float, str]]:
-        """The block's best `n` as (negative score, id), all that are equal to the last of them included."""
+    def _top(self, scores: NDArray[np.float32], rows: NDArray[np.int64], n: int) -> list[tuple[float, str]]:
+        """The documents of these rows' best `n` as (negative score, id), all that are equal to the last of them included."""
         least = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf
         places = np.flatnonzero(scores >= least)
-        return [(-float(scores[place]), self.ids[start + place]) for place in places.tolist()]
+        return [(-float(scores[place]), id) for place in places.tolist() for id in self._ids_of[int(rows[place])]]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from leser.errors import LeserError
 from leser.options import validate_options
 from leser.similarity import EncodingFailed
 from leser_judges.options import EncoderOptions, check_model, model_folder
@@ -61,22 +62,24 @@ class Encoder:
     def prompts(self) -> tuple[str, str]:
         """What is put before a query and before a document: the options', else what the model's files say, else nothing."""
         path = self.folder / "config_sentence_transformers.json"
-        own = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        try:
+            own = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        except ValueError as error:
+            raise LeserError(f"{path} is not valid JSON: {error}. Download the encoder again.") from error
         named = own.get("prompts") or {}
         default = named.get(own.get("default_prompt_name") or "", "")
-        document = next((named[name] for name in ("document", "passage", "corpus") if named.get(name)), default)
-        given, options = (named.get("query") or default, document), self.options
-        asked, read = options.query_prompt, options.document_prompt
-        return given[0] if asked is None else asked, given[1] if read is None else read
+        passage = next((named[name] for name in ("document", "passage", "corpus") if named.get(name)), default)
+        asked, read = self.options.query_prompt, self.options.document_prompt
+        return (named.get("query") or default) if asked is None else asked, passage if read is None else read
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
         """Vectors of length 1, shape (texts, dimension). Raises EncodingFailed, also for a vector that is not finite."""
         prompt = self.prompts[0 if query else 1]
         vectors = self._model.encode([prompt + text for text in texts], self.options.batch_size)
-        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=-1)) if len(texts) else ()
-        if len(broken):
+        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=-1)).tolist() if texts else []
+        if broken:
             raise EncodingFailed(
-                f"Encoder '{self.options.model}' gave numbers that are not finite for '{texts[int(broken[0])][:80]}'."
+                f"Encoder '{self.options.model}' gave numbers that are not finite for '{texts[broken[0]][:80]}'."
             )
         return vectors
 

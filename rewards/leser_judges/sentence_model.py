@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -69,8 +69,7 @@ class SentenceModel:
             ]
         except (RuntimeError, MemoryError) as error:
             raise EncodingFailed(f"The encoder in {self.folder} failed: {type(error).__name__}: {error}") from error
-        vectors = np.concatenate(parts)
-        return cast("NDArray[np.float32]", vectors[np.argsort(order, kind="stable")])
+        return np.concatenate(parts)[np.argsort(order, kind="stable")]
 
     def _batch(self, texts: list[str]) -> NDArray[np.float32]:
         try:
@@ -106,7 +105,7 @@ class SentenceModel:
             raise ValueError(f"its part '{kind}' is not supported (Transformer, Pooling, Dense and Normalize are)")
 
     def _read_transformer(self, folder: Path, max_length: int) -> None:
-        settings = next((_json(path) for path in sorted(folder.glob("sentence_*_config.json"))), {})
+        settings: dict[str, Any] = next((_json(path) for path in sorted(folder.glob("sentence_*_config.json"))), {})
         self._lower = bool(settings.get("do_lower_case", False))
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model, report = AutoModel.from_pretrained(

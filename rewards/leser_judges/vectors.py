@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 KEY_BYTES = 16
 KEPT_AT_ONCE = 512
 """Texts after which vectors are written: what a killed process loses at most."""
+MOST_FAILURES_IN_A_ROW = 20
+"""More than halving a part takes to find one text: the model fails on everything, and the rest is not tried."""
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -49,7 +51,7 @@ class VectorFile:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / "lock")
-            self.dimension = self._dimension()
+            self.dimension: int | None = None
             self._refresh()
         except OSError as error:
             raise self._unusable(error) from error
@@ -105,7 +107,8 @@ class VectorFile:
     def _refresh(self) -> None:
         """Take in what this and other processes have added."""
         keys, vectors = self.folder / "keys.bin", self.folder / "vectors.bin"
-        if not keys.is_file() or not self.dimension:
+        self.dimension = self.dimension or self._dimension()
+        if not keys.is_file() or self.dimension is None:
             return
         count = keys.stat().st_size // KEY_BYTES
         known = len(self._rows)
@@ -171,19 +174,28 @@ class Vectors:
         return self.read(rows)
 
     def _encode(self, keys: Sequence[bytes], texts: Sequence[str], query: bool) -> None:
+        """Encode and keep new texts; a part that fails is halved until the texts that are to blame stand alone."""
         started = said = time.monotonic()
-        for start, stop in _spans(len(texts)):
+        kept, failures_in_a_row, cause = 0, 0, ""
+        waiting = list(_spans(len(texts)))[::-1]
+        while waiting and failures_in_a_row < MOST_FAILURES_IN_A_ROW:
+            start, stop = waiting.pop()
             try:
                 vectors = self.encoder.encode(texts[start:stop], query=query)
             except EncodingFailed as error:
-                log.warning("%s These %d texts are left out of what is judged.", error, stop - start)
+                failures_in_a_row, cause = failures_in_a_row + 1, str(error)
+                middle = (start + stop) // 2
+                waiting += [(middle, stop), (start, middle)] if stop - start > 1 else []
                 continue
             self.file.add(keys[start:stop], vectors)
-            now = time.monotonic()
+            kept, failures_in_a_row, now = kept + stop - start, 0, time.monotonic()
             if now - said >= _SECONDS_BETWEEN_LINES:
                 said = now
-                rate = stop / (now - started)
-                log.warning("Encoded %d of %d texts with %s, %.0f per second.", stop, len(texts), self.name, rate)
+                rate = kept / (now - started)
+                log.warning("Encoded %d of %d texts with %s, %.0f per second.", kept, len(texts), self.name, rate)
+        if kept < len(texts):
+            lost = len(texts) - kept
+            log.warning("%s %d of %d new texts are left out of what is judged.", cause, lost, len(texts))
 
 
 def _spans(count: int) -> Iterator[tuple[int, int]]:
