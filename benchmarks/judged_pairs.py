@@ -19,8 +19,10 @@ import os
 import random
 import statistics
 import time
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +66,16 @@ def ordered_rightly(better: Sequence[float], worse: Sequence[float]) -> float:
     return float((below + 0.5 * (upto - below)).sum())
 
 
-def pairs_of_query(similarity: dict[str, float], grades: dict[str, int]) -> tuple[float, int]:
-    """Pairs of one query with different grades: those ordered rightly, and all of them."""
+def pairs_of_query(similarity: dict[str, float], grades: dict[str, int]) -> dict[tuple[int, int], tuple[float, int]]:
+    """Pairs of one query by their two grades, the higher first: those ordered rightly, and all of them."""
     by_grade: dict[int, list[float]] = {}
     for id, grade in grades.items():
         if id in similarity:
             by_grade.setdefault(grade, []).append(similarity[id])
-    right, count, levels = 0.0, 0, sorted(by_grade)
-    for place, worse in enumerate(levels):
-        for better in levels[place + 1 :]:
-            right += ordered_rightly(by_grade[better], by_grade[worse])
-            count += len(by_grade[better]) * len(by_grade[worse])
-    return right, count
+    return {
+        (high, low): (ordered_rightly(by_grade[high], by_grade[low]), len(by_grade[high]) * len(by_grade[low]))
+        for low, high in combinations(sorted(by_grade), 2)
+    }
 
 
 def judged_pairs(task: Task, index: DocumentIndex) -> dict[str, Any]:
@@ -83,14 +83,19 @@ def judged_pairs(task: Task, index: DocumentIndex) -> dict[str, Any]:
     texts = {query.id: query.text for split in task.splits for query in (*split.queries, *split.no_result)}
     index.vectors.rows(list(texts.values()), query=True)
     rights, counts = [], []
+    by_grades: Counter[tuple[int, int]] = Counter()
+    right_by_grades: dict[tuple[int, int], float] = defaultdict(float)
     for split in task.splits:
         for query, grades in split.qrels.items():
             if query in texts and len(set(grades.values())) > 1:
                 near = dict(zip(grades, index.similarity(texts[query], list(grades)).tolist(), strict=True))
-                right, count = pairs_of_query({id: s for id, s in near.items() if s == s}, dict(grades))
-                if count:
-                    rights.append(right)
-                    counts.append(count)
+                found = pairs_of_query({id: s for id, s in near.items() if s == s}, dict(grades))
+                if found:
+                    rights.append(sum(right for right, _ in found.values()))
+                    counts.append(sum(count for _, count in found.values()))
+                for pair, (ordered, size) in found.items():
+                    right_by_grades[pair] += ordered
+                    by_grades[pair] += size
     right, count = np.array(rights), np.array(counts, dtype=float)
     share = right.sum() / count.sum()
     # the ratio of two means, linearised at the whole sample, so that the interval is one of means over queries
@@ -101,6 +106,10 @@ def judged_pairs(task: Task, index: DocumentIndex) -> dict[str, Any]:
         "share": round(float(share), 4),
         "ci95": [round(float(share + low[0]), 4), round(float(share + high[0]), 4)],
         "mean_of_queries": round(float((right / count).mean()), 4),
+        "by_grades": {
+            f"{high} over {low}": {"pairs": size, "share": round(right_by_grades[high, low] / size, 4)}
+            for (high, low), size in sorted(by_grades.items())
+        },
     }
 
 

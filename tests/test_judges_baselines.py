@@ -199,8 +199,12 @@ def test_both_stand_in_the_final_table(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_pairs_ordered_rightly_by_hand(index: DocumentIndex) -> None:
-    assert pairs_of_query({"a": 0.9, "b": 0.5, "c": 0.5, "d": 0.1}, {"a": 2, "b": 1, "c": 0, "d": 0}) == (4.5, 5)
-    assert pairs_of_query({"a": 0.9}, {"a": 2, "gone": 0}) == (0.0, 0)
+    assert pairs_of_query({"a": 0.9, "b": 0.5, "c": 0.5, "d": 0.1}, {"a": 2, "b": 1, "c": 0, "d": 0}) == {
+        (1, 0): (1.5, 2),
+        (2, 0): (2.0, 2),
+        (2, 1): (1.0, 1),
+    }
+    assert pairs_of_query({"a": 0.9}, {"a": 2, "gone": 0}) == {}
     judged = Split("test", TEST.queries[:1], {"q": {"1": 1, "4": 0, "2": 0}})
     shares = judged_pairs(replace(TASK, train=Split("t", (), {}), dev=Split("d", (), {}), test=judged), index)
     near = cosines("red couch")

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
 
 from leser.errors import LeserError
-from leser.similarity import TextEncoder
+from leser.similarity import EncodingFailed, TextEncoder
 
 TEXTS = ["red sofa", "laptop", "  HP Pavilion dv7 “Notebook” Größe"]
 LONG = "A settee in crimson for small rooms, with a very long title indeed " * 6
@@ -183,3 +183,24 @@ def test_weights_that_lack_a_layer_are_refused(model: Any) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2}))
     with pytest.raises(LeserError, match=r"its weights lack encoder\.layer\.1"):
         Encoder.of(str(folder)).encode(["a"])
+
+
+def test_where_memory_is_short_a_batch_is_halved(minilm: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, sizes, forward = minilm.encode(TEXTS), [], minilm._model._forward
+
+    def short(texts: list[str]) -> np.ndarray:
+        sizes.append(len(texts))
+        if len(texts) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(texts)
+
+    monkeypatch.setattr(minilm._model, "_forward", short)
+    assert minilm.encode(TEXTS) == pytest.approx(expected, abs=1e-6)
+    assert sizes == [3, 1, 2, 1, 1]
+
+    def none(texts: list[str]) -> np.ndarray:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(minilm._model, "_forward", none)
+    with pytest.raises(EncodingFailed, match="failed: OutOfMemoryError: CUDA out of memory"):
+        minilm.encode(TEXTS)
