@@ -17,9 +17,11 @@ from leser.formats.files import numbered_lines
 from leser.progress import Reporter
 from leser.task import Query, Split, Task
 from leser.text import words
-from leser.verified import CandidateSource, DocumentWords, SpellingNeighbours, VerifiedOptions, VerifiedSearch
+from leser.verified.options import VerifiedOptions
 from leser.verified.result import Answer
-from leser.verified.sources import nearest_of, read_dictionary
+from leser.verified.search import VerifiedSearch
+from leser.verified.sources import CandidateSource, DocumentWords, nearest_of, read_dictionary
+from leser.verified.spelling import SpellingNeighbours
 from leser.verified.writing import write_expansions
 
 ALL = "all"

@@ -16,8 +16,9 @@ from leser.reward import parse_spec
 from leser.rule import Rule, RuleOptions, Site, Violation
 from leser.rules import RuleBook
 from leser.task import Query, Split
-from leser.verified import Answer, search_expansions
 from leser.verified.halves import halve
+from leser.verified.result import Answer
+from leser.verified.search import search_expansions
 
 
 def found_for(query, environment, options=OPTIONS, split=SPLIT, seed=0):

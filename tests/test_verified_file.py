@@ -13,8 +13,8 @@ from verified_shop import COUCH, DESK, RUG, SPLIT, changed, environment_of, shel
 
 from leser.cli.search_expansions import command
 from leser.errors import LeserError
-from leser.verified import VerifiedSearch
 from leser.verified.result import Answer
+from leser.verified.search import VerifiedSearch
 from leser.verified.writing import write_expansions
 
 OPTIONS = changed(queries_at_once=1, weights=(0.2, 1.0), trust=0.5)

@@ -15,7 +15,8 @@ from leser.reward import Outcome, Reward, parse_spec
 from leser.rules import RuleBook
 from leser.scoring import RewardSet
 from leser.task import Query, Split
-from leser.verified import DocumentWords, VerifiedOptions
+from leser.verified.options import VerifiedOptions
+from leser.verified.sources import DocumentWords
 
 TITLES = {
     "couch1": "couch sofa grey",

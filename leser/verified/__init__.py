@@ -1,12 +1,6 @@
-"""Verified search: expansions that the engine and a judge have proven for a query, with labels or without any."""
+"""Verified search: expansions that the engine and a judge have proven for a query, with labels or without any.
 
-from leser.verified.options import VerifiedOptions
-from leser.verified.result import Answer, Found
-from leser.verified.search import VerifiedSearch, search_expansions
-from leser.verified.sources import CandidateSource, CountedDictionary, DocumentWords
-from leser.verified.spelling import SpellingNeighbours
+    from leser.verified.search import search_expansions
 
-__all__ = [
-    "Answer", "CandidateSource", "CountedDictionary", "DocumentWords", "Found", "SpellingNeighbours", "VerifiedOptions",
-    "VerifiedSearch", "search_expansions",
-]  # fmt: skip
+Options are imported by every configuration, so this package loads nothing by itself.
+"""
