@@ -24,6 +24,7 @@ from leser.api import configure
 from leser.backend import Document, ExpandedQuery, Ranking, SearchError
 from leser.baseline import BaselineContext
 from leser.engine import SearchClient
+from leser.environment import Attempt
 from leser.errors import LeserError
 from leser.evaluation.builtin import Original, run_baseline
 from leser.evaluation.evaluate import evaluate
@@ -173,10 +174,9 @@ def test_where_the_model_fails_there_is_no_ranking(context: BaselineContext, tmp
         assert all(isinstance(answer, SearchError) for answer in baseline.rankings(TEST.queries, 10))
 
 
-def test_both_stand_in_the_final_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a run evaluates them, found by name through their plugin; without an encoder reward they read the task's titles."""
-    open_vectors.cache_clear()
-    monkeypatch.setattr(leser_judges.vectors.platformdirs, "user_cache_path", lambda name: tmp_path / name)
+@pytest.fixture
+def shop(tmp_path: Path) -> str:
+    """The shop as a folder in BEIR layout, with the same queries in each split."""
     folder = tmp_path / "shop"
     (folder / "qrels").mkdir(parents=True)
     rows = [{"_id": d.id, **d.fields} for d in DOCUMENTS]
@@ -186,8 +186,15 @@ def test_both_stand_in_the_final_table(tmp_path: Path, monkeypatch: pytest.Monke
     for part in ("train", "dev", "test"):
         lines = [f"{part}{q}\t{doc}\t{g}" for q, grades in TEST.qrels.items() for doc, g in grades.items()]
         (folder / "qrels" / f"{part}.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *lines]) + "\n")
+    return str(folder)
+
+
+def test_both_stand_in_the_final_table(shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a run evaluates them, found by name through their plugin; without an encoder reward they read the task's titles."""
+    open_vectors.cache_clear()
+    monkeypatch.setattr(leser_judges.vectors.platformdirs, "user_cache_path", lambda name: tmp_path / name)
     names = ["original", "encoder-rerank", "encoder-alone"]
-    given = {"task": str(folder), "backend": "memory", "policy": "tiny", "rewards": ("nDCG@10",)}
+    given = {"task": shop, "backend": "memory", "policy": "tiny", "rewards": ("nDCG@10",)}
     config, registry = configure(given, {"evaluation.baselines": names})
     with open_session(config, registry) as session:
         runs = baseline_runs(session, session.task.test)
@@ -196,6 +203,23 @@ def test_both_stand_in_the_final_table(tmp_path: Path, monkeypatch: pytest.Monke
     open_vectors.cache_clear()
     figures = evaluate(session.task.test, runs, ["nDCG@10"], resamples=200).systems
     assert [figures[name]["nDCG@10"] for name in names[1:]] == [0.5, 1.0]
+
+
+def test_a_run_rewards_the_expansion_that_brings_similar_documents_up(shop: str, cache: Path) -> None:
+    """As training judges completions: searched, titles fetched, compared; one that cannot be read is no similarity."""
+    given = {"task": shop, "backend": "memory", "rewards": (f"encoder(model=minilm, cache={str(cache)!r})@1",)}
+    config, registry = configure(given)
+    with open_session(config, registry) as session:
+        laptop = next(q for q in session.task.train.queries if q.text == "laptop")
+        said = ["notebook", "lamp", "none", "; ;"]
+        attempts = [Attempt(laptop, 0, completion) for completion in said]
+        scores = session.environment.score(session.environment.judge(attempts, session.task.train))
+    near = cosines("laptop")
+    values = scores.values[:, 0]
+    assert values[:3].tolist() == pytest.approx([near["4"], near["2"], 0.0], abs=1e-3)
+    assert near["4"] > 2 * near["2"]
+    assert np.isnan(values[3])
+    assert scores.gated.tolist() == [False, False, False, True]
 
 
 def test_pairs_ordered_rightly_by_hand(index: DocumentIndex) -> None:
