@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from leser.config.load import load_config
-from leser.config.tables import RunConfig
 from leser.errors import LeserError
 from leser.evaluation.evaluate import Evaluation, evaluate
 from leser.files import write_atomically
@@ -41,7 +40,7 @@ def reevaluate(
     from leser.run.final_evaluation import asked_of, baseline_runs, depth_of, policy_run
 
     config = session.config
-    path = run.folder.path / f"evaluation-{_fit(name) if name else default_result_name(run, config, split)}.json"
+    path = run.folder.path / f"evaluation-{_fit(name) if name else default_result_name(run, session, split)}.json"
     run.folder.check_writable()
     part = session.task.test if split == "test" else session.task.dev
     if not part.queries:
@@ -75,8 +74,9 @@ def reevaluate(
     return Reevaluated(result, path)
 
 
-def default_result_name(run: FinishedRun, config: RunConfig, split: str) -> str:
+def default_result_name(run: FinishedRun, session: Session, split: str) -> str:
     """What was evaluated: the split, the backend, and task and platform where they are others."""
+    config = session.config
     own = load_config(run.folder.config_path).task.name  # seen from here, as the other is
     task = [] if config.task.name == own else [Path(config.task.name).resolve().name]
     platform = config.platform.name
