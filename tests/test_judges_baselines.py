@@ -197,7 +197,7 @@ def test_both_stand_in_the_final_table(shop: str, tmp_path: Path, monkeypatch: p
     given = {"task": shop, "backend": "memory", "policy": "tiny", "rewards": ("nDCG@10",)}
     config, registry = configure(given, {"evaluation.baselines": names})
     with open_session(config, registry) as session:
-        runs = baseline_runs(session, session.task.test)
+        runs = baseline_runs(session, session.task.test, print)
     assert [run.name for run in runs] == names
     assert list((tmp_path / "leser" / "encoder").glob("minilm-*-float16/vectors.bin"))
     open_vectors.cache_clear()

@@ -25,9 +25,6 @@ from leser.formats.files import json_corpus
 from leser.formats.folder import data_file
 from leser.hooks import hookimpl
 from leser.options import validate_options
-from leser_memory.analysis import analyze
-from leser_memory.scoring import Scorer
-from leser_memory.store import Store
 
 if TYPE_CHECKING:
     from leser_memory.scoring import Scorer
@@ -83,6 +80,8 @@ class MemoryBackend(Backend):
 
     def load(self, documents: Iterable[Document]) -> None:
         """Hold these documents from now on; of two with one id the later one stays. Raises LeserError for an unknown field."""
+        from leser_memory.scoring import Scorer
+        from leser_memory.store import Store
 
         options = self.options
         store = Store(documents, options.contents, options.analysis, options.k1, options.b)
@@ -134,6 +133,7 @@ class MemoryBackend(Backend):
 
     def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:  # noqa: ARG002
         """Index terms of each text; all fields share one analysis."""
+        from leser_memory.analysis import analyze
 
         return [[term for term, _ in analyze(well_formed(text), self.options.analysis)] for text in texts]
 

@@ -12,7 +12,11 @@ from leser.cli.options import assignments, backend_name, config_file, platform_f
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("search-expansions", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "search-expansions",
+    short_help="Find expansions by searching, without a policy.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @platform_file
 @config_file
 @task_source
