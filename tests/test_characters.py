@@ -81,7 +81,7 @@ def test_a_task_is_read(tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl").write_text(json.dumps({"_id": "d\ud83d", "title": HALF}) + "\n")
     rows = "".join(f"q{n}\td\ufffd\t1\n" for n in range(4))
     (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + rows, encoding="utf-8")
-    task = read_task(tmp_path, load_plugins())
+    task = read_task(tmp_path, load_plugins().all("reader"))
     assert {query.text for split in task.splits for query in split.queries} == {f"{WHOLE} {n}" for n in range(4)}
     assert task.documents is not None
     assert list(task.documents()) == [Document("d\ufffd", {"title": WHOLE})]

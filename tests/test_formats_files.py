@@ -15,13 +15,14 @@ from leser.errors import LeserError
 from leser.formats.files import json_corpus, open_text
 from leser.formats.folder import data_files
 from leser.formats.read import read_task
-from leser.plugins import Registry, load_plugins
+from leser.plugins import Classes, load_plugins
+from leser.reader import Reader
 from leser.task import Task
 
 
 @pytest.fixture(scope="module")
-def registry() -> Registry:
-    return load_plugins()
+def registry() -> Classes[Reader]:
+    return load_plugins().all("reader")
 
 
 def seen(task: Task) -> tuple[list[list[tuple[str, str]]], list[object], list[tuple[str, dict[str, str]]]]:
@@ -42,7 +43,9 @@ SGML = trec(**{"corpus.jsonl": None, "corpus.trec": "<DOC><DOCNO>A</DOCNO><TEXT>
 
 
 @pytest.mark.parametrize("files", [shop({}), trec(), SGML, QUEPID], ids=["beir", "trec", "sgml", "quepid"])
-def test_every_reader_knows_and_reads_gzipped_files(tmp_path: Path, registry: Registry, files: dict[str, str]) -> None:
+def test_every_reader_knows_and_reads_gzipped_files(
+    tmp_path: Path, registry: Classes[Reader], files: dict[str, str]
+) -> None:
     plain = read_task(folder_of(tmp_path / "plain" / "task", files), registry)
     packed = read_task(folder_of(tmp_path / "packed" / "task", files, packed=True), registry)
     assert seen(packed) == seen(plain)
@@ -88,7 +91,7 @@ def test_gzip_is_known_by_its_first_bytes_and_a_broken_one_is_named(tmp_path: Pa
 
 
 @pytest.mark.parametrize("ending", ["~", ".bak", ".orig", ".swp", ".BAK", ".bak2", ".~1~", ".bak.gz", ".orig.tsv"])
-def test_backups_are_never_data(tmp_path: Path, registry: Registry, ending: str) -> None:
+def test_backups_are_never_data(tmp_path: Path, registry: Classes[Reader], ending: str) -> None:
     stale = {
         "topics.tsv": "1\tstale\n",
         "qrels.test.txt": "1 0 A 1\n",
@@ -120,7 +123,7 @@ def test_backups_are_never_data(tmp_path: Path, registry: Registry, ending: str)
     ],
 )
 def test_two_files_for_one_thing_are_an_error_that_names_both(
-    tmp_path: Path, registry: Registry, files: dict[str, str], both: tuple[str, str]
+    tmp_path: Path, registry: Classes[Reader], files: dict[str, str], both: tuple[str, str]
 ) -> None:
     with pytest.raises(LeserError) as caught:
         read_task(folder_of(tmp_path, files), registry)
@@ -128,7 +131,7 @@ def test_two_files_for_one_thing_are_an_error_that_names_both(
 
 
 def test_parts_of_a_corpus_and_of_topics_are_read_together_but_no_document_twice(
-    tmp_path: Path, registry: Registry
+    tmp_path: Path, registry: Classes[Reader]
 ) -> None:
     files = trec(
         **{
@@ -160,7 +163,7 @@ def test_names_that_only_look_like_backups_are_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["validation", "valid", "val", "dev", "Validation", "development"])
-def test_every_name_of_a_dev_split_is_dev(tmp_path: Path, registry: Registry, name: str) -> None:
+def test_every_name_of_a_dev_split_is_dev(tmp_path: Path, registry: Classes[Reader], name: str) -> None:
     files = shop({})
     files[f"qrels/{name}.tsv"] = files.pop("qrels/dev.tsv")
     task = read_task(folder_of(tmp_path / "beir", files), registry)
@@ -170,7 +173,7 @@ def test_every_name_of_a_dev_split_is_dev(tmp_path: Path, registry: Registry, na
     assert [query.id for query in read_task(folder_of(tmp_path / "trec", files), registry).dev.queries] == ["2"]
 
 
-def test_a_file_that_is_no_splits_is_said_to_be_left_out(tmp_path: Path, registry: Registry) -> None:
+def test_a_file_that_is_no_splits_is_said_to_be_left_out(tmp_path: Path, registry: Classes[Reader]) -> None:
     task = read_task(folder_of(tmp_path, shop({"qrels/test_old.tsv": "nonsense", "qrels/README.md": "x"})), registry)
     assert [note for note in task.notes if "not read" in note] == [
         f"{tmp_path / 'qrels' / 'test_old.tsv'} is not read: its name is no split's (train, dev, test)."
@@ -183,7 +186,7 @@ IDS = ('27" red sofa', '"quoted"', "plain id", "it's", 'a"b"c', '""')
 @pytest.mark.parametrize("header", [["query-id", "corpus-id", "score"], ["qid", "did", "label"], None])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_ids_that_csv_quoted_are_read_as_beirs_own_loader_reads_them(
-    tmp_path: Path, registry: Registry, header: list[str] | None, end: str
+    tmp_path: Path, registry: Classes[Reader], header: list[str] | None, end: str
 ) -> None:
     folder_of(tmp_path, shop({"queries.jsonl": "".join(json.dumps({"_id": f"q {i}", "text": i}) + "\n" for i in IDS)}))
     path = tmp_path / "qrels" / "train.tsv"
@@ -203,7 +206,7 @@ def test_ids_that_csv_quoted_are_read_as_beirs_own_loader_reads_them(
     assert {row[1] for row in ours} == set(IDS)
 
 
-def test_a_quote_that_is_not_closed_swallows_no_lines(tmp_path: Path, registry: Registry) -> None:
+def test_a_quote_that_is_not_closed_swallows_no_lines(tmp_path: Path, registry: Classes[Reader]) -> None:
     folder_of(tmp_path, shop({"qrels/train.tsv": 'q0\td1\t1\n"q1\td2\t1\nq2\td3\t1\n'}))
     with pytest.raises(LeserError, match=r"train\.tsv, line 2: expected 3 columns .* found 1"):
         read_task(tmp_path, registry)

@@ -10,7 +10,8 @@ import pytest
 
 from leser.errors import LeserError
 from leser.formats.read import read_task
-from leser.plugins import Registry, load_plugins
+from leser.plugins import Classes, load_plugins
+from leser.reader import Reader
 from leser.task import Task
 
 ROWS = [
@@ -30,8 +31,8 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def registry() -> Registry:
-    return load_plugins()
+def registry() -> Classes[Reader]:
+    return load_plugins().all("reader")
 
 
 def table(**dialect: Any) -> str:
@@ -48,7 +49,7 @@ def judged(task: Task) -> dict[str, dict[str, int]]:
     }
 
 
-def read(path: Path, data: bytes, registry: Registry) -> Task:
+def read(path: Path, data: bytes, registry: Classes[Reader]) -> Task:
     path.write_bytes(data)
     return read_task(path, registry)
 
@@ -77,17 +78,17 @@ def read(path: Path, data: bytes, registry: Registry) -> Task:
         "sep=tab", "sep quoted", "sep=^", "blank lines", "gzip",
     ],
 )  # fmt: skip
-def test_every_dialect_gives_the_same_judgments(tmp_path: Path, registry: Registry, data: bytes) -> None:
+def test_every_dialect_gives_the_same_judgments(tmp_path: Path, registry: Classes[Reader], data: bytes) -> None:
     assert judged(read(tmp_path / "case.csv", data, registry)) == EXPECTED
 
 
-def test_other_signs_in_the_header_do_not_mislead(tmp_path: Path, registry: Registry) -> None:
+def test_other_signs_in_the_header_do_not_mislead(tmp_path: Path, registry: Classes[Reader]) -> None:
     rows = "".join(f"query {n};d{n};1;a, b, c\n" for n in range(5))
     header = "query;doc_id;rating;note, and, more, of, it,,,\n"
     assert judged(read(tmp_path / "c.csv", (header + rows).encode(), registry))["query 3"] == {"d3": 1}
 
 
-def test_a_field_of_any_length_is_read_and_the_limit_of_csv_stays(tmp_path: Path, registry: Registry) -> None:
+def test_a_field_of_any_length_is_read_and_the_limit_of_csv_stays(tmp_path: Path, registry: Classes[Reader]) -> None:
     before = csv.field_size_limit()
     rows = "".join(f"T,C,1,query {n},d{n},{'x ' * 100_000},3\n" for n in range(4))
     header = "Team Name,Case Name,Case ID,Query Text,Doc ID,Title,Rating\n"
@@ -95,13 +96,13 @@ def test_a_field_of_any_length_is_read_and_the_limit_of_csv_stays(tmp_path: Path
     assert csv.field_size_limit() == before
 
 
-def test_a_field_of_several_lines_is_one_field(tmp_path: Path, registry: Registry) -> None:
+def test_a_field_of_several_lines_is_one_field(tmp_path: Path, registry: Classes[Reader]) -> None:
     rows = "".join(f'query {n},d{n},1,"first\r\n""second"", third"\r\n' for n in range(4))
     task = read(tmp_path / "c.csv", ("query,docid,rating,title\r\n" + rows).encode(), registry)
     assert judged(task) == {f"query {n}": {f"d{n}": 1} for n in range(4)}
 
 
-def test_unrated_rows_of_old_exports_are_left_out_and_counted(tmp_path: Path, registry: Registry) -> None:
+def test_unrated_rows_of_old_exports_are_left_out_and_counted(tmp_path: Path, registry: Classes[Reader]) -> None:
     rows = "rated,d1,2\nrated,d2,\nrated,d3,--\nrated,d4,null\nno results\nno match,,\nnot yet,d5,\n\n"
     rows += "".join(f"query {n},d{n},1\n" for n in range(4))
     task = read(tmp_path / "case.csv", ("\n\nquery,doc_id,rating\n\n" + rows).encode(), registry)
@@ -129,7 +130,7 @@ def test_unrated_rows_of_old_exports_are_left_out_and_counted(tmp_path: Path, re
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_named_with_what_to_do(
-    tmp_path: Path, registry: Registry, data: bytes, message: str
+    tmp_path: Path, registry: Classes[Reader], data: bytes, message: str
 ) -> None:
     with pytest.raises(LeserError, match=rf"(?s){message}"):
         read(tmp_path / "own.csv", data, registry)
@@ -144,7 +145,7 @@ def test_what_cannot_be_read_is_named_with_what_to_do(
         b"query,docid,rating\n" + b"sofa,1,2\n" * 20_000 + b"st\xfchle,2,1\n",
     ],
 )  # fmt: skip
-def test_a_stray_table_does_not_break_a_task(tmp_path: Path, registry: Registry, stray: bytes) -> None:
+def test_a_stray_table_does_not_break_a_task(tmp_path: Path, registry: Classes[Reader], stray: bytes) -> None:
     (tmp_path / "qrels").mkdir()
     (tmp_path / "queries.jsonl").write_text("".join(f'{{"_id": "q{n}", "text": "query {n}"}}\n' for n in range(5)))
     rows = "".join(f"q{n}\td{n}\t1\n" for n in range(5))
@@ -154,7 +155,7 @@ def test_a_stray_table_does_not_break_a_task(tmp_path: Path, registry: Registry,
     assert judged(read_task(tmp_path, registry)) == {f"query {n}": {f"d{n}": 1} for n in range(5)}
 
 
-def test_the_one_table_of_ratings_in_a_folder_is_found_among_others(tmp_path: Path, registry: Registry) -> None:
+def test_the_one_table_of_ratings_in_a_folder_is_found_among_others(tmp_path: Path, registry: Classes[Reader]) -> None:
     (tmp_path / "prices.csv").write_bytes(b"name;preis\nst\xfchle;1\n")
     (tmp_path / "CASE.CSV").write_text(table(), encoding="utf-8")
     assert judged(read_task(tmp_path, registry)) == EXPECTED

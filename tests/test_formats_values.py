@@ -14,21 +14,23 @@ from leser.errors import LeserError
 from leser.formats.files import GRADE_LIMIT, grade_of, json_corpus
 from leser.formats.read import read_task
 from leser.formats.split import assemble, check_splits
-from leser.plugins import Registry, load_plugins
+from leser.plugins import Classes, load_plugins
 from leser.reader import Reader
 from leser.task import Query, Task
 
 
 @pytest.fixture(scope="module")
-def registry() -> Registry:
-    return load_plugins()
+def registry() -> Classes[Reader]:
+    return load_plugins().all("reader")
 
 
 @pytest.mark.parametrize(
     ("text", "grade"),
     [("2", 2), ("2.0", 2), ("1e0", 1), ("-1.00", -1), ("+3", 3), ("2.", 2), ("0.3E1", 3), ("1000", 1000)],
 )
-def test_whole_floats_are_grades_in_every_reader(tmp_path: Path, registry: Registry, text: str, grade: int) -> None:
+def test_whole_floats_are_grades_in_every_reader(
+    tmp_path: Path, registry: Classes[Reader], text: str, grade: int
+) -> None:
     tasks = [
         read_task(folder_of(tmp_path / "beir", shop({"qrels/train.tsv": f"q0\td1\t{text}\nq1\td2\t1\n"})), registry),
         read_task(folder_of(tmp_path / "trec", trec(**{"qrels.train.txt": f"1 0 d1 {text}\n1 0 A 1\n"})), registry),
@@ -52,7 +54,9 @@ def test_what_is_no_whole_number_is_no_grade(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["3000000000", "1001", "-1001", "1e300", "9" * 5000])
-def test_a_grade_beyond_the_limit_is_an_error_in_every_reader(tmp_path: Path, registry: Registry, text: str) -> None:
+def test_a_grade_beyond_the_limit_is_an_error_in_every_reader(
+    tmp_path: Path, registry: Classes[Reader], text: str
+) -> None:
     tasks = {
         "beir": shop({"qrels/train.tsv": f"q0\td1\t{text}\n"}),
         "trec": trec(**{"qrels.train.txt": f"1 0 A {text}\n"}),
@@ -63,13 +67,13 @@ def test_a_grade_beyond_the_limit_is_an_error_in_every_reader(tmp_path: Path, re
             read_task(folder_of(tmp_path / name, files), registry)
 
 
-def test_a_scale_multiplies_exactly(tmp_path: Path, registry: Registry) -> None:
+def test_a_scale_multiplies_exactly(tmp_path: Path, registry: Classes[Reader]) -> None:
     rows = "".join(f"q{i},d,0.29\n" for i in range(4))
     task = read_task(folder_of(tmp_path, {"c.csv": f"query,docid,rating\n{rows}"}), registry, {"scale": 100})
     assert {grade for split in task.splits for row in split.qrels.values() for grade in row.values()} == {29}
 
 
-def test_a_document_has_the_highest_grade_of_its_subtopics(tmp_path: Path, registry: Registry) -> None:
+def test_a_document_has_the_highest_grade_of_its_subtopics(tmp_path: Path, registry: Classes[Reader]) -> None:
     files = trec(**{"qrels.train.txt": "1 1 A 0\n1 2 A 2.0\n1 3 A 1\n1 2 B 1\n"})
     train = read_task(folder_of(tmp_path, files), registry, {"subtopics": True}).train
     assert train.qrels == {"1": {"A": 2, "B": 1}}
@@ -126,7 +130,9 @@ def test_json_that_python_cannot_hold_is_an_error_with_file_and_line(tmp_path: P
             corpus(tmp_path, '{"_id": "A"}', bad)
 
 
-def test_a_query_without_a_text_is_an_error_and_one_of_digits_is_none(tmp_path: Path, registry: Registry) -> None:
+def test_a_query_without_a_text_is_an_error_and_one_of_digits_is_none(
+    tmp_path: Path, registry: Classes[Reader]
+) -> None:
     rows = [
         json.dumps({"_id": f"q{i}", "text": text}) for i, text in enumerate(["a", "b", "c", "d", "e", "f", 1984, "h"])
     ]

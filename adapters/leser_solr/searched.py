@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from leser.errors import LeserError, unknown_name
 from leser_solr.schema import CONTENTS, Schema
+from leser_solr.template import aliases_of
 
 if TYPE_CHECKING:
     from leser_solr.options import SolrOptions
-    from leser_solr.template import Template, aliases_of
+    from leser_solr.template import Template
 
 HandlerParams = Callable[[], Mapping[str, str | list[str]]]
 

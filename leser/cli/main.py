@@ -63,8 +63,7 @@ def run_main() -> None:
 def _exit_with(command: click.Command, name: str) -> None:
     """Run a command; a LeserError becomes its message and exit code, Ctrl-C 130, anything else a traceback."""
     replace_what_cannot_be_shown()
-    if name == "leser-run":
-        RUN_COMMAND.set(name)
+    RUN_COMMAND.set("leser-run" if name == "leser-run" else "leser run")
     try:
         check_arguments(sys.argv[1:])
         code = command.main(prog_name=name, standalone_mode=False)

@@ -166,7 +166,7 @@ class SearchClient:
 
     def check_mode(self, options: ExpansionOptions) -> None:
         """Raise LeserError if the backend can't apply expansions in this mode."""
-        check_mode(type(self.backend), options)
+        check_mode(self.backend, options)
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str], *, resumable: bool = True) -> dict[str, Document]:
         """Fields of documents, each fetched once; unknown ids are absent. Asks again until the deadline.
@@ -284,8 +284,8 @@ def _alone(query: ExpandedQuery) -> ExpandedQuery:
     return replace(query, terms=tuple(term for term in query.terms if term.negate))
 
 
-def check_mode(backend: type[Backend], options: ExpansionOptions) -> None:
-    """Raise LeserError if backends of this class can't apply expansions in the mode that the options name."""
+def check_mode(backend: Backend | type[Backend], options: ExpansionOptions) -> None:
+    """Raise LeserError if a backend, or every one of its class, cannot apply expansions in the mode that the options name."""
     if options.mode == "boost" and "term_weights" not in backend.capabilities:
         raise LeserError(
             f"Backend '{backend.name}' has no term weights, which mode 'boost' needs. Use mode 'fuse': "
