@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
-from test_readme import readme_blocks
+from test_readme import plugin_files
 
 from leser.errors import LeserError
 from leser.scaffold import Package
@@ -74,10 +74,10 @@ def leser_baselines():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> OneStep:
-    """One step with a reward, a rule and a baseline that nobody installed, on README's engine."""
+    """One step with a reward, a rule and a baseline that nobody installed, on the engine of docs/one-file-plugins.md."""
     folder = tmp_path_factory.mktemp("one-step")
     files = [folder / "mine.py", folder / "my_engine.py"]
-    for file, code in zip(files, (PLUGIN, readme_blocks()["my_engine.py"]), strict=True):
+    for file, code in zip(files, (PLUGIN, plugin_files()["my_engine.py"]), strict=True):
         file.write_text(code, encoding="utf-8")
     return train_one_step(
         folder,

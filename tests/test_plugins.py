@@ -190,8 +190,8 @@ def test_observers_are_called_and_listed(install: Install) -> None:
     assert (offer.kind, offer.description, offer.state) == ("observer", "Watches.", "ok")
 
 
-def test_the_readmes_plugins_work_as_they_stand(tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_pages_plugins_work_as_they_stand(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "one-file-plugins.md").read_text(encoding="utf-8")
     files = []
     for block in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
         name = re.match(r'"""(\w+\.py):', block)
