@@ -7,7 +7,7 @@ import re
 import unicodedata
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
@@ -49,6 +49,17 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Options that an earlier version called otherwise, old name to new: the old name is an error that gives the new one."""
+
+
+def unknown_option(model: type[BaseModel], key: str, where: str) -> LeserError:
+    """The error for a key that `model` does not know; `where` names its table in the message."""
+    renamed: Mapping[str, str] = getattr(model, "renamed", {})
+    if key in renamed:
+        return LeserError(f"The option '{key}' of {where} has a new name. Write '{renamed[key]}'.")
+    return unknown_name(f"option of {where}", key, model.model_fields)
+
 
 def validate_options(model: type[OptionsT], values: Mapping[str, Any], where: str) -> OptionsT:
     """Validate `values` against a plugin's model; `where` names the table in messages, e.g. "backend 'pyserini'".
@@ -57,7 +68,7 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], where: st
     """
     for key in values:
         if key not in model.model_fields:
-            raise unknown_name(f"option of {where}", key, model.model_fields)
+            raise unknown_option(model, key, where)
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:

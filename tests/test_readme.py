@@ -21,7 +21,6 @@ from leser.session import open_session
 from leser.testing import DOCUMENTS, BackendContract, RewardContract
 from leser.testing.reward_contract import example_outcomes
 
-
 PAGE = ROOT / "docs" / "one-file-plugins.md"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -13,7 +13,7 @@ from leser.config.layers import Key
 from leser.config.profile import Profile, read_profile
 from leser.config.tables import PluginTable, RulesTable, RunConfig
 from leser.errors import LeserError, unknown_name
-from leser.options import CREDENTIALS
+from leser.options import CREDENTIALS, unknown_option
 
 if TYPE_CHECKING:
     pass
@@ -85,6 +85,6 @@ def _unknown(model: type[BaseModel], values: Mapping[str, Any], at: Key) -> Iter
         field = model.model_fields.get(key)
         inner = field.annotation if field else None
         if field is None and not issubclass(model, PluginTable | RulesTable):
-            yield Problem((*at, key), str(unknown_name(f"option of [{'.'.join(at)}]", key, model.model_fields)))
+            yield Problem((*at, key), str(unknown_option(model, key, f"[{'.'.join(at)}]")))
         elif isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
             yield from _unknown(inner, value, (*at, key))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,8 @@ from leser.options import Options
 
 class GrpoOptions(Options):
     """GRPO: sampling, advantages, loss and optimiser."""
+
+    renamed: ClassVar[dict[str, str]] = {"dead_groups": "zero_variance_groups", "dead_range": "zero_variance_range"}
 
     group_size: int = Field(16, ge=2, description="completions sampled for each query")
     temperature: float = Field(1.0, gt=0, description="sampling temperature; the loss uses the same")
@@ -26,7 +28,7 @@ class GrpoOptions(Options):
         description="sum: weighted rewards are added first; each: every reward is normalised by itself first (GDPO)",
     )
     zero_variance_range: float = Field(
-        1e-6, ge=0, description="a group whose rewards span no more than this teaches nothing and is dead"
+        1e-6, ge=0, description="a group whose rewards span no more than this teaches nothing (zero variance)"
     )
     zero_variance_groups: Literal["drop", "count"] = Field(
         "drop", description="drop: zero-variance groups leave loss and token count; count: they stay in the token count"
