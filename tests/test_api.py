@@ -131,6 +131,17 @@ def test_expand_serves_what_filter_lets_through(run: Run) -> None:
     assert run.filter("red sofa", "couch").expansions, "a run that was closed opens again"
 
 
+def test_each_query_is_answered_by_itself_however_many_came_before(run: Run) -> None:
+    run.close()
+    run.expand("red sofa")
+    after_another = run.look_up("walnut desk lamp")
+    run.close()
+    alone = run.look_up("walnut desk lamp")
+    assert after_another == alone
+    assert run.look_up("red sofa").before != alone.before
+    assert run.look_up("red sofa").shown != alone.shown
+
+
 def test_bad_arguments_are_the_command_lines_errors(tmp_path: Path) -> None:
     with pytest.raises(LeserError, match=r"Unknown backend 'memroy'. Did you mean 'memory'\?"):
         leser.train(task="demo", backend="memroy", out=tmp_path / "run")

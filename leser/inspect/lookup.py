@@ -15,9 +15,6 @@ from leser.sampler import Sampler
 from leser.session import Session
 from leser.task import Query, Split
 
-TYPED = "typed"
-"""The id of a query that is none of the task's."""
-
 
 @dataclass(frozen=True, slots=True)
 class Looked:
@@ -44,6 +41,11 @@ class Looked:
     before: tuple[ShownHit, ...]
     after: tuple[ShownHit, ...]
     constraints: tuple[str, ...] = ()
+
+
+def typed(text: str) -> Query:
+    """A query that the task does not hold; its text is in its id, by which environment and sampler keep what they found."""
+    return Query(f"typed: {text}", text)
 
 
 def look_up(sampler: Sampler, session: Session, text: str, hits: int) -> Looked:
@@ -97,7 +99,7 @@ def _known(session: Session, text: str) -> tuple[Query, Mapping[str, int]]:
         for query in (*split.queries, *split.no_result):
             if query.text == text:
                 return query, split.qrels.get(query.id, {})
-    return Query(TYPED, text), {}
+    return typed(text), {}
 
 
 def _titles(session: Session, rankings: Sequence[Ranking], hits: int) -> Mapping[str, str]:

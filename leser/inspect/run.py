@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from leser.environment import Attempt
 from leser.expansion import Expansion
-from leser.inspect.lookup import Looked, look_up
+from leser.inspect.lookup import Looked, look_up, typed
 from leser.inspect.opening import FinishedRun, configured, open_finished, open_folder, open_sampler
 from leser.inspect.table import EvaluationTable
 from leser.report.verdict import verdict
 from leser.rules import Filtered, ServingFilter
 from leser.session import Session, open_session
 from leser.store.folder import RunFolder
-from leser.task import Query
 
 if TYPE_CHECKING:
     from leser.sampler import Sampler
@@ -71,7 +70,7 @@ class Run:
     def expand(self, query: str) -> list[Expansion]:
         """The expansions that the policy writes for a query, less what a rule forbids; [] leaves the query alone."""
         sampler = self._sampler
-        asked = Query("typed", query)
+        asked = typed(query)
         sample = sampler.sample([asked], 1, seed=0, step=0, temperature=0.0)[0][0]
         attempt = Attempt(asked, 0, sampler.policy.decode(sample.tokens), sample.finished)
         return list(self._filter.completion(query, attempt.completion, finished=attempt.finished).expansions)
