@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from conftest import ROOT
 
 from leser.config.load import load_config
 from leser.errors import LeserError
@@ -46,3 +50,22 @@ def test_a_plugins_options_can_be_renamed_too() -> None:
     with pytest.raises(LeserError, match=r"Unknown option of backend 'mine' 'inedx'\. Did you mean 'index'\?"):
         validate_options(Mine, {"inedx": "a"}, "backend 'mine'")
     assert validate_options(Mine, {"index": "a"}, "backend 'mine'").model_dump() == {"index": "a"}
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name is a module, or what a module holds."""
+    home, _, last = name.rpartition(".")
+    try:
+        return hasattr(import_module(home), last) or bool(find_spec(name))
+    except ModuleNotFoundError:
+        return False
+
+
+def test_the_table_of_changes_leads_from_what_is_gone_to_what_exists() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", text[text.index("| Was | Is |") :], re.MULTILINE)[1:]
+    now = [name for _, new in rows for name in re.findall(r"\bleser(?:\.\w+)+", new)]
+    former = [name for old, _ in rows for name in re.findall(r"\bleser(?:\.\w+)+", old)]
+    assert len(rows) > 15
+    assert [name for name in now if not exists(name)] == []
+    assert [name for name in former if exists(name)] == ["leser.search"]  # the function
