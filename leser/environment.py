@@ -67,7 +67,7 @@ class Environment:
         self._sentences = self.rules.sentences()
 
     def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
-        """Each query's own ranking, searched once, with all the patience of the deadline: nothing is learned without it.
+        """Each query's own ranking, searched once, retrying until `search.deadline`: nothing is learned without it.
 
         A query that the engine refuses as it stands has an empty one, and `refusal` says why: nothing is learned from it,
         and the others go on. Raises EngineDown when one fails for good.
@@ -85,7 +85,7 @@ class Environment:
         if refused:
             example = refused[0]
             log.warning(
-                "The engine refuses %d of %d queries as they stand, such as '%s' (id %s): %s. They teach nothing, and count 0 "
+                "The engine refuses %d of %d original queries, such as '%s' (id %s): %s. They teach nothing, and count 0 "
                 "for every system. Take them out of the task, or change the limits in [search].",
                 *(
                     len(refused),
@@ -108,7 +108,7 @@ class Environment:
             self._refused[query.id] = answer
             return Ranking(())
         raise EngineDown(
-            f"The engine failed on the query '{query.text[:80]}' as it stands: {answer.message}. "
+            f"The engine failed on the original query '{query.text[:80]}': {answer.message}. "
             "Check it with the engine's own tools, then run again with --resume."
         )
 

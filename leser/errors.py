@@ -13,7 +13,7 @@ class LeserError(Exception):
 
 
 class EngineDown(LeserError):
-    """The engine stopped answering; --resume goes on from the last checkpoint (exit code 75, EX_TEMPFAIL)."""
+    """The engine stopped answering; --resume continues from the last checkpoint (exit code 75, EX_TEMPFAIL)."""
 
     exit_code = 75
 
@@ -34,12 +34,14 @@ class IndexMissing(LeserError):
         return f"{self.what} Build it with: leser index {self.build.replace('TASK', task)}"
 
 
-def unknown_name(kind: str, name: str, available: Iterable[str]) -> LeserError:
+def unknown_name(kind: str, name: str, available: Iterable[str], owner: str = "") -> LeserError:
     """An error of the form: Unknown backend 'elastic'. Did you mean 'elasticsearch'? Available: ...
 
-    `kind` is the word users know ("backend"); `available` may come in any order.
+    `kind` is the word users know ("backend"); `available` may come in any order. `owner` says whose name it would be: Unknown
+    option 'kk' of backend 'memory'.
     """
     names = sorted(set(available))
     close = get_close_matches(name, names, n=1, cutoff=0.4) or [n for n in names if n.startswith(name)][:1]
     hint = f" Did you mean '{close[0]}'?" if close else ""
-    return LeserError(f"Unknown {kind} '{name}'.{hint} Available: {', '.join(names) or 'none'}.")
+    whose = f" of {owner}" if owner else ""
+    return LeserError(f"Unknown {kind} '{name}'{whose}.{hint} Available: {', '.join(names) or 'none'}.")

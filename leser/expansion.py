@@ -118,7 +118,7 @@ def _read_phrase(part: str, options: ExpansionOptions) -> Expansion | ParseError
         try:
             weight = float(match["weight"])
         except ValueError:
-            return ParseError(f"weight '{match['weight'][:20]}' is no number")
+            return ParseError(f"weight '{match['weight'][:20]}' is not a number")
         if not 0 < weight <= options.max_weight:
             return ParseError(f"weight {weight:g} outside (0, {options.max_weight:g}]")
     if not _WORD.search(part):

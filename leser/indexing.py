@@ -58,7 +58,7 @@ def index_task(backend: Backend, task: Task, progress: Callable[[int], None] | N
             if backend.takes_documents
             else "build its index with its own tools"
         )
-        raise LeserError(f"Backend '{backend.name}' writes no index: {hint}.")
+        raise LeserError(f"Backend '{backend.name}' cannot write an index: {hint}.")
     if task.documents is None:
         raise LeserError(f"Task '{task.name}' carries no documents to index. Give a task folder with corpus.jsonl.")
     counted = Counted(_told(task.documents(), progress))

@@ -53,12 +53,12 @@ class Options(BaseModel):
     """Options that an earlier version called otherwise, old name to new: the old name is an error that gives the new one."""
 
 
-def unknown_option(model: type[BaseModel], key: str, where: str) -> LeserError:
-    """The error for a key that `model` does not know; `where` names its table in the message."""
+def unknown_option(model: type[BaseModel], key: str, where: str, kind: str = "option") -> LeserError:
+    """The error for a key that `model` does not know; `where` names its table in the message, `kind` what it would be."""
     renamed: Mapping[str, str] = getattr(model, "renamed", {})
     if key in renamed:
         return LeserError(f"The option '{key}' of {where} has a new name. Write '{renamed[key]}'.")
-    return unknown_name(f"option of {where}", key, model.model_fields)
+    return unknown_name(kind, key, model.model_fields, where)
 
 
 def validate_options(model: type[OptionsT], values: Mapping[str, Any], where: str) -> OptionsT:
@@ -68,7 +68,7 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], where: st
     """
     for key in values:
         if key not in model.model_fields:
-            raise unknown_option(model, key, where)
+            raise unknown_option(model, key, where, "table" if isinstance(values[key], Mapping) else "option")
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:

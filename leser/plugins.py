@@ -117,7 +117,7 @@ class Registry:
             except (Exception, SystemExit) as error:
                 if (name, hook) not in self._failed:
                     self._failed.add((name, hook))
-                    log.warning("The observer %s failed in %s(): %s. The run goes on.", name, hook, cause_of(error))
+                    log.warning("The observer %s failed in %s(): %s. The run continues.", name, hook, cause_of(error))
 
     @overload
     def get(self, kind: Literal["backend"], name: str) -> type[Backend]: ...
@@ -237,7 +237,7 @@ def _file_plugin(path: Path, name: str) -> ModuleType:
     if not any(hasattr(value, "leser_impl") for value in vars(module).values()):
         names = ", ".join(KINDS.values())
         raise LeserError(
-            f"The plugin {path} defines no hook. Add a function marked @hookimpl (leser.hooks), one of: {names}."
+            f"The plugin {path} defines no hooks. Add a function marked @hookimpl (leser.hooks), one of: {names}."
         )
     return module
 
@@ -268,7 +268,7 @@ def _collect(manager: pluggy.PluginManager, origins: dict[str, Origin]) -> Itera
         if manager.get_hookcallers(plugin):
             yield Offer("observer", origins[key].plugin, _first_line(plugin), origins[key])
         else:
-            yield _broken(origins[key], LeserError("it defines no hook"))
+            yield _broken(origins[key], LeserError("it defines no hooks"))
 
 
 def _offers_of(kind: str, hook: str, function: Callable[[], Any], origin: Origin) -> list[Offer]:

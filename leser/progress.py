@@ -82,7 +82,7 @@ class Reporter:
         self.console.print(f"WARNING: {printable_lines(text)}", style="bold yellow", markup=False, soft_wrap=True)
 
     def phase(self, name: str, total: int | None, done: int = 0) -> None:
-        """Begin a phase of `total` steps (None: open-ended), `done` of them behind us."""
+        """Begin a phase of `total` steps (None: open-ended), `done` of them completed."""
         self._phase = name
         if self._progress is None:
             return

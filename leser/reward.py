@@ -103,7 +103,7 @@ def parse_spec(text: str) -> RewardSpec:
     A value is a Python literal, or a bare word, which stands for its text: `encoder(model=minilm)@10`.
     """
     bad = LeserError(
-        f"Cannot read the reward '{text}'. Expected NAME, NAME@k or NAME(key=value)@k, e.g. nDCG@10 or R(rel=2)@100."
+        f"Invalid reward '{text}'. Expected NAME, NAME@k or NAME(key=value)@k, e.g. nDCG@10 or R(rel=2)@100."
     )
     body, at, cutoff_text = text.strip().partition("@")
     if at and not re.fullmatch(r"0*[1-9][0-9]{0,17}", cutoff_text, re.ASCII):  # what every engine's integers hold

@@ -161,7 +161,7 @@ class RewardSet:
 def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, float]:
     match = _WEIGHTED.fullmatch(text.strip())
     if match is None:
-        raise LeserError(f"Cannot read the reward '{text}'. Expected NAME or NAME=WEIGHT, e.g. nDCG@10=0.7.")
+        raise LeserError(f"Invalid reward '{text}'. Expected NAME or NAME=WEIGHT, e.g. nDCG@10=0.7.")
     spec = parse_spec(match["spec"])
     if spec.family not in classes:
         raise unknown_name("reward", spec.family, classes)

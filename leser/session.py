@@ -168,7 +168,7 @@ def check_judged(engine: Backend | SearchClient, task: Task, sample: int = 2000)
     fact = f"the index lacks {len(missing)} of {len(asked)} judged documents looked up, e.g. {', '.join(missing[:3])}"
     if share > MOST_MISSING:
         raise LeserError(
-            f"Judgments and index don't belong together: {fact}. "
+            f"The judgments do not match the index: {fact}. "
             "Point the backend at the index of these documents, or build it with `leser index`."
         )
     return fact

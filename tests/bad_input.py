@@ -23,10 +23,10 @@ INTRO = """# Bad input
 
 What LESER answers to input that cannot work: a message that says what, where and what to do, and an exit code. Everything
 in the first table is found before any training, and writes nothing. What the second table holds can only show later: the
-run ends (or goes on) without losing what a checkpoint holds.
+run ends (or continues) without losing what a checkpoint holds.
 
 Exit codes: 0 done; 2 something to mend in the command, the configuration or the data; 74 the disk is full; 75 the engine is
-down; 130 Ctrl-C. After 74, 75 and 130 the same command with `--resume` goes on where the last checkpoint stands.
+down; 130 Ctrl-C. After 74, 75 and 130 the same command with `--resume` continues from the last checkpoint.
 
 This page is written by the tests that check it (`python tests/bad_input.py`); `…` stands for what differs from run to run.
 """
@@ -98,7 +98,7 @@ CASES = (
     Case("unknown baseline", ["-o", 'evaluation.baselines=["rm4"]']),
     Case("unknown measure", ["-o", 'evaluation.measures=["nDGC@10"]']),
     Case("configuration that is not there", ["--config", "nowhere.toml"]),
-    Case("configuration that is no TOML", ["--config", "run.toml"], files={"run.toml": "seed = = 1\n"}),
+    Case("configuration that is not valid TOML", ["--config", "run.toml"], files={"run.toml": "seed = = 1\n"}),
     Case("unknown table in the configuration", ["--config", "run.toml"], files={"run.toml": "[trainin]\nsteps = 3\n"}),
     Case("plugin file that is not there", ["--plugin", "mine.py"]),
     Case("plugin file that cannot be loaded", ["--plugin", "mine.py"], files={"mine.py": "import nothing_of_that_name\n"}),
@@ -109,11 +109,11 @@ CASES = (
     Case("malformed line of the corpus", task={"corpus.jsonl": '{"_id": "d1", "title": "a"}\n{"title": "b"}\n'}),
     Case("malformed line of the queries", task={"queries.jsonl": '{"_id": "q0", "text": "red sofa"}\n{"_id": "q1"\n'}),
     Case("malformed line of the judgments", task={"qrels/train.tsv": f"{_HEADER}q0\td1\t1\nq1\td2\n"}),
-    Case("grade that is no whole number", task={"qrels/train.tsv": f"{_HEADER}q0\td1\tgood\n"}),
+    Case("grade that is not a whole number", task={"qrels/train.tsv": f"{_HEADER}q0\td1\tgood\n"}),
     Case("grade above the limit", task={"qrels/train.tsv": f"{_HEADER}q0\td1\t3000000000\n"}),
     Case("two files for one split", task={"qrels/validation.tsv": f"{_HEADER}q4\td5\t1\n"}),
     Case("judgment of a query that is not there", task={"qrels/train.tsv": f"{_HEADER}q99\td1\t1\n"}),
-    Case("bytes that are no UTF-8", files={"shop/queries.jsonl": "\udcff\n"}),
+    Case("bytes that are not UTF-8", files={"shop/queries.jsonl": "\udcff\n"}),
     Case("no training query has a relevant document", task={"qrels/train.tsv": f"{_HEADER}q0\td1\t0\n"}),
     Case("no dev query has a relevant document", task={"qrels/dev.tsv": f"{_HEADER}q4\td5\t0\n"}),
     Case(

@@ -74,6 +74,6 @@ def _categories(rule: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def lines_of(files: Iterable[str]) -> list[str]:
-    """The entries of list files, one a line; # begins a comment."""
+    """The entries of list files, one per line; # begins a comment."""
     lines = [line.strip() for file in files for line in Path(file).read_text(encoding="utf-8-sig").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]

@@ -139,7 +139,7 @@ def test_a_query_is_expanded_with_both_lists(run: Path) -> None:
     query = read_answers(run / "answers.jsonl")[0].query
     text = said("expand", run, query, "-n", "3")
     assert f"query       {query}" in text
-    for part in ("found ", "wrote ", "as it stands", "with expansions", "● relevant"):
+    for part in ("found ", "wrote ", "original query", "with expansions", "● relevant"):
         assert part in text, part
     assert "  3 " in text
     assert "  4 " not in text
@@ -182,7 +182,9 @@ def test_rollouts_of_one_code_or_query(run: Path) -> None:
 def test_what_is_no_run_is_said(tmp_path: Path, run: Path) -> None:
     for command in (("report",), ("evaluate",), ("rollouts",)):
         assert "there is no such folder" in refused(*command, tmp_path / "nowhere")
-        assert f"is no run folder: it holds no config.toml. Runs inside it: {run.name}." in refused(*command, tmp_path)
+        assert f"is not a run folder: config.toml is missing. Runs inside it: {run.name}." in refused(
+            *command, tmp_path
+        )
     assert "there is no such folder" in refused("expand", tmp_path / "nowhere", "sofa")
 
 

@@ -448,7 +448,7 @@ def test_a_vector_beside_the_words(
     assert ranking(heavy, ExpandedQuery("q", "lamp sofa")).ids[0] in ("a", "c")
     with pytest.raises(LeserError, match=r"vector_function .* toy_vectors:none cannot be loaded"):
         opened(elasticsearch_8, name, **{**options, "vector_function": "toy_vectors:none"}).check()
-    with pytest.raises(LeserError, match="Unknown field of the index 'with-vectors' 'w'"):
+    with pytest.raises(LeserError, match="Unknown field 'w' of the index 'with-vectors'"):
         opened(elasticsearch_8, name, **{**options, "vector_field": "w"}).check()
 
 

@@ -221,7 +221,7 @@ def test_an_index_deleted_during_the_run(elasticsearch_8: Server, cluster: Elast
 def test_fields_that_are_not_there(elasticsearch_8: Server, index: str) -> None:
     said = complaint(opened(elasticsearch_8, index, fields="titel^3,text"))
     assert said == (
-        f"Unknown field of the index '{index}' 'titel'. Did you mean 'title'? Available: brand, contents, price, text, title."
+        f"Unknown field 'titel' of the index '{index}'. Did you mean 'title'? Available: brand, contents, price, text, title."
     )
     assert "Unknown field" in complaint(opened(elasticsearch_8, index, tie_break="sku"))
     assert opened(elasticsearch_8, index, fields="ti*,text").check()["documents"] == 12

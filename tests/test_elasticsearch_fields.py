@@ -169,7 +169,7 @@ def test_a_field_that_nobody_named_is_not_said_to_be_unknown(
         LeserError, match=r"fields of backend 'elasticsearch' is not given.*no field 'contents'.*Available: brand, text"
     ):
         opened(server, whole).check()
-    with pytest.raises(LeserError, match=r"Unknown field of the index .* 'titel'. Did you mean 'title'"):
+    with pytest.raises(LeserError, match=r"Unknown field 'titel' of the index .*. Did you mean 'title'"):
         opened(server, whole, fields="titel").check()
 
 

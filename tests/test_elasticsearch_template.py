@@ -225,7 +225,7 @@ def test_what_doctors_warn_of(templated: Callable[..., ElasticsearchBackend]) ->
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not valid JSON"),
         ({"match": {"title": "$query"}}, 'has no "query". Give a whole search body'),
         ({"query": TITLE, "terminate_after": 1}, 'has "terminate_after", with which .* Take it out'),
         ({"query": {"match": {"title": "sofa"}}}, 'has no "$query" in its query. Write "$query"'),
@@ -234,14 +234,17 @@ def test_what_doctors_warn_of(templated: Callable[..., ElasticsearchBackend]) ->
             {"query": {"query_string": {"query": "title:($query)"}}},
             "slot inside a longer string, at query.query_string.query",
         ),
-        ({"query": {"multi_match": {"query": "$query", "fields": [1]}}}, "a field in multi_match that is no string: 1"),
+        (
+            {"query": {"multi_match": {"query": "$query", "fields": [1]}}},
+            "a field in multi_match that is not a string: 1",
+        ),
         ({"query": {"match": {"$query": "sofa"}}}, "has a slot in a key"),
         ({"query": {"bool": {"must": [TITLE, "$expansions"]}}}, r'has "\$expansions" at query.bool.must'),
         ({"query": {"bool": {"should": [TITLE, "$expansions", "$expansions"]}}}, r'"\$expansions" 2 times'),
         ({"query": {"has_child": {"type": "x", "query": TITLE}}}, r"inside a clause of type has_child.* Mark where"),
         ({"query": {"match": {"title": "$query"}, "bool": {}}}, r"not of the form \{type: ...\}"),
         ({"query": {"matches": {"title": "$query"}}}, "inside a clause of type matches"),
-        ({"query": {"match": {"titel": "$query"}}}, "Unknown field of the index '.*' 'titel'. Did you mean 'title'"),
+        ({"query": {"match": {"titel": "$query"}}}, "Unknown field 'titel' of the index '.*'. Did you mean 'title'"),
         (
             {"query": {"match": {"title": {"query": "$query", "fuzzines": 1}}}},
             r"A first search with the template .* fails",

@@ -153,7 +153,7 @@ def test_all_that_leser_new_writes_works_in_one_run(third_party: ThirdParty) -> 
         "--dry-run",
     )  # fmt: skip
     assert "rules: no-promises, repetition" in said
-    assert "finds 3 of 3 asked" in said
+    assert "finds 3 of 3 requested" in said
     assert "everything was checked" in said
 
 

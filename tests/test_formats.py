@@ -90,7 +90,7 @@ def test_beir_metadata_of_queries_gives_kind_and_needs(tmp_path: Path, registry:
         (
             "qrels/train.tsv",
             "query-id\tcorpus-id\tscore\n\nq0\td1\t0.5\n",
-            "line 3: the grade '0.5' is no whole number",
+            "line 3: the grade '0.5' is not a whole number",
         ),
         ("qrels/train.tsv", "query-id\tcorpus-id\tscore\nq99\td1\t1\n", "line 2: query q99 is not in queries.jsonl"),
         ("qrels/train.tsv", "q0\td1\t1\nq0\td1\t2\n", "line 2: document d1 already has grade 1 for query q0, here 2"),
@@ -225,7 +225,7 @@ def test_quepid_detailed_export_in_a_folder(tmp_path: Path, registry: Classes[Re
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("sofa,1,0.5", "line 2: the rating 0.5 times 1 is no whole grade; set task.scale"),
+        ("sofa,1,0.5", "line 2: the rating 0.5 times 1 is not a whole grade; set -o task.scale=N"),
         ("sofa,1,good", "line 2: the rating 'good' is no number"),
         ("sofa,,3", "line 2: a rating without a query or document"),
         ("sofa,1", "line 2: expected 3 columns, found 2"),
@@ -255,7 +255,7 @@ def test_unknown_tasks_say_what_there_is(tmp_path: Path, registry: Classes[Reade
         read_task(tmp_path, registry)
     with pytest.raises(LeserError, match="needs a folder"):
         read_task("beir", registry)
-    with pytest.raises(LeserError, match=r"Unknown option of task 'beir' 'sead'. Did you mean 'seed'"):
+    with pytest.raises(LeserError, match=r"Unknown option 'sead' of task 'beir'. Did you mean 'seed'"):
         read_task(write(tmp_path, beir_files()), registry, {"sead": 1})
 
 

@@ -176,7 +176,7 @@ def test_every_name_of_a_dev_split_is_dev(tmp_path: Path, registry: Classes[Read
 def test_a_file_that_is_no_splits_is_said_to_be_left_out(tmp_path: Path, registry: Classes[Reader]) -> None:
     task = read_task(folder_of(tmp_path, shop({"qrels/test_old.tsv": "nonsense", "qrels/README.md": "x"})), registry)
     assert [note for note in task.notes if "not read" in note] == [
-        f"{tmp_path / 'qrels' / 'test_old.tsv'} is not read: its name is no split's (train, dev, test)."
+        f"{tmp_path / 'qrels' / 'test_old.tsv'} is not read: its name is not that of a split (train, dev, test)."
     ]
 
 

@@ -49,7 +49,7 @@ def test_whole_floats_are_grades_in_every_reader(
 
 @pytest.mark.parametrize("text", ["2.5", "nan", "inf", "1_0", "", "0x1", "2,0", "½", "1e9999999999", "--1", "good"])
 def test_what_is_no_whole_number_is_no_grade(text: str) -> None:
-    with pytest.raises(LeserError, match=r"qrels\.tsv, line 7: the grade '.*' is no whole number"):
+    with pytest.raises(LeserError, match=r"qrels\.tsv, line 7: the grade '.*' is not a whole number"):
         grade_of(text, Path("qrels.tsv"), 7)
 
 

@@ -49,7 +49,7 @@ def run(before: str = "") -> SystemRun:
         ("RBP(p=0.8)", "ir-measures does not compute 'RBP(p=0.8)' with these parameters, but RBP(rel=...,p=...)"),
         ("RBP(p=0.8,rel=1)", "Install it with: pip install ir-measures[cwl_eval]"),
         ("alpha_nDCG@10", "judgments for each subtopic of a query, which a task does not hold"),
-        ("nDCG@0", "The measure 'nDCG@0' looks at no document. Give it a cutoff of 1 or more, e.g. nDCG@10."),
+        ("nDCG@0", "The measure 'nDCG@0' reads no document. Give it a cutoff of 1 or more, e.g. nDCG@10."),
         ("Accuracy@10", "ir-measures' accuracy fails: ZeroDivisionError"),
         ("nDCG(gains={1:1.5})@10", "ir-measures' pytrec_eval fails: TypeError: Expected relevance to be integer"),
         ("P@99999999999999999999", "ir-measures' pytrec_eval fails: KeyError"),

@@ -353,4 +353,4 @@ def test_a_second_engine_is_opened_before_training(tmp_path: Path) -> None:
     assert 'engine = "memory"' in resolved
     code, _, said = run_cli([*arguments, "-o", "training.monitor.engine_options.kk=1"])
     assert code == 2
-    assert "Unknown option of backend 'memory' 'kk'" in said
+    assert "Unknown option 'kk' of backend 'memory'" in said

@@ -192,7 +192,7 @@ def test_a_configuration_overrides_the_profile_and_flags_override_both(write: Wr
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"shop": "seed = = 1"}, r"profile shop\.toml is no TOML: .*line 1"),
+        ({"shop": "seed = = 1"}, r"profile shop\.toml is not valid TOML: .*line 1"),
         (
             {"shop": 'extends = "bse.toml"', "base": ""},
             r"shop\.toml, extends: there is no file bse\.toml\. Did you mean 'b",
@@ -244,7 +244,7 @@ def test_all_mistakes_in_leser_tables_are_named_with_file_and_key(write: Write) 
     ("text", "where", "why"),
     [
         ("[backend]\nname = 'memry'", "backend.name", "Did you mean 'memory'?"),
-        ("[backend]\nkk = 1", "backend.kk", "Unknown option of [backend] 'kk'"),
+        ("[backend]\nkk = 1", "backend.kk", "Unknown option 'kk' of [backend]"),
         ("[backend]\nk1 = 'many'", "backend.k1", "got 'many'"),
         ("[task]\nsead = 1", "task.sead", "Did you mean 'seed'?"),
         ("[task]\nname = './none'", "task.name", "there is no such file or folder"),
@@ -337,7 +337,7 @@ def test_one_bad_profile_does_not_keep_the_others_from_being_checked(write: Writ
     write(good='[platform]\nname = "good"\n[backend]\nname = "memory"\n', bad='[platform]\nname = "\\u001b[31mbad"\n')
     done = leser("platforms", "check", "bad.toml", "good.toml")
     assert isinstance(done.exception, LeserError)
-    assert str(done.exception) == "1 of 2 profiles cannot be used; what to mend stands above."
+    assert str(done.exception) == "1 of 2 profiles cannot be used; see the errors above."
     assert "The platform profile bad.toml cannot be used" in done.stderr
     assert "\x1b" not in done.output
     assert done.stdout.endswith("ok\n")

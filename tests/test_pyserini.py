@@ -223,7 +223,7 @@ def test_index_task_asks_only_backends_that_write(tmp_path: Path) -> None:
     task = Task("shop", empty, empty, empty, documents=lambda: DOCUMENTS)
     backend: Backend = PyseriniBackend(PyseriniBackend.Options(index=tmp_path))
     assert index_task(backend, task) == len(DOCUMENTS)
-    with pytest.raises(LeserError, match="'memory' writes no index: it takes the task's documents by itself"):
+    with pytest.raises(LeserError, match="'memory' cannot write an index: it takes the task's documents by itself"):
         index_task(MemoryBackend.of([]), task)
     with pytest.raises(LeserError, match="'shop' carries no documents"):
         index_task(backend, Task("shop", empty, empty, empty))

@@ -98,7 +98,7 @@ def test_a_refused_original_is_left_out_and_the_others_go_on(
     assert refusal is not None
     assert refusal.kind == "query"
     assert environment.refusal(GOOD) is None
-    assert caplog.text.count("The engine refuses 1 of 2 queries as they stand, such as 'sofa (' (id bad)") == 1
+    assert caplog.text.count("The engine refuses 1 of 2 original queries, such as 'sofa (' (id bad)") == 1
 
 
 def test_an_engine_that_fails_is_no_refusal() -> None:

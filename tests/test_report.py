@@ -102,7 +102,7 @@ def compared(*rows: tuple[str, float, float, float]) -> dict[str, Any]:
         ([("original", 0.0, 0.02, 0.03)], "Nothing was learned that shows"),
         ([("original", -0.03, -0.02, -0.01)], "The policy does harm"),
         ([("original", -0.03, -0.02, -0.01)], "(−0.020, 95 % interval −0.030 to −0.010)"),
-        ([("original", 0.01, 0.02, 0.03), ("rm3", -0.1, 0.0, 0.1)], "it is not told apart from rm3."),
+        ([("original", 0.01, 0.02, 0.03), ("rm3", -0.1, 0.0, 0.1)], "it is not distinguishable from rm3."),
         (
             [
                 ("original", 0.01, 0.02, 0.03),

@@ -123,7 +123,7 @@ def test_judgments_that_change_under_one_query_id_are_read_again() -> None:
     ("text", "complaint"),
     [
         ("R", "needs a cutoff"),
-        ("R(level=2)@10", "Unknown option of reward 'R\\(level=2\\)@10' 'level'"),
+        ("R(level=2)@10", "Unknown option 'level' of reward 'R\\(level=2\\)@10'"),
         ("R(rel=0)@10", "rel"),
         ("nDCG(dcg='ln')@10", "dcg"),
         ("coverage(rel=1)@10", "Unknown option"),

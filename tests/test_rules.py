@@ -289,7 +289,7 @@ def test_a_configuration_without_rules_says_nothing_of_them(tmp_path):
     ("text", "message"),
     [
         ("[rules.baned]\n", "Unknown rule 'baned'. Did you mean 'banned'"),
-        ("[rules.banned]\nwrods = ['x']\n", r"Unknown option of \[rules.banned\] 'wrods'. Did you mean 'words'"),
+        ("[rules.banned]\nwrods = ['x']\n", r"Unknown option 'wrods' of \[rules.banned\]. Did you mean 'words'"),
         ("[rules]\nbanned = 3\n", "banned"),
         ("[rules.count]\nmost = 'many'\n", r"(?s)Bad options of \[rules.count\].*most"),
     ],

@@ -146,7 +146,7 @@ def test_lists_come_from_files_too(tmp_path) -> None:
         ({"banned": {"words": ["--"]}}, "'--' in a rule's list holds no letter"),
         ({"competitor": {}}, "names nobody"),
         ({"restricted": {"categories": {"alcohol": []}}}, "restricts nothing"),
-        ({"banned": {"word": ["x"]}}, r"Unknown option of \[rules.banned\] 'word'. Did you mean 'words'"),
+        ({"banned": {"word": ["x"]}}, r"Unknown option 'word' of \[rules.banned\]. Did you mean 'words'"),
         ({"baned": {"words": ["x"]}}, "Unknown rule 'baned'. Did you mean 'banned'"),
         ({"script": {"scripts": ["Latim"]}}, r"\[rules.script\] cannot read scripts"),
         ({"count": {"most": 0}}, r"(?s)Bad options of \[rules.count\].*most"),

@@ -186,8 +186,8 @@ def test_queries_too_big_are_refused_before_sending() -> None:
     long = ExpandedQuery("2", "x" * 21)
     fine = ExpandedQuery("3", "a b c", (Term("d e"),))
     answers = client.search([many, long, fine], 10)
-    assert answers[0] == SearchError("6 clauses, at most 5 (max_clauses) are sent", "query")
-    assert answers[1] == SearchError("21 characters, at most 20 (max_length) are sent", "query")
+    assert answers[0] == SearchError("6 clauses, at most 5 (search.max_clauses) are sent", "query")
+    assert answers[1] == SearchError("21 characters, at most 20 (search.max_length) are sent", "query")
     assert isinstance(answers[2], Ranking)
     assert engine.calls == [[fine]]
     assert client.stats().refused == 2

@@ -218,7 +218,7 @@ def test_expansions_go_where_the_template_says(shop: Open, tmp_path: Path) -> No
         ({"defType": "edismax", "group": True}, "cannot be ranked"),
         ({"defType": "edismax", "qf": "${fields}"}, "not expanded"),
         ({"defType": "edismax", "qf": {"title": 3}}, "must be a string"),
-        ({"defType": "e{!x}", "q": "$query"}, "is no parser's name"),
+        ({"defType": "e{!x}", "q": "$query"}, "is not the name of a parser"),
         ({"query": "$query", "params": {}}, "one JSON object of request parameters"),
         ({"defType": "edismax", "qf": "title^"}, r"qf holds 'title\^', and '' is no weight"),
         ({"defType": "edismax", "qf": "title^2 text^x"}, r"qf holds 'text\^x'"),
@@ -303,7 +303,7 @@ def test_a_template_that_is_not_there(shop: Open, tmp_path: Path) -> None:
     with pytest.raises(LeserError, match=r"none\.json\): cannot be read"):
         shop(template=tmp_path / "none.json").check()
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(LeserError, match="is no JSON"):
+    with pytest.raises(LeserError, match="is not valid JSON"):
         shop(template=tmp_path / "bad.json").check()
 
 

@@ -176,7 +176,7 @@ def test_a_baselines_options_are_set_and_checked(tmp_path: Path) -> None:
     assert written["mine"] == {"weight": 0.25, "words": []}
     assert written["rm3"]["fb_docs"] == [4]
     wrong = {
-        "rm3.fb_doc=[4]": "Unknown option of [evaluation.baseline_options.rm3] 'fb_doc'. Did you mean 'fb_docs'?",
+        "rm3.fb_doc=[4]": "Unknown option 'fb_doc' of [evaluation.baseline_options.rm3]. Did you mean 'fb_docs'?",
         "rm3.fb_docs=many": "Bad options of [evaluation.baseline_options.rm3]: fb_docs",
         "rm4.fb_docs=[4]": "Unknown baseline 'rm4'. Did you mean 'rm3'?",
         "dictionary.queries=4": "[evaluation.baseline_options.dictionary] is set, but evaluation.baselines does not name",

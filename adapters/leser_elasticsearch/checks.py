@@ -77,4 +77,4 @@ def _check_fields(engine: Engine, options: ElasticsearchOptions) -> None:
     for name in (*engine.builder.weights, *others):
         if "*" not in name and name not in engine.fields.types:
             available = engine.fields.types if name in others else engine.fields.searchable
-            raise unknown_name(f"field of the index '{options.index}'", name, available)
+            raise unknown_name("field", name, available, f"the index '{options.index}'")

@@ -145,7 +145,7 @@ def told(error: Exception, options: ElasticsearchOptions, client: Elasticsearch 
         )
     if isinstance(error, ConnectionTimeout):
         return LeserError(
-            f"Elasticsearch at {where} gave no answer within {options.timeout:g} s. Is it overloaded? See -o timeout."
+            f"Elasticsearch at {where} gave no answer within {options.timeout:g} s. Check its load, or raise -o timeout."
         )
     if isinstance(error, ConnectionError):
         return LeserError(

@@ -82,7 +82,7 @@ def read_template(path: Path, *, rerank: bool) -> Template:
     except OSError as error:
         raise bad(f"cannot be read: {error.strerror}.") from None
     except ValueError as error:
-        raise bad(f"is no JSON: {error}.") from None
+        raise bad(f"is not valid JSON: {error}.") from None
     if not isinstance(body, dict) or not isinstance(body.get("query"), dict):
         raise bad(
             'has no "query". Give a whole search body: {"query": {... "$query" ...}} (retrievers are not supported).'
@@ -136,7 +136,7 @@ def _complaint(body: Mapping[str, Any]) -> str | None:
     if "terminate_after" in body:
         return (
             'has "terminate_after", with which a shard stops at the first documents that match, not the best: what it finds '
-            "is no ranking. Take it out; -o timeout=SECONDS bounds how long a search may take."
+            "is not a complete ranking. Take it out; -o timeout=SECONDS bounds how long a search may take."
         )
     places = 0
     for keys, value in _walk(body):
@@ -186,12 +186,12 @@ def read_weights(fields: Any, where: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for one in as_list(fields):
         if not isinstance(one, str):
-            raise ValueError(f"has a field in {where} that is no string: {one!r}.")
+            raise ValueError(f"has a field in {where} that is not a string: {one!r}.")
         name, mark, weight = one.partition("^")
         try:
             weights[name] = weights.get(name, 0.0) + (float(weight) if mark else 1.0)
         except ValueError:
-            raise ValueError(f"has a field '{one}' in {where}, and '{weight}' is no weight.") from None
+            raise ValueError(f"has a field '{one}' in {where}, and '{weight}' is not a weight.") from None
     return weights
 
 

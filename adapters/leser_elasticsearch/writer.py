@@ -76,7 +76,7 @@ class Writer:
         if self._options.existing == "refuse":
             raise LeserError(
                 f"There is an index '{name}' at {at} already. Add -o existing=recreate to replace it or "
-                "existing=append to add to it."
+                "-o existing=append to add to it."
             )
         if self._options.existing == "recreate" and name not in found:
             raise LeserError(f"'{name}' is an alias of {', '.join(found)}: name the index itself to have it replaced.")

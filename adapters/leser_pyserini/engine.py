@@ -84,7 +84,8 @@ class Writer:
         folder = options.index
         if options.existing == "refuse" and _holds_index(folder):
             raise LeserError(
-                f"There is an index in {folder} already. Add -o existing=recreate to replace it or existing=append to add to it."
+                f"There is an index in {folder} already. Add -o existing=recreate to replace it or "
+                "-o existing=append to add to it."
             )
         append = options.existing == "append" and _holds_index(folder)
         analysis = options.analysis or "english"

@@ -79,7 +79,7 @@ class Engine:
         try:
             return self._ranking(answer, total)
         except (KeyError, TypeError, ValueError, AttributeError) as error:  # damaged on its way, and JSON all the same
-            return SearchError(f"Solr's answer is no answer to a search: {type(error).__name__} {error}", "transient")
+            return SearchError(f"Solr returned an unexpected response: {type(error).__name__} {error}", "transient")
 
     def _ranking(self, answer: Mapping[str, Any], total: bool) -> Ranking | SearchError:
         header = answer.get("responseHeader", {})

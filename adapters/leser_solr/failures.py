@@ -42,7 +42,7 @@ class Moved(SolrException):
         super().__init__(
             status,
             f"it redirects to {place}, and a search loses its parameters on that way. Give the address of Solr where it is "
-            f"now as option url: -o url={address}",
+            f"now: -o url={address}",
         )
 
 
@@ -55,7 +55,7 @@ def answer_of(text: str) -> dict[str, Any]:
     """The JSON object of an answer; raises json.JSONDecodeError where it is none (a proxy's page, a cut connection)."""
     answer = json.loads(text)
     if not isinstance(answer, dict):
-        raise json.JSONDecodeError("no JSON object", text[:80], 0)
+        raise json.JSONDecodeError("not a JSON object", text[:80], 0)
     return answer
 
 
@@ -83,7 +83,7 @@ def search_error(error: Exception, timeout: float) -> SearchError:
     if isinstance(error, httpx.TimeoutException):
         return SearchError(f"Solr gave no answer within {timeout:g} s (timeout)", "transient")
     if isinstance(error, json.JSONDecodeError):
-        return SearchError(f"Solr's answer is no JSON: {error}", "transient")
+        return SearchError(f"Solr's answer is not valid JSON: {error}", "transient")
     return SearchError(f"The connection to Solr failed: {type(error).__name__}: {error}", "transient")
 
 
@@ -112,14 +112,14 @@ def unreachable(error: Exception, options: SolrOptions) -> LeserError:
             )
         if status in (400, 405):  # to a question that every Solr knows
             return LeserError(
-                f"What answers at {options.url} ({status}: {reason}): is it a Solr? Its address ends in /solr as a rule, e.g. "
+                f"What answers at {options.url} ({status}: {reason}): is it Solr? Its address ends in /solr as a rule, e.g. "
                 f"http://localhost:8983/solr.{_meant(options.url)}"
             )
         return LeserError(f"{at} cannot serve '{options.index}' ({status}: {reason}). Its log says why.")
     if isinstance(error, httpx.TimeoutException):
-        return NotReady(f"{at} gave no answer within {options.timeout:g} s. Look at its load, or raise option timeout.")
+        return NotReady(f"{at} gave no answer within {options.timeout:g} s. Look at its load, or raise -o timeout.")
     if isinstance(error, json.JSONDecodeError):
-        return LeserError(f"What answers at {options.url} is no Solr: {_address(options)}")
+        return LeserError(f"The server at {options.url} is not Solr: {_address(options)}")
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return LeserError(
             f"The certificate of {options.url} is not trusted ({error}). Name its authority: -o ca_file=FILE."

@@ -70,7 +70,7 @@ class SolrOptions(BackendOptions):
         if "@" in str(url).partition("?")[0]:
             # no ValueError: its message would show the address, and with it the password
             raise LeserError(
-                "Option url of backend 'solr' holds a user or password. Give them as options user and password_env."
+                "Option url of backend 'solr' holds a user or password. Give them with -o user=NAME and -o password_env=VARIABLE."
             )
         return url
 

@@ -72,7 +72,7 @@ def _known(
     for name, weight in _resolved(written, aliases, options, ()):
         if not schema.can_search(name):
             available = schema.searchable() or schema.patterns
-            raise unknown_name(f"field of the index '{options.index}' ({named_by})", name, [*available, *aliases])
+            raise unknown_name("field", name, [*available, *aliases], f"the index '{options.index}' ({named_by})")
         fields[name] = max(weight, fields.get(name, 0.0))  # of several ways to one field the best one counts
     return Searched(fields, written)
 
@@ -106,8 +106,8 @@ def _read_qf(qf: str, options: SolrOptions, where: str = "qf") -> dict[str, floa
             fields[name] = nan
         if not isfinite(fields[name]) or fields[name] < 0:
             raise LeserError(
-                f"Option template of backend 'solr' ({options.template}): {where} holds '{part}', and '{weight}' is no weight. "
-                "Write a number of 0 or more after ^, e.g. title^3, or leave ^ out."
+                f"Option template of backend 'solr' ({options.template}): {where} holds '{part}', and '{weight}' is not a "
+                "weight. Write a number of 0 or more after ^, e.g. title^3, or leave ^ out."
             )
     return fields
 

@@ -89,7 +89,7 @@ def read_template(path: Path, *, rerank: bool = False) -> Template:
     except OSError as error:
         raise LeserError(f"{where}: cannot be read ({error.strerror}).") from None
     except ValueError as error:
-        raise LeserError(f"{where}: is no JSON ({error}).") from None
+        raise LeserError(f"{where}: is not valid JSON ({error}).") from None
     if not isinstance(told, dict) or {"params", "filter", "queries"} & set(told):
         raise LeserError(
             f'{where}: must be one JSON object of request parameters, e.g. {{"defType": "edismax", "qf": ...}}.'
@@ -157,7 +157,7 @@ def _clause(params: dict[str, list[str]], where: str) -> str:
     if parser is None:
         raise LeserError(f'{where}: which parser reads q? Add defType, e.g. "defType": "edismax".')
     if not re.fullmatch(r"\w+", parser):
-        raise LeserError(f"{where}: defType '{parser}' is no parser's name.")
+        raise LeserError(f"{where}: defType '{parser}' is not the name of a parser.")
     if query == "$query":
         return f"{{!{parser} v=$query}}"
     params["leser.template"] = [query]

@@ -71,7 +71,7 @@ class Writer:
         if exists and self._options.existing == "refuse":
             raise LeserError(
                 f"There is an index '{self._options.index}' in Solr at {self._options.url} already. Add "
-                "-o existing=recreate to replace its documents or existing=append to add to them."
+                "-o existing=recreate to replace its documents or -o existing=append to add to them."
             )
         if not exists:
             self._create()
@@ -148,7 +148,7 @@ class Writer:
             failure = search_error(error, self._patience)
             raise LeserError(
                 f"Indexing into '{self._options.index}' failed after {count} documents: {failure.message}. Nothing was "
-                "committed by LESER; index again with existing=recreate."
+                "committed by LESER; index again with -o existing=recreate."
             ) from error
         return counted.distinct
 

@@ -20,7 +20,9 @@ from leser.cli.options import assignments, backend_name, plugin_files, site_file
 @task_source
 @backend_name
 @assignments
-@click.option("--split", type=click.Choice(["test", "dev"]), default="test", show_default=True, help="Queries to ask.")
+@click.option(
+    "--split", type=click.Choice(["test", "dev"]), default="test", show_default=True, help="Queries to evaluate on."
+)
 @click.option("--name", metavar="NAME", help="Write evaluation-NAME.json; default: after backend and split.")
 @plugin_files
 def command(

@@ -81,11 +81,9 @@ def _tell(console: Console, looked: Looked) -> None:
     console.print(f"wrote       {printable(looked.completion) or '(nothing)'}", soft_wrap=True)
     if looked.reason:
         kind = looked.code.replace("_", " ")
-        console.print(
-            f"not served  {kind}: {printable(looked.reason)}; the query is searched as it stands", soft_wrap=True
-        )
+        console.print(f"not served  {kind}: {printable(looked.reason)}; the original query is searched", soft_wrap=True)
     elif not looked.expansions:
-        console.print("searched    as it stands: the policy leaves it alone", soft_wrap=True)
+        console.print("searched    the original query: the policy leaves it alone", soft_wrap=True)
     for number, expansion in enumerate(looked.expansions if not looked.reason else ()):
         weight = f"weight {looked.weight * expansion.weight:g}"
         console.print(f"{'searched' if not number else '':<12}{printable(expansion.text)}  ({weight})", soft_wrap=True)
@@ -105,10 +103,10 @@ def _show(console: Console, looked: Looked) -> None:
         grid = Table.grid(expand=True, padding=(0, 1))
         grid.add_column(ratio=1)
         grid.add_column(ratio=1)
-        grid.add_row(_list("as it stands", before, looked.judged), _list("with expansions", after, looked.judged))
+        grid.add_row(_list("original query", before, looked.judged), _list("with expansions", after, looked.judged))
         console.print(grid)
     else:
-        console.print(_list("as it stands", before, looked.judged))
+        console.print(_list("original query", before, looked.judged))
         console.print()
         console.print(_list("with expansions", after, looked.judged))
     if looked.judged:

@@ -26,7 +26,7 @@ site_file = click.option(
     "--platform",
     type=_FILE,
     metavar="F.toml",
-    help="Platform profile to take the policy to, in place of the run's own.",
+    help="Platform profile to transfer the policy to, in place of the run's own.",
 )
 config_file = click.option("--config", type=_FILE, metavar="F.toml", help="Configuration; a flag overrides the file.")
 task_source = click.option("--task", metavar="DIR|NAME", help="Folder or file of a task, or a reader's name (demo).")

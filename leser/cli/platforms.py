@@ -45,4 +45,4 @@ def check(files: tuple[Path, ...], plugins: tuple[Path, ...]) -> None:
         else:
             say(("\n" if number else "") + "\n".join([*told(checked), "", "ok"]))
     if failed:
-        raise LeserError(f"{len(failed)} of {len(files)} profiles cannot be used; what to mend stands above.")
+        raise LeserError(f"{len(failed)} of {len(files)} profiles cannot be used; see the errors above.")

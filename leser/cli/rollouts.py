@@ -28,9 +28,9 @@ COUNT = 20
     "--code", metavar="CODE", help="Only ok, none, parse_error, rule_violation, engine_error or nothing_found."
 )
 @click.option("--query", metavar="TEXT", help="Only queries that hold this text, upper and lower case alike.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with every column.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, with every column.")
 def command(run: Path, worst: int | None, best: int | None, code: str | None, query: str | None, as_json: bool) -> None:
-    """Show completions that a run sampled in training, with what each earned. Works while the run goes on."""
+    """Show completions that a run sampled in training, with what each earned. Works while the run trains."""
     from leser.inspect.opening import open_folder
     from leser.inspect.rollouts import find_rollouts
 

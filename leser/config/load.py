@@ -66,9 +66,7 @@ def load_config(
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise LeserError(
-                f"Cannot read -o {assignment}. Expected KEY=VALUE, e.g. -o index=my-index or -o task.seed=3."
-            )
+            raise LeserError(f"Invalid -o {assignment}. Expected KEY=VALUE, e.g. -o index=my-index or -o task.seed=3.")
         _put(values, _target(key.strip()), _value(text))
     return config_of(values)
 
@@ -111,7 +109,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise LeserError(f"The configuration {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LeserError(f"The configuration {path} is no TOML: {error}.") from None
+        raise LeserError(f"The configuration {path} is not valid TOML: {error}.") from None
     if EXTENDS in values:
         raise LeserError(f"{path} extends another file, as platform profiles do. Give it with --platform.")
     return values

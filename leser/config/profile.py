@@ -88,7 +88,7 @@ def _read(path: Path, by: Path | None) -> dict[str, Any]:
     except OSError as error:
         raise LeserError(f"The platform profile {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LeserError(f"The platform profile {path} is no TOML: {error}.") from None
+        raise LeserError(f"The platform profile {path} is not valid TOML: {error}.") from None
 
 
 def _lay(values: dict[str, Any], origins: dict[Key, Path], above: Mapping[str, Any], file: Path, at: Key = ()) -> None:

@@ -35,7 +35,7 @@ def _with(checked: Checked) -> Iterator[str]:
     yield f"Queries: {config.task.name}{_options(values.get('task', {}), config.task.options)}"
     yield f"Engine: {config.backend.name}{_options(values.get('backend', {}), config.backend.options)}"
     yield f"Policy: {_policy(config.policy.name)}"
-    how = "one search, weighted clauses" if config.expansion.mode == "boost" else "a search each, merged"
+    how = "one search, weighted clauses" if config.expansion.mode == "boost" else "one search per expansion, fused"
     yield f"Expansions: at most {config.expansion.max_expansions}, {how} (mode {config.expansion.mode})"
     words = " ".join(config.prompt.platform.split())
     yield f'Prompt: begins "{words}"' if words else "Prompt: no words of this platform"

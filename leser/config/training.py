@@ -22,7 +22,7 @@ class MonitorOptions(Options):
     stop: bool = Field(False, description="end GRPO at the first warning; the best policy on dev is evaluated as usual")
     window: int = Field(10, ge=1, description="steps that a figure is averaged over before it is judged")
     growth: float = Field(
-        2.0, gt=1, description="warn when completions are so many times as long as at the start, or as short"
+        2.0, gt=1, description="warn when completions grow or shrink by more than this factor since the start"
     )
     echo: float = Field(
         0.4, gt=0, le=1, description="warn at this share of expansion words that the query holds already"
@@ -39,7 +39,7 @@ class MonitorOptions(Options):
     gap: float = Field(
         0.05,
         gt=0,
-        description="warn when training reward and dev part by so much, one rising, the other falling; and likewise dev's "
+        description="warn when training reward and dev part by this much, one rising, the other falling; and likewise dev's "
         "reward and the second measure or engine",
     )
     measure: str = Field(
@@ -52,14 +52,14 @@ class MonitorOptions(Options):
 
 
 class TrainingOptions(Options):
-    """How long GRPO trains, and how often it looks at dev."""
+    """How long GRPO trains, and how often it evaluates on dev."""
 
     steps: int = Field(200, ge=0, description="GRPO updates")
     queries_per_step: int = Field(32, ge=1, description="queries in one update, each with a group of completions")
     steps_between_evaluations: int = Field(
-        10, ge=1, description="updates between two looks at dev, each with a checkpoint"
+        10, ge=1, description="updates between two evaluations on dev, each with a checkpoint"
     )
     keep_checkpoints: int = Field(2, ge=1, description="latest checkpoints kept, beside the best on dev")
     max_new_tokens: int = Field(24, ge=1, description="longest completion, in tokens")
-    dev_queries: int = Field(300, ge=1, description="dev queries a look during training asks, at most")
+    dev_queries: int = Field(300, ge=1, description="most dev queries that an evaluation during training searches")
     monitor: MonitorOptions = Field(default_factory=MonitorOptions, description="the reward-hacking monitor")

@@ -130,7 +130,7 @@ class AmountFinder:
         return replace(amount, op=after[0], end=after[1]) if after else amount
 
     def behind(self, text: str, end: int) -> tuple[Op, int] | None:
-        """The limit whose words stand at this place, behind an amount, and where they end."""
+        """The limit whose words stand at this place, after an amount, and where they end."""
         for op, pattern in self._after:
             if after := pattern.match(text, end):
                 return op, after.end()

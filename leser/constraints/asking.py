@@ -57,7 +57,7 @@ class Asker:
                 if capability not in backend.capabilities:
                     raise LeserError(
                         f"[constraints.kinds.{kind}] needs {what}, but backend '{backend.name}' lacks the capability "
-                        f"'{capability}'. Map kinds that need none, use another backend, or set constraints.enabled = false."
+                        f"'{capability}'. Map kinds that need none, use another backend, or set -o constraints.enabled=false."
                     )
 
     def check(self, backend: Backend) -> None:

@@ -74,7 +74,7 @@ def language_of(name: str) -> Language:
     try:
         locale = Locale.parse(name.replace("_", "-"), sep="-")
     except (UnknownLocaleError, ValueError):
-        raise LeserError(f"[constraints] locale '{name}' is none. Write it like en-US, en-GB or de-DE.") from None
+        raise LeserError(f"[constraints] locale '{name}' is not valid. Write it like en-US, en-GB or de-DE.") from None
     folder = files("leser.constraints") / "words"
     known = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
     if locale.language not in known:

@@ -55,7 +55,7 @@ class ConstraintReader:
     def _checked_price(self, mapped: KindOptions) -> KindOptions:
         if mapped.unit is not None and mapped.unit not in self._language.money.values():
             raise LeserError(
-                f"[constraints.kinds.price] unit '{mapped.unit}' is no currency that queries are read in. "
+                f"[constraints.kinds.price] unit '{mapped.unit}' is not a supported currency. "
                 f"Write its code: {', '.join(sorted(set(self._language.money.values())))}."
             )
         return mapped.model_copy(update={"unit": mapped.unit or self._language.currency})
@@ -102,7 +102,7 @@ class ConstraintReader:
         return mapped.bare or not any(factor(mapped.unit, unit) for unit in SHARED)
 
     def _priced(self, text: str, amount: Amount) -> Constraint | None:
-        """A limit of the price: with the field's currency, or behind the word "price". A bare sum may be anything."""
+        """A limit of the price: with the field's currency, or after the word "price". A bare sum may be anything."""
         if self._price is None or amount.op in ("eq", "in"):
             return None
         if self._language.money.get(amount.unit) != self._price.unit and (amount.unit or not amount.label):

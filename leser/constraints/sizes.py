@@ -48,7 +48,7 @@ class Sizes:
         self._refused = re.compile(rf"{no}\s*$", re.IGNORECASE)
 
     def __call__(self, text: str) -> list[Constraint]:
-        """The sizes of a query; a number with a unit behind it ("size 60 cm") is none."""
+        """The sizes of a query; a number with a unit after it ("size 60 cm") is not a size."""
         found = [self._read(text, match) for match in self._pattern.finditer(text)]
         found += [
             self._made(text, match.start(), match.end(), [match["first"]]) for match in self._letters.finditer(text)

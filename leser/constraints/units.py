@@ -31,7 +31,7 @@ def check_unit(kind: str, unit: str | None) -> str:
         _registry().Unit(unit)
     except (PintError, ValueError, TypeError, AttributeError):
         raise LeserError(
-            f"[constraints.kinds.{kind}] unit '{unit}' is no known unit. Write it as pint does: cm, m, inch, kg, liter, GB."
+            f"[constraints.kinds.{kind}] unit '{unit}' is not known. Write it as pint does: cm, m, inch, kg, liter, GB."
         ) from None
     return unit
 

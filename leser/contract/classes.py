@@ -167,7 +167,7 @@ def _needs_fault(reward: Any, where: str) -> str:
     if not isinstance(needs, frozenset):
         return f"{where}: needs must be a frozenset, it is {needs!r}: frozenset({{'per_expansion'}})"
     unknown = next((need for need in sorted(needs, key=str) if need != "per_expansion"), None)
-    return "" if unknown is None else f"{where}: {unknown_name('need of a reward', str(unknown), ['per_expansion'])}"
+    return "" if unknown is None else f"{where}: {unknown_name('need', str(unknown), ['per_expansion'], 'a reward')}"
 
 
 def _flags_fault(*names: str) -> Callable[[Any, str], str]:

@@ -92,7 +92,7 @@ def _prefixes(backend: Backend, queries: Sequence[ExpandedQuery]) -> None:
             (cut,) = answers_of(backend, [query], k)
             if isinstance(deep, Ranking) and isinstance(cut, Ranking) and cut.ids != deep.ids[:k]:
                 advice = "Hand k to the engine, and let the order of equal scores be fixed."
-                raise Broken(f"the best {k} of '{query.text}' depend on how many are asked for", advice)
+                raise Broken(f"the best {k} of '{query.text}' depend on how many are requested", advice)
 
 
 def fetched(backend: Backend, ids: Sequence[str], fields: Sequence[str]) -> None:

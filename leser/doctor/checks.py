@@ -57,7 +57,7 @@ def matching(subject: Subject) -> Finding:
     match, mode = subject.backend.options.match, subject.expansion.mode
     if alone.hits:
         seen = f"the made-up word '{UNKNOWN}' finds {len(alone.hits)} documents (vectors, n-grams, or a query that matches all): "
-        return Finding("matching", f"{seen}whether match={match} holds cannot be told", "note")
+        return Finding("matching", f"{seen}whether match={match} holds cannot be determined", "note")
     rescued = any(answer.hits for answer in beside if isinstance(answer, Ranking))
     if rescued == (match == "widen"):
         does = "is rescued by an expansion" if rescued else "stays empty with an expansion"
@@ -98,10 +98,10 @@ def hostile(subject: Subject) -> Finding:
                 seen = f"{text[:40]}{how} finds {len(beyond)} documents that its words do not"
                 return Finding("hostile text", seen, "problem", advice)
     seen = f"{len(texts) * len(tried)} texts of query syntax find no more than their words"
-    more = [f"{refused} refused" if refused else "", f"{undecided} find too much to tell" if undecided else ""]
+    more = [f"{refused} refused" if refused else "", f"{undecided} find too much to decide" if undecided else ""]
     if unanswered:
         failed = f"as the search for their words failed ({unanswered[0].message})"
-        more.append(f"{len(unanswered)} cannot be told, {failed}")
+        more.append(f"{len(unanswered)} cannot be determined, {failed}")
     return Finding("hostile text", ", ".join(part for part in (seen, *more) if part))
 
 
@@ -134,7 +134,7 @@ def signs(subject: Subject) -> Finding:
     if subject.widens:
         ways.append(("term", lambda text: subject.expanded(UNKNOWN, [text])[0]))
     advice = (
-        "Quotes, AND, OR, NOT, + and - of a query are no syntax. Send text in structured clauses, or escape every sign that "
+        "Quotes, AND, OR, NOT, + and - of a query are not syntax. Send text in structured clauses, or escape every sign that "
         "the engine's parser knows; in a template, put it only where the engine takes plain text."
     )
     for pattern in SIGNED:

@@ -57,7 +57,7 @@ def any_and_all(subject: Subject) -> Finding:
     some = subject.all_of(UNKNOWN, Term(f"{one} {other}", match="any"))
     both = subject.all_of(UNKNOWN, Term(f"{one} {other}", match="all"))
     if None in (ones, others, some, both) or subject.all_of(UNKNOWN):
-        return Finding("any, all", f"not tried: '{one}', '{other}' or a made-up word find too much to tell", "note")
+        return Finding("any, all", f"not tried: '{one}', '{other}' or a made-up word find too much to decide", "note")
     assert ones is not None and others is not None and some is not None and both is not None  # noqa: PT018
     if lost := (ones | others) - some:
         raise Broken(

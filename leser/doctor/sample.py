@@ -134,5 +134,5 @@ def _timed(client: SearchClient, sample: Sample) -> Finding:
     best = sample.ranking.hits[0]
     fields = sample.documents[best.id].fields.values() if best.id in sample.documents else ()
     title = next((f' "{" ".join(text.split())[:60]}"' for text in fields if text), "")
-    seen = f"'{sample.query}' finds {len(sample.ranking.hits)} of {DEPTH} asked, first {best.id}{title} "
+    seen = f"'{sample.query}' finds {len(sample.ranking.hits)} of {DEPTH} requested, first {best.id}{title} "
     return Finding("example search", f"{seen}(score {best.score:.3g}), in {took:.1f} ms")

@@ -73,7 +73,7 @@ def load(subject: Subject, caller: SearchClient) -> Iterator[Finding]:
 
 
 def measure(caller: SearchClient, texts: Sequence[str], callers: int) -> Load:
-    """Search the texts one a call, from so many threads at once."""
+    """Search the texts one per call, from this many threads at once."""
     ends_at = time.perf_counter() + SECONDS
 
     def call(text: str) -> tuple[float, tuple[str, Ranking | SearchError]] | None:

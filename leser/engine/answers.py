@@ -175,7 +175,7 @@ def _exact(who: str, answer: object, query: ExpandedQuery, k: int) -> Answer:
     if not isinstance(answer.hits, tuple):
         raise fault(who, f"a Ranking whose hits are {shown(answer.hits)}", "a tuple of Hit(id, score)")
     if len(answer.hits) > k:
-        raise fault(who, f"{len(answer.hits)} hits", f"at most the {k} that were asked for (k)")
+        raise fault(who, f"{len(answer.hits)} hits", f"at most the {k} that were requested (k)")
     hits = tuple(_exact_hit(who, hit) for hit in answer.hits)
     if answer.total is not None and not _whole(answer.total):
         raise fault(who, f"a Ranking whose total is {shown(answer.total)}", "a whole number, or None")

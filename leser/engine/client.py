@@ -171,7 +171,7 @@ class SearchClient:
     def fetch(self, ids: Sequence[str], fields: Sequence[str], *, resumable: bool = True) -> dict[str, Document]:
         """Fields of documents, each fetched once; unknown ids are absent. Asks again until the deadline.
 
-        Raises EngineDown for all that the backend raises, as a run needs it, which goes on with --resume; where nothing
+        Raises EngineDown for all that the backend raises, as a run needs it, which resumes with --resume; where nothing
         is to be resumed (`resumable` False), the backend's own LeserError.
         """
         self._breaker.check()
@@ -288,6 +288,6 @@ def check_mode(backend: Backend | type[Backend], options: ExpansionOptions) -> N
     """Raise LeserError if a backend, or every one of its class, cannot apply expansions in the mode that the options name."""
     if options.mode == "boost" and "term_weights" not in backend.capabilities:
         raise LeserError(
-            f"Backend '{backend.name}' has no term weights, which mode 'boost' needs. Use mode 'fuse': "
+            f"Backend '{backend.name}' has no term weights, which mode 'boost' needs. Set -o expansion.mode=fuse: "
             "one search per expansion, merged by reciprocal rank fusion."
         )

@@ -35,7 +35,7 @@ class Deadline:
 
 
 class RateLimit:
-    """At most so many queries a second, evenly spaced; None is no limit."""
+    """At most this many queries per second, evenly spaced; None: no limit."""
 
     def __init__(self, per_second: float | None) -> None:
         self._per_second = per_second

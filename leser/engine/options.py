@@ -12,7 +12,7 @@ class SearchOptions(Options):
 
     batch_size: int = Field(512, ge=1, description="most queries in one call of the backend")
     concurrency: int = Field(1, ge=1, description="calls of the backend in flight at once")
-    max_per_second: float | None = Field(None, gt=0, description="most queries sent a second; default: no limit")
+    max_per_second: float | None = Field(None, gt=0, description="most queries sent per second; default: no limit")
     deadline: float = Field(120.0, gt=0, description="seconds for a call of the backend, retries included")
     retries: int = Field(3, ge=0, description="further tries of a query that failed for the moment (timeout, 429, 503)")
     backoff: float = Field(0.5, gt=0, description="seconds before the first retry; doubles, with jitter")
@@ -22,6 +22,6 @@ class SearchOptions(Options):
     )
     max_length: int = Field(4096, ge=1, description="most characters of a query with its terms; more is not sent")
     breaker_window: int = Field(
-        64, ge=1, description="the run stops when half of so many queries sent last have failed, retries included"
+        64, ge=1, description="the run stops when half of this many queries sent last have failed, retries included"
     )
     rrf_k: float = Field(60.0, ge=0, description="constant of reciprocal rank fusion (mode fuse)")

@@ -64,8 +64,12 @@ class Refusal:
         parts = [query.text, *(term.text for term in query.terms)]
         length = sum(map(len, parts))
         if length > limits.max_length:
-            return SearchError(f"{length} characters, at most {limits.max_length} (max_length) are sent", "query")
+            return SearchError(
+                f"{length} characters, at most {limits.max_length} (search.max_length) are sent", "query"
+            )
         clauses = sum(len(text.split()) for text in parts) + len(query.filters)
         if clauses > limits.max_clauses:
-            return SearchError(f"{clauses} clauses, at most {limits.max_clauses} (max_clauses) are sent", "query")
+            return SearchError(
+                f"{clauses} clauses, at most {limits.max_clauses} (search.max_clauses) are sent", "query"
+            )
         return None

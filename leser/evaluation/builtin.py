@@ -25,7 +25,7 @@ class Original(Baseline):
     name = "original"
 
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
-        """Nothing for anyone."""
+        """No expansion terms."""
         return [()] * len(queries)
 
 

@@ -47,9 +47,7 @@ def read_measure(name: str) -> Any | None:
             f"ir-measures refuses the measure '{name}': {reason}. Parameters: {', '.join(known)}."
         ) from None
     if "cutoff" in measure.params and measure.params["cutoff"] < 1:
-        raise LeserError(
-            f"The measure '{name}' looks at no document. Give it a cutoff of 1 or more, e.g. {name[:-1]}10."
-        )
+        raise LeserError(f"The measure '{name}' reads no document. Give it a cutoff of 1 or more, e.g. {name[:-1]}10.")
     return measure
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 NEEDS_SENTENCES = (
     "A policy 'tiny' reads marked words, no sentences, and cannot be asked for a passage: take the baseline {name} out "
-    "of evaluation.baselines, or train another policy (policy.name=smollm2, a hub id or a folder)."
+    "of evaluation.baselines, or train another policy (--policy smollm2, a hub id or a folder)."
 )
 
 

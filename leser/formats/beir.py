@@ -67,7 +67,7 @@ class Beir(Reader):
             raise LeserError(f"{folder / 'qrels'} holds none of {', '.join(f'{part}.tsv' for part in PARTS)}.")
         corpus = data_file(folder, "corpus.jsonl")
         unjudged = len(queries) - len(set().union(*judged.values()))
-        notes = [f"{file} is not read: its name is no split's (train, dev, test)." for file in ignored]
+        notes = [f"{file} is not read: its name is not that of a split (train, dev, test)." for file in ignored]
         if unjudged:
             notes.append(f"{unjudged} queries of {path} are judged in no split and not used.")
         return assemble(

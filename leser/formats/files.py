@@ -67,7 +67,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             row = json.loads(line, parse_constant=lambda _: None)
         except json.JSONDecodeError as error:
-            raise bad_line(path, number, f"no JSON: {error.msg} at column {error.colno}") from None
+            raise bad_line(path, number, f"not valid JSON: {error.msg} at column {error.colno}") from None
         except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
             raise bad_line(path, number, f"not readable as JSON: {error}") from None
         if not isinstance(row, dict):
@@ -92,7 +92,7 @@ def number_of(text: str) -> Decimal | None:
 
 def grade_of(text: str, path: Path, line: int) -> int:
     """A whole-number grade from -1000 to 1000, however it is written (2, 2.0, 2e0); measures need one."""
-    problem = f"the grade '{text}' is no whole number"
+    problem = f"the grade '{text}' is not a whole number"
     number = number_of(text)
     if number is None:
         raise bad_line(path, line, problem)

@@ -87,9 +87,9 @@ class Quepid(Reader):
     def _grade(self, rating: str, path: Path, line: int) -> int:
         number = number_of(rating)
         if number is None:
-            raise bad_line(path, line, f"the rating '{rating}' is no number")
+            raise bad_line(path, line, f"the rating '{rating}' is not a number")
         scale = self.options.scale
-        problem = f"the rating {rating} times {scale:g} is no whole grade; set task.scale"
+        problem = f"the rating {rating} times {scale:g} is not a whole grade; set -o task.scale=N"
         return whole_grade(number * Decimal(str(scale)), path, line, problem)  # exact, unlike 0.29 * 100
 
 

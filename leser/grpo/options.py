@@ -28,7 +28,9 @@ class GrpoOptions(Options):
         description="sum: weighted rewards are added first; each: every reward is normalised by itself first (GDPO)",
     )
     zero_variance_range: float = Field(
-        1e-6, ge=0, description="a group whose rewards span no more than this teaches nothing (zero variance)"
+        1e-6,
+        ge=0,
+        description="a group whose rewards span no more than this is a zero-variance group: it teaches nothing",
     )
     zero_variance_groups: Literal["drop", "count"] = Field(
         "drop", description="drop: zero-variance groups leave loss and token count; count: they stay in the token count"

@@ -204,7 +204,7 @@ def _select(batch: GroupBatch, rows: Sequence[int]) -> GroupBatch:
 
 
 def padded(values: Ragged, shape: Sequence[int]) -> Tensor:
-    """Ragged numbers as a float32 tensor of `shape` (B, G, C), 0 behind each row's end."""
+    """Ragged numbers as a float32 tensor of `shape` (B, G, C), 0 after each row's end."""
     out = torch.zeros(*shape)
     for b, group in enumerate(values):
         for g, row in enumerate(group):

@@ -58,7 +58,7 @@ def look_up(sampler: Sampler, session: Session, text: str, hits: int) -> Looked:
     query, grades = _known(session, text)
     seen = sampler.observations([query])[0]
     if refused := session.environment.refusal(query):
-        raise LeserError(f"The engine refuses the query as it stands: {refused.message}. Ask it otherwise.")
+        raise LeserError(f"The engine refuses the original query: {refused.message}. Word it differently.")
     sample = sampler.sample([query], 1, seed=0, step=0, temperature=0.0)[0][0]
     attempt = Attempt(query, 0, sampler.policy.decode(sample.tokens), sample.finished)
     _, code, reason = session.environment.read(attempt)

@@ -49,7 +49,7 @@ def open_folder(path: Path) -> RunFolder:
     if not folder.config_path.is_file():
         inside = sorted(p.parent.name for p in path.glob(f"*/{folder.config_path.name}")) if path.is_dir() else []
         hint = f" Runs inside it: {', '.join(inside[:5])}." if inside else " `leser run` writes one with --out DIR."
-        raise LeserError(f"{path} is no run folder: it holds no {folder.config_path.name}.{hint}")
+        raise LeserError(f"{path} is not a run folder: {folder.config_path.name} is missing.{hint}")
     return folder
 
 

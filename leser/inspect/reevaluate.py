@@ -88,5 +88,5 @@ def _fit(name: str) -> str:
     """A name that is one file's, wherever it came from."""
     fit = _UNFIT.sub("_", name).strip("._")
     if not fit:
-        raise LeserError(f"'{name}' is no name for a file. Use letters and digits.")
+        raise LeserError(f"'{name}' is not a valid file name. Use letters and digits.")
     return fit

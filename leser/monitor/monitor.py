@@ -1,4 +1,4 @@
-"""The reward-hacking monitor: looks at what every step wrote and earned anyway, and warns in words.
+"""The reward-hacking monitor: reads what every step wrote and earned anyway, and warns in words.
 
 A reward is a stand-in for what is wanted, and a policy finds where the two part: longer and longer answers, the query's own
 words again, one filler for every query, words that no document holds, a training reward that rises while held-out queries
@@ -137,7 +137,7 @@ class Monitor:
         self._failing.add(kind)
 
     def _held_out(self, answers: Answers) -> dict[str, float]:
-        """Dev's second measure, of the rankings that the look has made, and dev's reward on the second engine."""
+        """Dev's second measure, of the rankings that the evaluation on dev has made, and dev's reward on the second engine."""
         figures: dict[str, float] = {}
         if self.options.measure:
             asked = [outcome.query for outcome in answers.served]

@@ -16,7 +16,7 @@ NEAR_LIMIT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look at dev: its own figures, and the mean training reward of the window before it (None: none yet)."""
+    """One evaluation on dev: its own figures, and the mean training reward of the window before it (None: none yet)."""
 
     dev: float
     second: dict[str, float]
@@ -26,8 +26,8 @@ class _Look:
 class Watch:
     """A function of the rows seen so far: the same rows in the same order give the same warnings.
 
-    A row may hold `reward`, `length`, `echo`, `repeated_terms`, `commonest_term`, `unknown_expansions`, and after a look at
-    dev `dev_reward`, `dev_<measure>` and `dev_second_engine`. A warning is given once, and again only after its sign was
+    A row may hold `reward`, `length`, `echo`, `repeated_terms`, `commonest_term`, `unknown_expansions`, and after an evaluation
+    on dev `dev_reward`, `dev_<measure>` and `dev_second_engine`. A warning is given once, and again only after its sign was
     absent for a whole window.
     """
 
@@ -108,7 +108,7 @@ class Watch:
             (
                 "unknown_expansions",
                 options.unknown,
-                "of the expansions hold no word that any document has: they can change nothing, or are no language.",
+                "of the expansions hold no word that any document has: they can change nothing, or are gibberish.",
             ),
         )
         means = {name: self._mean(name) for name, _, _ in judged}
@@ -119,7 +119,7 @@ class Watch:
         }
 
     def _look(self, row: Mapping[str, Any]) -> None:
-        """Compare with the look at which dev was best (training reward), and with the first (second measure or engine)."""
+        """Compare with the evaluation at which dev was best (training reward), and with the first (second measure or engine)."""
         names = [name for name in (f"dev_{self._options.measure}", "dev_second_engine") if _number(row.get(name))]
         training = self._mean("reward")
         look = _Look(row["dev_reward"], {name: row[name] for name in names}, training)

@@ -233,7 +233,7 @@ def _shared(model: Any, options: PolicyOptions) -> SharedPrefix:
         return SharedPrefix(True, "", sliding_window(model))
     if options.attention == "shared":
         raise LeserError(
-            f"Policy '{options.name}' cannot share prompts within a group: {reason}. Set policy.attention to auto."
+            f"Policy '{options.name}' cannot share prompts within a group: {reason}. Set -o policy.attention=auto."
         )
     log.warning("Policy '%s' does not share prompts within a group (slower, same results): %s.", options.name, reason)
     return SharedPrefix(False, reason)
@@ -244,7 +244,7 @@ def _with_lora(model: Any, options: PolicyOptions, seed: int) -> torch.nn.Module
         from peft import LoraConfig, get_peft_model
     except ImportError:
         raise LeserError(
-            "policy.lora_rank needs the package peft. Run: pip install peft, or set policy.lora_rank=0."
+            "policy.lora_rank needs the package peft. Run: pip install peft, or set -o policy.lora_rank=0."
         ) from None
     config = LoraConfig(
         r=options.lora_rank,

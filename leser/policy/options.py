@@ -86,7 +86,9 @@ def check_policy(options: PolicyOptions) -> str:
     Raises LeserError when they cannot be found, or when an option needs a package that is not installed.
     """
     if options.lora_rank and find_spec("peft") is None:
-        raise LeserError("policy.lora_rank needs the package peft. Run: pip install peft, or set policy.lora_rank=0.")
+        raise LeserError(
+            "policy.lora_rank needs the package peft. Run: pip install peft, or set -o policy.lora_rank=0."
+        )
     if options.name == "tiny":
         if options.tiny.heads % options.tiny.kv_heads or options.tiny.d_model % (2 * options.tiny.heads):
             raise LeserError("policy.tiny: kv_heads must divide heads, and d_model must be an even multiple of heads.")
@@ -105,7 +107,7 @@ def _check_folder(folder: Path, name: str) -> str:
     if not folder.is_dir():
         close = get_close_matches(name, BUILT_IN, n=1)
         raise LeserError(
-            f"Policy '{name}' is no built-in name ({', '.join(BUILT_IN)}), no folder and no hub id (owner/name). "
+            f"Policy '{name}' is neither a built-in name ({', '.join(BUILT_IN)}) nor a folder nor a hub id (owner/name). "
             + (f"Did you mean '{close[0]}'?" if close else "Check the spelling or the path.")
         )
     if not (folder / "config.json").is_file():

@@ -37,7 +37,7 @@ def scatter(pairs: Sequence[tuple[float, float]], measure: str) -> Markup:
     room = ROOM * (marks[-1] - marks[0])
     edges = (marks[0] - room, marks[-1] + room)
     frame = replace(framed(WIDTH, HEIGHT, edges, marks, top=24, bottom=38), y=edges)
-    parts = axes(frame, marks, marks, label(f"{measure} of the query as it stands"))
+    parts = axes(frame, marks, marks, label(f"{measure} of the original query"))
     parts.append(f'<text class="axis" x="{frame.left:.1f}" y="12">{label(f"{measure} with expansions")}</text>')
     corner = [frame.place(marks[0], marks[0]), frame.place(marks[-1], marks[-1])]
     parts.append(

@@ -84,11 +84,11 @@ def said(runs: Sequence[Compared], measure: str) -> str:
     found = [(run.name, gains_of(run.evaluation, measure).get(ORIGINAL)) for run in runs]
     told = [f"{name} {signed(gain['delta'])}" for name, gain in found if gain is not None]
     if not told:
-        return f"{len(runs)} runs, none of which evaluated a policy against the queries as they stand."
+        return f"{len(runs)} runs, none of which evaluated a policy against the original queries."
     sure = sum(gain is not None and gain["ci95"][0] > 0 for _, gain in found)
     where = "all" if sure == len(runs) else f"{sure} of {len(runs)}"
     return (
-        f"{len(runs)} runs: over the queries as they stand their policies change {measure} by {', '.join(told)}; "
+        f"{len(runs)} runs: over the original queries their policies change {measure} by {', '.join(told)}; "
         f"in {where} the 95 % interval lies above 0."
     )
 

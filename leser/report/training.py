@@ -23,11 +23,11 @@ SMOOTHED = 20
 """A smoothed line averages this part of its points."""
 
 PANELS = (
-    ("length", "Length", "tokens a completion", None),
-    ("distinct_terms", "Distinct terms", "a completion", None),
-    ("entropy", "Entropy", "nats a token", None),
+    ("length", "Length", "tokens per completion", None),
+    ("distinct_terms", "Distinct terms", "per completion", None),
+    ("entropy", "Entropy", "nats per token", None),
     ("zero_variance_groups", "Zero-variance groups", "share; all earn the same", (0.0, 0.1)),
-    ("kl", "Distance from the warm-up", "KL, nats a token", None),
+    ("kl", "Distance from the warm-up", "KL, nats per token", None),
 )
 """Metric, title, unit, and what the axis must show at least (None: zero)."""
 CODES = (
@@ -169,7 +169,7 @@ def _dev_key(key: str) -> str:
 
 
 def kept(stage: Stage) -> float | None:
-    """The update of the policy that was kept: the best look at dev, the earliest of equals."""
+    """The update of the policy that was kept: the best evaluation on dev, the earliest of equals."""
     looks = stage.points("dev_reward")
     return max(looks, key=lambda point: (point[1], -point[0]))[0] if looks else None
 
@@ -191,12 +191,12 @@ class Fit:
 
     @property
     def gap(self) -> float:
-        """How much more training gained than dev, from the first to the last look."""
+        """How much more training gained than dev, from the first to the last evaluation on dev."""
         return (self.train[1] - self.train[0]) - (self.dev[1] - self.dev[0])
 
 
 def fit_of(metrics: Rows) -> Fit | None:
-    """Train against dev over GRPO; None where there were too few updates or looks to tell."""
+    """Train against dev over GRPO; None where there were too few updates or evaluations on dev to tell."""
     stage = next((stage for stage in stages_of(metrics) if stage.name == GRPO), None)
     if stage is None:
         return None
@@ -227,7 +227,7 @@ def fit_said(fit: Fit | None) -> str:
     elif t1 > t0 and d1 > d0:
         said += "Dev followed training. "
     if not fit.kept:
-        return f"{said}No later look at dev was better than the first: the policy that is kept is the warm-up’s."
+        return f"{said}No later evaluation on dev beat the first: the policy that is kept is the warm-up’s."
     said += f"The policy that is kept is that of update {fit.kept:.0f}, the best on dev ({fixed(fit.best)}"
     last = fit.best - d1
     return said + (f"; the last was {fixed(last)} below it)." if round(last, 3) > 0 else ").")

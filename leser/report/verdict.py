@@ -38,20 +38,16 @@ def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = POLICY, o
     if IDEAL in systems and measure in systems[IDEAL]:
         change += f", where ideal expansions reach {systems[IDEAL][measure]:.3f}"
     if low > 0:
-        return (
-            f"The policy learned to expand: on {where} it beats the queries as they stand, {change}{_beside(others)}."
-        )
+        return f"The policy learned to expand: on {where} it beats the original queries, {change}{_beside(others)}."
     if high < 0:
-        return (
-            f"The policy does harm: on {where} it is worse than the queries as they stand, {change}{_beside(others)}."
-        )
+        return f"The policy does harm: on {where} it is worse than the original queries, {change}{_beside(others)}."
     return f"Nothing was learned that shows: on {where} the interval holds 0, {change}{_beside(others)}."
 
 
 def _beside(others: Mapping[str, Mapping[str, Any]]) -> str:
     groups = {
         "better than": [name for name, row in others.items() if row["ci95"][0] > 0],
-        "not told apart from": [name for name, row in others.items() if row["ci95"][0] <= 0 <= row["ci95"][1]],
+        "not distinguishable from": [name for name, row in others.items() if row["ci95"][0] <= 0 <= row["ci95"][1]],
         "worse than": [name for name, row in others.items() if row["ci95"][1] < 0],
     }
     said = [f"{words} {_listed(names)}" for words, names in groups.items() if names]

@@ -1,7 +1,7 @@
 """Claims: what a text pins down, so that two texts can be seen to contradict each other.
 
 A claim is a kind and a value: "length" 1.2 (metres), "storage" 64 (GB), "count" 6, "size eu" "42", "letter size" "xl",
-"model wh#xm#" "wh1000xm4" (a model number, by its letters), "number iphone" "14" (a name with a number behind it).
+"model wh#xm#" "wh1000xm4" (a model number, by its letters), "number iphone" "14" (a name with a number after it).
 Values of measured kinds are held in one unit, so "1 l" is "1000 ml"; within 2 % they count as equal, as inches and
 centimetres of one product do.
 """
@@ -78,7 +78,7 @@ _VARIANTS = frozenset(
         "ultra",
     }
 )
-"""What stands behind a model's number: "13 pro" names another phone than "iphone 14" does."""
+"""What stands after a model's number: "13 pro" names another phone than "iphone 14" does."""
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d{1,4}")
 _COMMA_DECIMALS = frozenset({"da", "de", "es", "fi", "fr", "it", "nb", "nl", "no", "pl", "pt", "ru", "sv", "tr"})
@@ -194,7 +194,7 @@ def _letter_sizes(match: re.Match[str]) -> Iterator[tuple[str, Value]]:
 
 
 def _number(text: str, comma: bool) -> float:
-    """A number as its locale writes it: 1,000.5 or 1.000,5; one separator with other than three digits behind it is decimal."""
+    """A number as its locale writes it: 1,000.5 or 1.000,5; one separator with other than three digits after it is decimal."""
     grouping, decimal = (".", ",") if comma else (",", ".")
     if not re.fullmatch(rf"\d{{1,3}}(?:\{grouping}\d{{3}})+(?:\{decimal}\d+)?", text):
         grouping = "" if text.count(grouping) == 1 and decimal not in text else grouping

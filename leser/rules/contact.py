@@ -24,7 +24,7 @@ _COUNTRIES = (
 _SURE = "com|net|org|info|biz|xyz"
 _ENDS = f"{_SURE}|shop|store|online|site|app|dev|club|link|live|click|deals|sale|example|{_COUNTRIES}"
 _SPOKEN = f"{_SURE}|io|de|fr|eu|uk|ch|nl|pl|ru|cn"
-"""Behind a bare "dot" only what is no word of its own there: "polka dot shop" and "polka dot it" are no addresses."""
+"""After a bare "dot" only what is not a word of its own there: "polka dot shop" and "polka dot it" are no addresses."""
 _NAME = r"[a-z0-9-]*[a-z][a-z0-9-]*"
 _BRACKETED = r"\s*[(\[{]\s*(?:dot|punkt|\.)\s*[)\]}]\s*"
 _ADDRESSES = (
@@ -49,7 +49,9 @@ class Contact(Rule):
         mail: bool = Field(True, description="no mail addresses and no @handles, nor spelled with (at) and dot")
         phone: bool = Field(True, description="no phone numbers")
         web: bool = Field(True, description="no web addresses")
-        digits: int = Field(7, ge=4, description="so many digits in a row, however they are parted, are a phone number")
+        digits: int = Field(
+            7, ge=4, description="this many digits in a row, however they are separated, are a phone number"
+        )
 
     def __init__(self, options: Any, site: Site) -> None:
         super().__init__(options, site)

@@ -31,7 +31,7 @@ _COMMENT = re.compile(r"(?:^|\s)#.*")
 JOINED = 6
 """Letters that a phrase needs to be looked for as one word too: shorter ones make other words ("pen is")."""
 INFLECTED = 4
-"""Letters that a word needs to be known with an -s behind it: shorter ones make other words ("as", "ass")."""
+"""Letters that a word needs to be known with an -s after it: shorter ones make other words ("as", "ass")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,11 @@ class Banned(Rule):
 
         words: tuple[str, ...] = Field((), description="banned words and phrases")
         files: tuple[Path, ...] = Field(
-            (), description="files of banned words and phrases, one a line; # begins a comment"
+            (), description="files of banned words and phrases, one per line; # begins a comment"
         )
         patterns: tuple[str, ...] = Field((), description="banned patterns in RE2's syntax, looked for in folded text")
         pattern_files: tuple[Path, ...] = Field(
-            (), description="files of banned patterns, one a line; # begins a comment"
+            (), description="files of banned patterns, one per line; # begins a comment"
         )
 
     def __init__(self, options: Any, site: Site) -> None:
@@ -48,7 +48,9 @@ class Banned(Rule):
         entries = entries_of(options.words, options.files, self.name)
         patterns = entries_of(options.patterns, options.pattern_files, self.name)
         if not entries and not patterns:
-            raise LeserError("[rules.banned] bans nothing. Give it words, files, patterns or pattern_files.")
+            raise LeserError(
+                "[rules.banned] has no words or patterns. Give it words, files, patterns or pattern_files."
+            )
         self._lexicon = Lexicon(entries, site, inside=options.inside, analysed=options.analysed)
         self._patterns = Patterns(patterns, self.name, site.folder.letters)
 
@@ -79,13 +81,13 @@ class Competitor(Rule):
         """Which brands."""
 
         brands: tuple[str, ...] = Field((), description="competitors' brands")
-        files: tuple[Path, ...] = Field((), description="files of brands, one a line; # begins a comment")
+        files: tuple[Path, ...] = Field((), description="files of brands, one per line; # begins a comment")
 
     def __init__(self, options: Any, site: Site) -> None:
         super().__init__(options, site)
         entries = entries_of(options.brands, options.files, self.name)
         if not entries:
-            raise LeserError("[rules.competitor] names nobody. Give it brands or files.")
+            raise LeserError("[rules.competitor] has no brands. Give it brands or files.")
         self._lexicon = Lexicon(entries, site, inside=options.inside, analysed=options.analysed, plurals=False)
 
     def sentence(self) -> str | None:
@@ -122,7 +124,7 @@ class Restricted(Rule):
         pairs = [(word, name) for name, words in options.categories.items() for word in words]
         pairs += [(word, name) for name, file in options.files.items() for word in read_list(file, self.name)]
         if not pairs:
-            raise LeserError("[rules.restricted] restricts nothing. Give it categories or files with their words.")
+            raise LeserError("[rules.restricted] has no categories. Give it categories or files with their words.")
         self._category = [name for _, name in pairs]
         self._lexicon = Lexicon([word for word, _ in pairs], site, inside=options.inside, analysed=options.analysed)
 

@@ -82,7 +82,7 @@ class Protected(Rule):
             ("brand", "model", "size", "quantity", "negation"), description="what of a query is protected"
         )
         brands: tuple[str, ...] = Field((), description="brands; a query that names one allows no other in expansions")
-        files: tuple[Path, ...] = Field((), description="files of brands, one a line; # begins a comment")
+        files: tuple[Path, ...] = Field((), description="files of brands, one per line; # begins a comment")
         max_weight: float = Field(
             3.0,
             gt=0,

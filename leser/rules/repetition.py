@@ -1,4 +1,4 @@
-"""Repeating is no way to weight: the one rule that holds everywhere.
+"""Repetition must not be used as weighting: the one rule that holds everywhere.
 
 A policy that may repeat finds that "husky; husky; husky" pays, because a term's frequency in the query weighs in BM25;
 weights are given as weights. Words are compared after the engine's own analysis, so "shoe" and "shoes" are one word where

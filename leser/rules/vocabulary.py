@@ -23,7 +23,7 @@ class Vocabulary(Rule):
         """Where the words are known from."""
 
         file: Path | None = Field(
-            None, description="file of the words that may stand, one or more a line; default: the index is asked"
+            None, description="file of the words that may stand, one or more per line; default: the index is asked"
         )
         least: int = Field(1, ge=1, description="fewest documents of the index that must hold a word")
         field: str | None = Field(None, description="field of the index; default: those the backend searches")

@@ -99,7 +99,7 @@ def _hold_passage(policy: Policy) -> None:
     if policy.max_context < tokens + LEAST_PROMPT:
         raise LeserError(
             f"The context of policy '{policy.name}' is {policy.max_context} tokens, too few for the passages of {tokens} that "
-            "the evaluation asks of it. Set evaluation.passages=false and take them out of evaluation.baselines, or raise "
+            "the evaluation asks of it. Set -o evaluation.passages=false and take them out of evaluation.baselines, or raise "
             "policy.max_context."
         )
 
@@ -130,7 +130,7 @@ def check_asked(environment: Environment, split: Split) -> None:
     refused = [environment.refusal(query) for query in split.queries]
     if refused and refused[0] is not None and None not in refused:
         raise LeserError(
-            f"The engine refuses each of the {len(refused)} {split.name} queries as they stand: {refused[0].message}. Check "
+            f"The engine refuses each of the {len(refused)} original {split.name} queries: {refused[0].message}. Check "
             "the backend's options and the task."
         )
 

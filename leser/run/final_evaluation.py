@@ -71,7 +71,7 @@ def evaluate_on_test(state: TrainingState) -> dict[str, Any]:
     answers = answers_of(test, runs, result.per_query, primary, titles_from(session))
     write_answers(folder.path / FILE, answers)
     write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), answers, " ".join(left_out))
-    # last, for its presence says that the run is finished
+    # last: it marks the run as complete
     write_atomically(folder.path / "evaluation.json", json.dumps(content, indent=1, ensure_ascii=False))
     reporter.say(f"Test, {result.queries} queries, mean prompt length {content['mean_prompt_tokens']:.0f} tokens.")
     for text in table(result):
@@ -116,7 +116,7 @@ def baseline_runs(session: Session, split: Split, leave_out: Callable[[str], Non
     """The configured baselines, fitted on train and dev, and the task's ideal expansions, on a split.
 
     One that fails is left out, and `leave_out` told why: it must not cost what was trained. An engine that is down and a
-    full disk are raised, for --resume goes on from there.
+    full disk are raised, for --resume continues from there.
     """
     config, task, asked, depth = session.config, session.task, asked_of(split), depth_of(session, split)
     context = replace(context_of(session), k=depth)

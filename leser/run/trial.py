@@ -44,7 +44,7 @@ def example_search(session: Session) -> str:
         raise LeserError(f"A first search failed: {first.message}")
     query, ranking = found[0]
     _other_methods(session, query)
-    return f"'{printable(query.text, 100)}' finds {len(ranking.hits)} of 3 asked"
+    return f"'{printable(query.text, 100)}' finds {len(ranking.hits)} of 3 requested"
 
 
 def _other_methods(session: Session, query: Query) -> None:

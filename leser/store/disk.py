@@ -1,4 +1,4 @@
-"""A full disk: told before training where it can be foreseen, and else as a clear end that --resume goes on from."""
+"""A full disk: told before training where it can be foreseen, and else as a clear end that --resume continues from."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NUMBER = re.compile(r"(?:os error |code: |\[Errno )(\d+)")
-"""How safetensors and pyarrow, whose own writers are no Python, say the number of the system's error."""
+"""How safetensors and pyarrow, whose writers are not Python code, say the number of the system's error."""
 
 
 class DiskFull(LeserError):
-    """There is no room for what a run must write; --resume goes on once there is (exit code 74, EX_IOERR)."""
+    """There is no room for what a run must write; --resume continues once there is (exit code 74, EX_IOERR)."""
 
     exit_code = 74
 

@@ -4,7 +4,7 @@ config.toml            the resolved configuration (no secrets), and where its re
 metrics.jsonl          one line a step or evaluation
 rollouts/*.parquet     every completion with its expansions, rewards, advantage and code
 checkpoints/step-N/    last two and the best on dev; policy/: the best on dev, as save_pretrained writes it
-evaluation.json        systems, intervals, and where they come from; its presence says that the run is finished
+evaluation.json        systems, intervals, and where they come from; written last: it marks the run as complete
 answers.jsonl          each test query: what it earned, what the policy wrote, the hits of those that changed most
 trec/*.run, report.html
 threads                how many threads torch had, for --resume
@@ -51,7 +51,7 @@ class RunFolder:
             if gone:
                 raise LeserError(
                     f"The run in {self.path} was begun by another version of LESER: this one has no {', '.join(gone)} of "
-                    f"{self.config_path}. Go on with that version, or start a new run with another --out."
+                    f"{self.config_path}. Resume with that version, or start a new run with another --out."
                 )
             if changed:
                 raise LeserError(
@@ -93,7 +93,7 @@ class RunFolder:
         existing = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
         if not existing.is_dir() or not os.access(existing, os.W_OK):
             raise LeserError(
-                f"Cannot write to {self.path}: {existing} is no writable folder. Choose another with --out."
+                f"Cannot write to {self.path}: {existing} is not a writable folder. Choose another folder with --out."
             )
 
     def log(self, row: Mapping[str, Any]) -> None:

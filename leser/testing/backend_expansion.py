@@ -160,7 +160,7 @@ class ExpansionCases:
 
     @needs("term_weights")
     def test_long_terms_keep_their_end(self, engine: Backend) -> None:
-        """If this fails, check that a term of many words, or behind a very long word, is searched with to its last one."""
+        """If this fails, check that a term of many words, or after a very long word, is searched with to its last one."""
         many = " ".join(f"zzqx{number}" for number in range(200))
         assert ids_of(engine, "settee", Term(f"{many} sofa")) == ("d01",), "200 unknown words, then 'sofa'"
         assert ids_of(engine, "settee", Term(f"{'q' * 3000} sofa")) == ("d01",), "a word of 3,000 letters, then 'sofa'"

@@ -91,7 +91,7 @@ def train_grpo(state: TrainingState) -> None:
     if counters.stopped:
         session.reporter.warn(
             f"The monitor ended GRPO at step {counters.update} ({counters.stopped}); the best policy on dev, of step "
-            f"{counters.best_update}, is the one that counts. A new run with -o training.monitor.stop=false trains on."
+            f"{counters.best_update}, is the one that counts. A new run with -o training.monitor.stop=false does not stop."
         )
 
 

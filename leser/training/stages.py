@@ -1,7 +1,7 @@
 """The stages of training, each of which a kill may interrupt: supervised warm-up, GRPO, and the control `warmup+`.
 
 One counter of updates runs through all stages; checkpoints/step-N holds what the N-th left. A stage that resumes loads the
-latest checkpoint, cuts metrics and rollouts back to it and goes on; it makes the same numbers again, because all noise
+latest checkpoint, cuts metrics and rollouts back to it and resumes; it makes the same numbers again, because all noise
 depends on (seed, step, query, sample) alone. Ctrl-C ends an update with a checkpoint (leser/training/interrupt.py).
 """
 
@@ -45,7 +45,7 @@ def find_targets(state: TrainingState) -> list[Target]:
     reporter.say(f"{len(targets)} targets, {useful} of which raise the reward, after {searches} searches.")
     if not targets:
         raise LeserError(
-            "No train query has a target to start from: every search failed. Check the engine, or set warmup.enabled=false."
+            "No train query has a target to start from: every search failed. Check the engine, or set -o warmup.enabled=false."
         )
     write_targets(path, targets)
     return targets

@@ -31,7 +31,9 @@ class WarmupOptions(Options):
         description="least share of the best target's gain that a further target of the query must have",
     )
     samples: int = Field(
-        4, ge=0, description="completions sampled for each query once dev stands still, to find better targets; 0: none"
+        4,
+        ge=0,
+        description="completions sampled for each query once dev no longer rises, to find better targets; 0: none",
     )
     learning_rate: float | None = Field(
         None,
@@ -39,6 +41,6 @@ class WarmupOptions(Options):
         description="peak learning rate; none: 1e-3 for 2 million weights, falling with their number's square root",
     )
     batch_size: int = Field(32, ge=1, description="queries in a batch")
-    steps_between_evaluations: int = Field(20, ge=1, description="batches between two looks at dev")
-    patience: int = Field(3, ge=1, description="looks at dev without a better one that end it")
-    max_evaluations: int = Field(200, ge=1, description="most looks at dev, a bound against endless slow gains")
+    steps_between_evaluations: int = Field(20, ge=1, description="batches between two evaluations on dev")
+    patience: int = Field(3, ge=1, description="evaluations on dev in a row without a better one, after which it ends")
+    max_evaluations: int = Field(200, ge=1, description="most evaluations on dev, a bound against endless slow gains")
