@@ -251,7 +251,7 @@ def _check_hooks(manager: pluggy.PluginManager, origins: dict[str, Origin]) -> N
         wrong = next(caller.name for caller in callers if not caller.has_spec())
         known = [name for name, value in vars(hooks).items() if hasattr(value, "leser_spec")]
         raise LeserError(
-            f"{unknown_name('hook', wrong, known)} It stands in the plugin '{origin.plugin}' of {origin}."
+            f"{unknown_name('hook', wrong, known)} It is in the plugin '{origin.plugin}' of {origin}."
         ) from None
 
 

@@ -221,13 +221,13 @@ def _held_to_contract(reward: Reward, name: str, outcomes: Sequence[Outcome]) ->
         raise
     except (Exception, SystemExit) as error:
         raise PluginFault(
-            f"{name} raised {type(error).__name__}: {error}, asked about {_where(reward, outcomes)}."
+            f"{name} raised {type(error).__name__}: {error}, while scoring {_where(reward, outcomes)}."
         ) from error
     if not isinstance(answers, Sequence | np.ndarray) or isinstance(answers, str):
         raise PluginFault(f"{name} gave {type(answers).__name__}, not a list of numbers.")
     if len(answers) != len(outcomes):
         raise PluginFault(
-            f"{name} gave {len(answers)} values for {len(outcomes)} outcomes, asked about {_where(reward, outcomes)}. It must "
+            f"{name} gave {len(answers)} values for {len(outcomes)} outcomes, while scoring {_where(reward, outcomes)}. It must "
             "give one each, in order."
         )
     low, high = min(reward.range), max(reward.range)

@@ -82,7 +82,7 @@ def open_session(
         )
     if not task.dev.queries:
         raise LeserError(
-            f"The task {task.name} has no dev query with a relevant document: nothing could tell the best policy. "
+            f"The task {task.name} has no dev query with a relevant document: the best policy could not be chosen. "
             "Give it dev judgments, or more train queries to split them from."
         )
     check_evaluation(config, registry, task)

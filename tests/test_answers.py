@@ -93,7 +93,7 @@ def test_the_query_that_was_answered_wrongly_is_named() -> None:
     batch = [ExpandedQuery(str(n), text) for n, text in enumerate(("sofa", "lamp", "wool rug", "table"))]
     with (
         SearchClient(sick("search", third)) as client,
-        pytest.raises(PluginFault, match="asked for 'wool rug', answered"),
+        pytest.raises(PluginFault, match="searching for 'wool rug', answered"),
     ):
         client.search(batch, 2)
 

@@ -114,7 +114,7 @@ def test_plugins_as_a_table_one_line_each(tmp_path: Path) -> None:
         (("run", "--backend", "memry"), "Error: Unknown backend 'memry'. Did you mean 'memory'?"),
         (("run", "--backend", "memory", "-o", "kk=1"), "Error: Unknown option 'kk' of backend 'memory'."),
         (("run", "--task", "demmo"), "Error: Unknown task 'demmo'. Did you mean 'demo'?"),
-        (("index", "--backend", "memory"), "Error: Backend 'memory' writes no index"),
+        (("index", "--backend", "memory"), "Error: Backend 'memory' cannot write an index"),
         (("run", "--config", "nowhere.toml"), "Error: The configuration nowhere.toml cannot be read"),
     ],
 )

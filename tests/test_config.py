@@ -120,7 +120,7 @@ def test_mistakes_in_the_file_name_the_table_and_the_option(tmp_path: Path, text
 def test_a_missing_file_and_a_malformed_assignment(tmp_path: Path) -> None:
     with pytest.raises(LeserError, match=r"none\.toml cannot be read"):
         load_config(tmp_path / "none.toml")
-    with pytest.raises(LeserError, match=r"Cannot read -o index. Expected KEY=VALUE"):
+    with pytest.raises(LeserError, match=r"Invalid -o index. Expected KEY=VALUE"):
         load_config(None, {}, ["index"])
     with pytest.raises(LeserError, match=r"Cannot set training\.steps\.many: steps is not a table"):
         load_config(None, {"training.steps": 3}, ["training.steps.many=1"])

@@ -215,10 +215,10 @@ def test_any_text_is_read_and_spans_are_true(text):
     [
         ({"kinds": {}}, "maps no kind"),
         ({"locale": "fr-FR"}, "no words"),
-        ({"locale": "klingon"}, "is none"),
+        ({"locale": "klingon"}, "'klingon' is not valid"),
         ({"kinds": {"length": {"field": "l"}}}, "needs the unit"),
-        ({"kinds": {"length": {"field": "l", "unit": "bogons"}}}, "no known unit"),
-        ({"kinds": {"price": {"field": "l", "unit": "bogons"}}}, "no currency"),
+        ({"kinds": {"length": {"field": "l", "unit": "bogons"}}}, "unit 'bogons' is not known"),
+        ({"kinds": {"price": {"field": "l", "unit": "bogons"}}}, "'bogons' is not a supported currency"),
         ({"kinds": {"brand": {"field": "l"}}}, "needs the field's values"),
         ({"kinds": {"size": {"field": "l", "unit": "cm"}}}, "sizes are EU, UK, US"),
     ],

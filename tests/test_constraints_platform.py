@@ -21,7 +21,7 @@ def profile(tmp_path, text):
     ("text", "wrong"),
     [
         (SHOP, {"constraints": "maps no kind"}),
-        (SHOP + PRICE + 'unit = "EURO"\n', {"constraints.kinds.price": "'EURO' is no currency"}),
+        (SHOP + PRICE + 'unit = "EURO"\n', {"constraints.kinds.price": "'EURO' is not a supported currency"}),
         (SHOP + 'locale = "fr-FR"\n' + PRICE, {"constraints.locale": "no words for limits in 'fr'"}),
         (SHOP.replace("en-US", "fr-FR") + PRICE, {"platform.locale": "no words for limits in 'fr'"}),
         (
@@ -29,7 +29,7 @@ def profile(tmp_path, text):
             + PRICE
             + 'unit = "EURO"\n[constraints.kinds.length]\nfield = "l"\n[constraints.kinds.brand]\nfield = "b"\n',
             {
-                "constraints.kinds.price": "'EURO' is no currency",
+                "constraints.kinds.price": "'EURO' is not a supported currency",
                 "constraints.kinds.length": "needs the unit",
                 "constraints.kinds.brand": "needs the field's values",
             },

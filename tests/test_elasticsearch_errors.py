@@ -174,10 +174,10 @@ def test_a_server_of_another_kind_is_asked_about(status: int) -> None:
     for body in ("<html><h2>HTTP ERROR 404 Can not find: /solr/leser-demo</h2></html>", {"error": "Incorrect method"}):
         with answering(status, body) as (url, _):
             said = complaint(opened(f"{url}/solr"))
-            assert f"What answers at {url}/solr ({status}, without a reason)" in said
-            assert "Is it an Elasticsearch?" in said
+            assert f"The server at {url}/solr ({status}, without a reason)" in said
+            assert "Is it Elasticsearch?" in said
             assert "NotFoundError" not in said
-            with pytest.raises(LeserError, match=r"Is it an Elasticsearch\?"):
+            with pytest.raises(LeserError, match=r"Is it Elasticsearch\?"):
                 opened(f"{url}/solr").index([Document("a", {"title": "sofa"})])
 
 

@@ -31,7 +31,7 @@ def test_a_well_formed_completion_is_read(completion, expansions):
         ("sofa; ; couch", "without a word"),
         ("a; b; c; d", "4 expansions, at most 3"),
         ("one two three four", "4 words, at most 3"),
-        ("sofa ^much", "'much' is no number"),
+        ("sofa ^much", "'much' is not a number"),
         ("sofa ^nan", "outside"),
         ("sofa ^-1", "outside"),
         ("sofa ^inf", "outside"),

@@ -94,7 +94,7 @@ def test_beir_metadata_of_queries_gives_kind_and_needs(tmp_path: Path, registry:
         ),
         ("qrels/train.tsv", "query-id\tcorpus-id\tscore\nq99\td1\t1\n", "line 2: query q99 is not in queries.jsonl"),
         ("qrels/train.tsv", "q0\td1\t1\nq0\td1\t2\n", "line 2: document d1 already has grade 1 for query q0, here 2"),
-        ("qrels/train.tsv", "q4\td1\t1\n", "query q4 stands in train and in test"),
+        ("qrels/train.tsv", "q4\td1\t1\n", "query q4 is in both train and test"),
         ("qrels/train.tsv", "q0\td1\t0\n", "no train query has a relevant document"),
     ],
 )
@@ -226,7 +226,7 @@ def test_quepid_detailed_export_in_a_folder(tmp_path: Path, registry: Classes[Re
     ("row", "message"),
     [
         ("sofa,1,0.5", "line 2: the rating 0.5 times 1 is not a whole grade; set -o task.scale=N"),
-        ("sofa,1,good", "line 2: the rating 'good' is no number"),
+        ("sofa,1,good", "line 2: the rating 'good' is not a number"),
         ("sofa,,3", "line 2: a rating without a query or document"),
         ("sofa,1", "line 2: expected 3 columns, found 2"),
         ("\nsofa,1,3\nsofa,1,2", "line 4: document 1 already has grade 3"),

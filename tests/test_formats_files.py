@@ -149,7 +149,7 @@ def test_parts_of_a_corpus_and_of_topics_are_read_together_but_no_document_twice
     files["corpus-3.json"] = '{"_id": "A", "title": "stale"}\n'
     task = read_task(folder_of(tmp_path / "parts", files), registry)
     assert task.documents is not None
-    with pytest.raises(LeserError, match=r"Document A stands in .*corpus-1\.jsonl and in .*corpus-3\.json\."):
+    with pytest.raises(LeserError, match=r"Document A is in both .*corpus-1\.jsonl and .*corpus-3\.json\."):
         list(task.documents())
 
 

@@ -173,7 +173,7 @@ def test_how_deep_the_measures_look() -> None:
     ],
 )
 def test_a_reward_that_is_none_is_told_from_one(text: str) -> None:
-    with pytest.raises(LeserError, match="Cannot read the reward"):
+    with pytest.raises(LeserError, match="Invalid reward"):
         parse_spec(text)
     with pytest.raises(LeserError):
         Measurer(split(), [text]).try_out()

@@ -249,7 +249,7 @@ def test_all_mistakes_in_leser_tables_are_named_with_file_and_key(write: Write) 
         ("[task]\nsead = 1", "task.sead", "Did you mean 'seed'?"),
         ("[task]\nname = './none'", "task.name", "there is no such file or folder"),
         ("[rules.bannd]", "rules.bannd", "Did you mean 'banned'?"),
-        ("[rules.banned]", "rules.banned", "bans nothing"),
+        ("[rules.banned]", "rules.banned", "has no words or patterns"),
         ("[rules.banned]\nfiles = ['none.txt']", "rules.banned", "cannot be read"),
         ("[rules.banned]\npatterns = ['(']", "rules.banned", "Cannot read the pattern '('"),
         ("[rules.count]\nmost = 0", "rules.count.most", "greater than or equal to 1"),

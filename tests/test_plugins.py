@@ -160,7 +160,9 @@ def test_a_file_is_a_plugin_too(tmp_path: Path) -> None:
     assert next(o for o in registry.offers() if o.name == "my-engine").origin.distribution == "--plugin my_engine.py"
 
 
-@pytest.mark.parametrize(("code", "reason"), [("1 / 0", "ZeroDivisionError"), ("x = 1", "defines no hook|has no hook")])
+@pytest.mark.parametrize(
+    ("code", "reason"), [("1 / 0", "ZeroDivisionError"), ("x = 1", "defines no hooks|has no hook")]
+)
 def test_a_file_that_does_not_work_is_an_error_since_it_was_asked_for(tmp_path: Path, code: str, reason: str) -> None:
     file = tmp_path / "mine.py"
     file.write_text(code)

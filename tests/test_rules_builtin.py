@@ -142,10 +142,10 @@ def test_lists_come_from_files_too(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({"banned": {}}, r"\[rules.banned\] bans nothing"),
+        ({"banned": {}}, r"\[rules.banned\] has no words or patterns"),
         ({"banned": {"words": ["--"]}}, "'--' in a rule's list holds no letter"),
-        ({"competitor": {}}, "names nobody"),
-        ({"restricted": {"categories": {"alcohol": []}}}, "restricts nothing"),
+        ({"competitor": {}}, "has no brands"),
+        ({"restricted": {"categories": {"alcohol": []}}}, "has no categories"),
         ({"banned": {"word": ["x"]}}, r"Unknown option 'word' of \[rules.banned\]. Did you mean 'words'"),
         ({"baned": {"words": ["x"]}}, "Unknown rule 'baned'. Did you mean 'banned'"),
         ({"script": {"scripts": ["Latim"]}}, r"\[rules.script\] cannot read scripts"),

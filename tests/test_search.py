@@ -329,7 +329,7 @@ def test_boost_without_term_weights_names_fuse() -> None:
         capabilities: ClassVar = frozenset({"total"})
 
     client = SearchClient(Plain.of(DOCUMENTS))
-    with pytest.raises(LeserError, match=r"'plain' has no term weights.*'fuse'"):
+    with pytest.raises(LeserError, match=r"'plain' has no term weights.*-o expansion.mode=fuse"):
         client.search_expansions([], 10, options=ExpansionOptions(mode="boost"))
     client.check_mode(ExpansionOptions(mode="fuse"))
 

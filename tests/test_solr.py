@@ -220,7 +220,7 @@ def test_expansions_go_where_the_template_says(shop: Open, tmp_path: Path) -> No
         ({"defType": "edismax", "qf": {"title": 3}}, "must be a string"),
         ({"defType": "e{!x}", "q": "$query"}, "is not the name of a parser"),
         ({"query": "$query", "params": {}}, "one JSON object of request parameters"),
-        ({"defType": "edismax", "qf": "title^"}, r"qf holds 'title\^', and '' is no weight"),
+        ({"defType": "edismax", "qf": "title^"}, r"qf holds 'title\^', and '' is not a weight"),
         ({"defType": "edismax", "qf": "title^2 text^x"}, r"qf holds 'text\^x'"),
         ({"defType": "edismax", "qf": "title^nan"}, r"qf holds 'title\^nan'"),
         (

@@ -94,7 +94,7 @@ def test_something_else_answers() -> None:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         backend = SolrBackend(SolrBackend.Options(url=f"http://127.0.0.1:{server.server_port}/solr"))
-        assert "is no Solr" in trouble(backend.check)
+        assert "is not Solr" in trouble(backend.check)
         server.shutdown()
         thread.join()
 

@@ -120,7 +120,7 @@ def test_the_fields_of_the_parser_that_reads_the_query(
         ({"qf": "titel"}, r"\(the template's qf\) 'titel'. Did you mean 'title'\?"),
         ({"qf": "all", "f.all.qf": "title nothing"}, r"\(the template's qf\) 'nothing'"),
         ({"qf": "a", "f.a.qf": "title b", "f.b.qf": "a"}, r"f\.NAME\.qf lead in a circle, a -> b -> a"),
-        ({"qf": "all", "f.all.qf": "title^x"}, r"f\.all\.qf holds 'title\^x', and 'x' is no weight"),
+        ({"qf": "all", "f.all.qf": "title^x"}, r"f\.all\.qf holds 'title\^x', and 'x' is not a weight"),
     ],
 )  # fmt: skip
 def test_fields_that_nobody_has_or_names(shelf: Open, tmp_path: Path, params: dict[str, Any], message: str) -> None:

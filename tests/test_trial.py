@@ -58,7 +58,7 @@ REWARDS = {
     ),
     "expansions it cannot bear": (
         "def score(self, outcomes): return [1.0 / (1 - len(o.expansions)) for o in outcomes]",
-        "raised ZeroDivisionError: float division by zero, asked about query 'q0'",
+        "raised ZeroDivisionError: float division by zero, while scoring query 'q0'",
     ),
     "no search": (
         "unsearched = True\ndef score(self, outcomes): return [float(bool(o.expanded.hits)) for o in outcomes]",
@@ -240,7 +240,7 @@ def test_a_reader_that_breaks_its_contract_is_told(case: str, tmp_path: Path) ->
 BACKENDS = {
     "ids": (
         "def search(self, queries, k, *, total=False):\n    return [Ranking((Hit(1, 1.0),)) for _ in queries]",
-        "search(), asked for 'red sofa', answered a hit whose id is 1 (type int). Wanted: the id as text",
+        "search(), searching for 'red sofa', answered a hit whose id is 1 (type int). Wanted: the id as text",
     ),
     "fetch": (
         "def fetch(self, ids, fields): return list(super().fetch(ids, fields).values())",

@@ -173,7 +173,7 @@ def told(error: Exception, options: ElasticsearchOptions, client: Elasticsearch 
     if not type and (lost or error.status_code in (404, 405)):
         said = "no such path" if lost else "without a reason"
         return LeserError(
-            f"What answers at {where} ({error.status_code}, {said}) knows nothing of indices. Is it an Elasticsearch? "
+            f"The server at {where} ({error.status_code}, {said}) knows no indices. Is it Elasticsearch? "
             f"Name the server's own address with -o url=URL, e.g. http://localhost:9200, with the path if a proxy has one."
             f"{_meant(options)}"
         )

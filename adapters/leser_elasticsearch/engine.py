@@ -227,7 +227,7 @@ class Engine:
         return counts
 
 
-_UNASKED = SearchError("not asked yet", "transient")
+_UNASKED = SearchError("not sent yet", "transient")
 
 
 def _clusters_missing(clusters: Mapping[str, Any]) -> str | None:

@@ -112,8 +112,8 @@ def unreachable(error: Exception, options: SolrOptions) -> LeserError:
             )
         if status in (400, 405):  # to a question that every Solr knows
             return LeserError(
-                f"What answers at {options.url} ({status}: {reason}): is it Solr? Its address ends in /solr as a rule, e.g. "
-                f"http://localhost:8983/solr.{_meant(options.url)}"
+                f"The server at {options.url} answered {status} ({reason}): is it Solr? Its address ends in /solr as a rule, "
+                f"e.g. http://localhost:8983/solr.{_meant(options.url)}"
             )
         return LeserError(f"{at} cannot serve '{options.index}' ({status}: {reason}). Its log says why.")
     if isinstance(error, httpx.TimeoutException):

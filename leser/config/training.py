@@ -31,7 +31,7 @@ class MonitorOptions(Options):
         0.3, gt=0, le=1, description="warn at this share of words that repeat one of the same completion"
     )
     same: float = Field(
-        0.5, gt=0, le=1, description="warn when one word stands in this share of the completions that expand"
+        0.5, gt=0, le=1, description="warn when one word is in this share of the completions that expand"
     )
     unknown: float = Field(
         0.3, gt=0, le=1, description="warn at this share of expansions whose words no document holds"
@@ -39,7 +39,7 @@ class MonitorOptions(Options):
     gap: float = Field(
         0.05,
         gt=0,
-        description="warn when training reward and dev part by this much, one rising, the other falling; and likewise dev's "
+        description="warn when training reward and dev diverge by this much, one rising, the other falling; and likewise dev's "
         "reward and the second measure or engine",
     )
     measure: str = Field(

@@ -52,7 +52,7 @@ def fault_in_answer(answer: object, k: int) -> str | None:
     if len(answer.hits) > k:
         return f"{len(answer.hits)} hits came back where k is {k}; expected at most k"
     if repeated := {id for id in answer.ids if answer.ids.count(id) > 1}:
-        return f"the document {min(repeated)!r} stands in one ranking twice; expected each document once"
+        return f"the document {min(repeated)!r} is in one ranking twice; expected each document once"
     scores = [hit.score for hit in answer.hits]
     if scores != sorted(scores, reverse=True):
         return (

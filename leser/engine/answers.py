@@ -164,7 +164,7 @@ def number_of_documents(who: str, answer: object) -> int:
 
 def _exact(who: str, answer: object, query: ExpandedQuery, k: int) -> Answer:
     """An answer looked at part by part: its numbers as Python's own, where they are another library's."""
-    who = f"{who}, asked for '{_short(query)}',"
+    who = f"{who}, searching for '{_short(query)}',"
     if isinstance(answer, SearchError):
         if not isinstance(answer.message, str) or answer.kind not in _KINDS:
             came = f"a SearchError with the message {shown(answer.message)} and the kind {shown(answer.kind)}"

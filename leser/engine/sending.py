@@ -181,7 +181,7 @@ def _failure(error: Exception, kind: Literal["query", "engine"]) -> SearchError:
     return SearchError(f"{type(error).__name__}: {error}", kind)
 
 
-_UNASKED = SearchError("not asked yet", "transient")
+_UNASKED = SearchError("not sent yet", "transient")
 
 
 def _transient(answer: Answer) -> bool:

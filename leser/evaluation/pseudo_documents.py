@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from leser.policy.options import PolicyOptions
 
 NEEDS_SENTENCES = (
-    "A policy 'tiny' reads marked words, no sentences, and cannot be asked for a passage: take the baseline {name} out "
+    "A policy 'tiny' reads marked words, no sentences, and cannot write a passage: take the baseline {name} out "
     "of evaluation.baselines, or train another policy (--policy smollm2, a hub id or a folder)."
 )
 

@@ -87,9 +87,7 @@ def check_splits(task: Task) -> Task:
             )
         for query in (*split.queries, *split.no_result):
             if query.id in seen:
-                raise LeserError(
-                    f"Task '{task.name}': query {query.id} stands in {seen[query.id]} and in {split.name}."
-                )
+                raise LeserError(f"Task '{task.name}': query {query.id} is in both {seen[query.id]} and {split.name}.")
             seen[query.id] = split.name
     return task
 

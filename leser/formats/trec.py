@@ -68,7 +68,7 @@ class Trec(Reader):
             for key, text in read_topics(path).items():
                 if key in topics:
                     raise LeserError(
-                        f"Query {key} stands in {source[key]} and in {path}. Keep one of the two files, and move the other "
+                        f"Query {key} is in both {source[key]} and {path}. Keep one of the two files, and move the other "
                         "one out of the folder or add .bak to its name."
                     )
                 topics[key], source[key] = text, path
@@ -123,7 +123,7 @@ def _corpus(files: Sequence[Path]) -> Iterator[Document]:
                 before = seen.setdefault(document.id, number)
                 if before != number:
                     raise LeserError(
-                        f"Document {document.id} stands in {files[before]} and in {path}. Keep one of the two files, and "
+                        f"Document {document.id} is in both {files[before]} and {path}. Keep one of the two files, and "
                         "move the other one out of the folder or add .bak to its name."
                     )
             yield document

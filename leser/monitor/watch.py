@@ -93,7 +93,7 @@ class Watch:
             (
                 "echo",
                 options.echo,
-                "of the words in expansions stand in the query already: they add weight, no meaning.",
+                "of the words in expansions are in the query already: they add weight but no meaning.",
             ),
             (
                 "repeated_terms",

@@ -17,7 +17,7 @@ class ListOptions(RuleOptions):
     """Options of a rule that compares with a list."""
 
     inside: bool = Field(False, description="also find a word within a longer one, as compounds hold it")
-    analysed: bool = Field(True, description="also compare index terms, so that a plural is no way around")
+    analysed: bool = Field(True, description="also compare index terms, so that a plural does not get around the list")
 
 
 def _named(rule: str, proposal: Proposal, found: Found, what: str) -> Violation:

@@ -21,11 +21,11 @@ class Script(Rule):
     class Options(RuleOptions):
         """Which characters may stand."""
 
-        scripts: tuple[str, ...] = Field((), description="Unicode scripts that may stand; none: those of the locale")
+        scripts: tuple[str, ...] = Field((), description="Unicode scripts that are allowed; none: those of the locale")
         letters: str | None = Field(
-            None, description="letters beyond a to z that may stand, e.g. äöüß; default: every letter of the scripts"
+            None, description="letters beyond a to z that are allowed, e.g. äöüß; default: every letter of the scripts"
         )
-        characters: str = Field(" -'’&/.,+%°\"²³×()", description="other characters that may stand, beside digits")
+        characters: str = Field(" -'’&/.,+%°\"²³×()", description="other characters that are allowed, besides digits")
 
     def __init__(self, options: Any, site: Site) -> None:
         super().__init__(options, site)

@@ -23,7 +23,8 @@ class Vocabulary(Rule):
         """Where the words are known from."""
 
         file: Path | None = Field(
-            None, description="file of the words that may stand, one or more per line; default: the index is asked"
+            None,
+            description="file of the words that are allowed, one or more per line; default: the words of the index",
         )
         least: int = Field(1, ge=1, description="fewest documents of the index that must hold a word")
         field: str | None = Field(None, description="field of the index; default: those the backend searches")
