@@ -188,6 +188,6 @@ def test_tie_break_beside_a_rescore_names_the_option(server: Server, whole: str,
     [("/shop", "-o url=URL -o index=shop ?"), ("/shop/_search", "-o url=URL -o index=shop ?"), ("/_search", "-o url=URL ?")],
 )  # fmt: skip
 def test_the_address_of_an_index(server: Server, below: str, hint: str) -> None:
-    with pytest.raises(LeserError, match="knows nothing of indices") as caught:
+    with pytest.raises(LeserError, match="knows no indices") as caught:
         opened(server.url + below, "demo").check()
     assert str(caught.value).endswith(f" Did you mean {hint.replace('URL', server.url)}")

@@ -361,7 +361,8 @@ def test_many_terms_and_documents_at_once(shop: Open) -> None:
 
 def test_unknown_fields_are_named_with_those_there_are(shop: Open) -> None:
     with pytest.raises(
-        LeserError, match=r"index 'leser-\d+-\d+' \(option fields\) 'titel'. Did you mean 'title'\? Available: "
+        LeserError,
+        match=r"Unknown field 'titel' of the index 'leser-\d+-\d+' \(option fields\). Did you mean 'title'\? Available: ",
     ):
         shop(fields="titel").check()
 
