@@ -48,4 +48,4 @@ def test_a_broken_line_of_the_memory_backends_own_corpus_is_named(tmp_path: Path
     arguments = ["--task", str(tmp_path / "shop"), "--backend", "memory", "--policy", "tiny", "--dry-run"]
     code, _, said = run_cli([*arguments, "-o", f"documents={tmp_path / 'own'}"])
     assert code == 2
-    assert "own/corpus.jsonl, line 2: no JSON" in said
+    assert "own/corpus.jsonl, line 2: not valid JSON" in said

@@ -82,7 +82,7 @@ def test_beir_metadata_of_queries_gives_kind_and_needs(tmp_path: Path, registry:
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("queries.jsonl", '{"_id": "q0", "text": "a"}\nnot json\n', r"queries\.jsonl, line 2: no JSON"),
+        ("queries.jsonl", '{"_id": "q0", "text": "a"}\nnot json\n', r"queries\.jsonl, line 2: not valid JSON"),
         ("queries.jsonl", '{"_id": "q0", "text": "a"}\n{"_id": "q0", "text": "b"}\n', "line 2: a second query"),
         ("queries.jsonl", '{"_id": "q0"}\n', 'line 1: expected a text under "text"'),
         ("queries.jsonl", "[1]\n", "line 1: expected a JSON object"),

@@ -259,7 +259,7 @@ def test_all_mistakes_in_leser_tables_are_named_with_file_and_key(write: Write) 
         ("[evaluation]\nmeasures = ['nDCG@10', 'nope']", "evaluation.measures", "nope"),
         ("[evaluation]\nbaselines = ['rm4']", "evaluation.baselines", "Did you mean 'rm3'?"),
         ("[training.monitor]\nengine = 'lucene'", "training.monitor.engine", "Unknown backend 'lucene'"),
-        ("[policy]\nname = './none'", "policy.name", "no folder"),
+        ("[policy]\nname = './none'", "policy.name", "nor a folder"),
     ],
 )
 def test_mistakes_in_plugins_tables_are_named_with_file_and_key(write: Write, text: str, where: str, why: str) -> None:

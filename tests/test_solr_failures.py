@@ -122,7 +122,7 @@ def test_an_elasticsearch_answers() -> None:
         server.shutdown()
         thread.join()
     for message, status in zip(told, (405, 400), strict=True):
-        assert f"{server.server_port} ({status}: " in message
+        assert f"{server.server_port} answered {status} (" in message
         assert "is it Solr? Its address ends in /solr as a rule" in message
         assert "Its log" not in message
 

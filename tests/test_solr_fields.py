@@ -117,8 +117,8 @@ def test_the_fields_of_the_parser_that_reads_the_query(
     ("params", "message"),
     [
         ({}, r"neither it nor the handler /select names the fields.*qf or df.*-o fields=title\^3,text. Available: contents"),
-        ({"qf": "titel"}, r"\(the template's qf\) 'titel'. Did you mean 'title'\?"),
-        ({"qf": "all", "f.all.qf": "title nothing"}, r"\(the template's qf\) 'nothing'"),
+        ({"qf": "titel"}, r"field 'titel' of the index '.*' \(the template's qf\). Did you mean 'title'\?"),
+        ({"qf": "all", "f.all.qf": "title nothing"}, r"field 'nothing' of the index '.*' \(the template's qf\)"),
         ({"qf": "a", "f.a.qf": "title b", "f.b.qf": "a"}, r"f\.NAME\.qf lead in a circle, a -> b -> a"),
         ({"qf": "all", "f.all.qf": "title^x"}, r"f\.all\.qf holds 'title\^x', and 'x' is not a weight"),
     ],
