@@ -131,7 +131,7 @@ def test_another_split_engine_setting_and_name(run: Path) -> None:
     again = json.loads((run / "evaluation-x.json").read_text())
     assert set(again["systems"]) == {"original", "leser"}
     assert again["backend"]["k1"] == 2.5
-    assert "no name for a file" in refused("evaluate", run, "--name", "..")
+    assert "is not a valid file name" in refused("evaluate", run, "--name", "..")
     assert "Unknown backend 'memry'" in refused("evaluate", run, "--backend", "memry")
 
 

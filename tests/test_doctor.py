@@ -133,7 +133,7 @@ def test_each_illness_is_found(
 def test_a_failed_search_accuses_nobody(registry: Registry, corner: Path) -> None:
     found = examined(registry, corner, "throttled")["hostile text"]
     assert found.state == "ok"
-    assert "2 cannot be told, as the search for their words failed (429)" in found.seen
+    assert "2 cannot be determined, as the search for their words failed (429)" in found.seen
 
 
 def test_nothing_but_the_index_is_needed(lucene: Path) -> None:

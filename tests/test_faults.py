@@ -227,7 +227,7 @@ def test_originals_and_documents_are_asked_for_until_the_deadline(shop: tuple[Se
     with Proxy(server) as proxy, client_of(open_(url=proxy.url), retries=1, deadline=0.5) as client:
         environment = Environment(client, rewards, ExpansionOptions())
         proxy.throttle()
-        with pytest.raises(EngineDown, match=r"failed on the query 'lamp'.*429"):
+        with pytest.raises(EngineDown, match=r"failed on the original query 'lamp'.*429"):
             environment.originals([LAMP])
         with pytest.raises(EngineDown, match=r"did not give its documents.*429"):
             client.fetch(["d07"], ["title"])

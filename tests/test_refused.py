@@ -106,7 +106,7 @@ def test_an_engine_that_fails_is_no_refusal() -> None:
         def search(self, queries: Any, k: int, *, total: bool = False) -> list[Ranking | SearchError]:
             return [SearchError("index is gone", "engine") for _ in queries]
 
-    with pytest.raises(EngineDown, match=r"failed on the query 'sofa \('.*index is gone"):
+    with pytest.raises(EngineDown, match=r"failed on the original query 'sofa \('.*index is gone"):
         environment_of(Broken.of(DOCUMENTS)).originals([BAD, GOOD])
 
 
@@ -174,7 +174,7 @@ def test_a_second_engine_that_fails_costs_its_figure_alone() -> None:
     rows = [monitor.examine({"step": step, "dev_reward": 1.0}, answers=answers) for step in range(2)]
     assert not any("dev_second_engine" in row for row in rows)
     assert len(warned) == 1
-    assert "the second engine's figure is left out: The engine failed on the query 'lamp'" in warned[0]
+    assert "the second engine's figure is left out: The engine failed on the original query 'lamp'" in warned[0]
     engine.away = False
     assert monitor.examine({"step": 2, "dev_reward": 1.0}, answers=answers)["dev_second_engine"] > 0
 
