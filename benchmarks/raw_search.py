@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.solr_requests import open_solr
 from leser.backend import Backend, Document, ExpandedQuery
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 Prepare = Callable[[Sequence[ExpandedQuery], int], Callable[[], object]]
 

@@ -41,7 +41,7 @@ from leser.expansion import NONE, Expansion, ExpansionOptions, Parsed, parse
 from leser.options import seed_argument
 from leser.rules import RuleBook
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from naive_checker import naive_violations
 from rule_plants import Plant, planted

@@ -19,7 +19,7 @@ from leser.plugins import load_plugins
 from leser.rules import RuleBook, ServingFilter, build_book
 from leser.session import Session, open_session
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 from naive_checker import Forbidden, naive_violations
 from naive_profile import forbidden_of

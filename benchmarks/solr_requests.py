@@ -13,7 +13,7 @@ from threading import local
 
 from leser.backend import Backend, Document, ExpandedQuery
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 INDEX = "leser-search-overhead"
 
