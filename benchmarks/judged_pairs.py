@@ -34,9 +34,11 @@ from leser_judges.similarity import EncoderSimilarity, open_vectors
 from leser_memory import MemoryBackend
 from leser_relevance import NDCG
 
+from benchmarks.condensed import write
 from benchmarks.evidence import ROOT, commit, machine
 from leser.backend import Document, Hit, Ranking
 from leser.baseline import Baseline, BaselineContext
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.engine import SearchClient
 from leser.evaluation.builtin import Original, run_baseline
 from leser.evaluation.evaluate import evaluate
@@ -219,9 +221,10 @@ def main() -> None:
     }
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     if given.evidence:
-        (ROOT / "docs" / "evidence" / "judged-pairs.json").write_text(text, encoding="utf-8")
+        write(ROOT / "docs" / "evidence", content)
     print(text)
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -19,6 +19,7 @@ import numpy as np
 from leser_memory import MemoryBackend
 
 from leser.backend import ExpandedQuery, Ranking
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.engine import SearchClient
 from leser.evaluation.measures import Measurer
 from leser.evaluation.statistics import paired
@@ -99,4 +100,5 @@ def _measured(
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-pytest_plugins = ["servers.fixtures"]
+pytest_plugins = ["servers.fixtures", "inspected_runs"]
 
 
 @pytest.fixture

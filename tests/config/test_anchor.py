@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from inspected_runs import leser, made, refused, said  # noqa: F401 - `made` is a fixture
+from inspected_runs import refused, said
 from settings import small, small_task
 
 from leser.config.anchor import anchored
@@ -26,7 +26,7 @@ PARTS = ("policy", "evaluation.json", "metrics.jsonl", "rollouts", "trec")
 
 
 @pytest.fixture
-def shop(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
+def shop(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder in which a run was made with relative paths: a task, a Lucene index, a plugin, a list of a rule."""
     project = tmp_path / "shop"
     small_task(project / "data" / "task")

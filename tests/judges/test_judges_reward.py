@@ -114,10 +114,10 @@ def test_fields_and_options_are_given_in_the_reward(cache: Path) -> None:
         ("encoder(model=minlm)@10", "Encoder 'minlm' is not minilm, not a folder and not a hub id"),
         (
             "encoder(field=title)@10",
-            "Unknown option of reward 'encoder.field=title.@10' 'field'. Did you mean 'fields'?",
+            "Unknown option 'field' of reward 'encoder.field=title.@10'. Did you mean 'fields'?",
         ),
         ("encoder(batch_size=0)@10", "batch_size: Input should be greater than or equal to 1"),
-        ("encoder(model=a-b)@10", "Cannot read the reward"),
+        ("encoder(model=a-b)@10", "Invalid reward"),
     ],
 )
 def test_a_wrong_option_is_refused_before_anything_is_loaded(spec: str, said: str) -> None:

@@ -124,8 +124,8 @@ def test_a_lora_policy_saves_merged_weights(tiny: Policy, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nosuchmodel", "no built-in name"),
-        ("./missing", "no built-in name"),
+        ("nosuchmodel", "neither a built-in name"),
+        ("./missing", "neither a built-in name"),
         ("someone/nothing", "hub is switched off"),
     ],
 )

@@ -47,7 +47,7 @@ def test_a_plugins_options_can_be_renamed_too() -> None:
 
     with pytest.raises(LeserError, match=r"The option 'idx' of backend 'mine' has a new name\. Write 'index'\."):
         validate_options(Mine, {"idx": "a"}, "backend 'mine'")
-    with pytest.raises(LeserError, match=r"Unknown option of backend 'mine' 'inedx'\. Did you mean 'index'\?"):
+    with pytest.raises(LeserError, match=r"Unknown option 'inedx' of backend 'mine'\. Did you mean 'index'\?"):
         validate_options(Mine, {"inedx": "a"}, "backend 'mine'")
     assert validate_options(Mine, {"index": "a"}, "backend 'mine'").model_dump() == {"index": "a"}
 
