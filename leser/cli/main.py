@@ -63,7 +63,7 @@ def run_main() -> None:
 def _exit_with(command: click.Command, name: str) -> None:
     """Run a command; a LeserError becomes its message and exit code, Ctrl-C 130, anything else a traceback."""
     replace_what_cannot_be_shown()
-    RUN_COMMAND.set("leser-run" if name == "leser-run" else "leser run")
+    typed = RUN_COMMAND.set("leser-run" if name == "leser-run" else "leser run")
     try:
         check_arguments(sys.argv[1:])
         code = command.main(prog_name=name, standalone_mode=False)
@@ -76,4 +76,6 @@ def _exit_with(command: click.Command, name: str) -> None:
     except (KeyboardInterrupt, click.Abort):
         say("Interrupted.", err=True)
         sys.exit(130)
+    finally:
+        RUN_COMMAND.reset(typed)  # another command of this process may have the other name
     sys.exit(code if isinstance(code, int) else 0)
