@@ -13,16 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from leser.backend import Term
 from leser.options import Options
 from leser.text import STOP_WORDS, _stem, words
-
-if TYPE_CHECKING:
-    pass
 
 _MAX_LETTERS = 20  # longer tokens are codes and addresses, as in Anserini's RM3
 

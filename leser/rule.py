@@ -26,7 +26,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -34,9 +34,6 @@ from leser.engine.words import EngineWords
 from leser.expansion import Expansion, ExpansionOptions
 from leser.folding import Folded, Folder
 from leser.options import Options
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,9 +14,6 @@ from leser.config.profile import Profile, read_profile
 from leser.config.tables import PluginTable, RulesTable, RunConfig
 from leser.errors import LeserError, unknown_name
 from leser.options import CREDENTIALS, unknown_option
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)

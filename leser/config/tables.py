@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tomli_w
 from pydantic import Field, model_validator
@@ -32,9 +32,6 @@ from leser.prompt import PromptOptions
 from leser.reward import RewardOptions
 from leser.verified.options import VerifiedOptions
 from leser.warmup.options import WarmupOptions
-
-if TYPE_CHECKING:
-    pass
 
 PLUGIN_TABLES = ("task", "backend")
 

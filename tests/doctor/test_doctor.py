@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
+from kit_corner import write_corner
 from leser_pyserini import PyseriniBackend
 from places import ROOT
 from servers import Server
@@ -29,30 +30,10 @@ def registry() -> Registry:
     return load_plugins([SICK])
 
 
-QUERIES = (
-    "sofa lamp chair trainers mat",
-    "couch",
-    "reading lamp",
-    "light trainers",
-    "yoga mat",
-    "desk",
-    "rain",
-    "bottle",
-)
-
-
 @pytest.fixture(scope="module")
 def corner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kit's documents as a BEIR folder."""
-    folder = tmp_path_factory.mktemp("task") / "corner"
-    (folder / "qrels").mkdir(parents=True)
-    rows = [{"_id": d.id, "title": d.fields["title"], "text": d.fields["text"]} for d in DOCUMENTS]
-    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "queries.jsonl").write_text("".join(json.dumps({"_id": q, "text": q}) + "\n" for q in QUERIES))
-    for split, queries in (("train", QUERIES[:4]), ("dev", QUERIES[4:6]), ("test", QUERIES[6:])):
-        lines = "".join(f"{query}\td01\t1\n" for query in queries)
-        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{lines}")
-    return folder
+    return write_corner(tmp_path_factory.mktemp("task") / "corner", ("title", "text"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import planted_faults_filters  # noqa: F401
 import planted_faults_methods  # noqa: F401
 import planted_faults_texts  # noqa: F401
 import pytest
+from kit_corner import write_corner
 from kit_runner import first_failure
 from leser_memory import MemoryBackend
 from planted_faults import PLANTS, Plant
@@ -59,30 +59,10 @@ def test_the_kit_names_the_cause(plant: Plant) -> None:
     assert failure[0] == plant.test, failure[1]
 
 
-QUERIES = (
-    "sofa lamp chair trainers mat",
-    "couch",
-    "reading lamp",
-    "light trainers",
-    "yoga mat",
-    "desk",
-    "rain",
-    "bottle",
-)
-
-
 @pytest.fixture(scope="module")
 def corner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kit's documents as a BEIR folder, with all their fields."""
-    folder = tmp_path_factory.mktemp("task") / "corner"
-    (folder / "qrels").mkdir(parents=True)
-    rows = [{"_id": d.id, **d.fields} for d in DOCUMENTS]
-    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "queries.jsonl").write_text("".join(json.dumps({"_id": q, "text": q}) + "\n" for q in QUERIES))
-    for split, queries in (("train", QUERIES[:4]), ("dev", QUERIES[4:6]), ("test", QUERIES[6:])):
-        lines = "".join(f"{query}\td01\t1\n" for query in queries)
-        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{lines}")
-    return folder
+    return write_corner(tmp_path_factory.mktemp("task") / "corner")
 
 
 @pytest.fixture(scope="module")
