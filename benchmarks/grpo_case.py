@@ -1,8 +1,10 @@
 """What grpo_vs_trl gives to both sides, and the clock that times their steps.
 
 Same on both: a Llama of one size and seed, prompts, lengths, rewards, advantages (scaled by the group's deviation), the
-DAPO loss without KL, one update a batch of completions, AdamW, the rate, gradient clipping, float32, threads, one group
-a pass. No completion can end early, at no cost to either side: the end token's id is the first that the model lacks.
+DAPO loss without KL, one update per batch of completions, AdamW, the rate, gradient clipping, precision, LoRA's rank and
+targets, threads. On a CPU both train one group per pass; on a GPU LESER sizes its passes from free memory and TRL's rows
+per pass are an argument. No completion can end early, at no cost to either side: the end token's id is the first that
+the model lacks.
 """
 
 from __future__ import annotations
@@ -28,7 +30,12 @@ SHAPES: dict[str, dict[str, int]] = {
     "6M": {"d_model": 256, "layers": 5, "heads": 4, "kv_heads": 2, "ffn": 704, "vocabulary": 8192},
     "30M": {"d_model": 512, "layers": 8, "heads": 8, "kv_heads": 4, "ffn": 1408, "vocabulary": 8192},
     "120M": {"d_model": 768, "layers": 16, "heads": 12, "kv_heads": 6, "ffn": 2048, "vocabulary": 8192},
+    # SmolLM2-135M's, Qwen2.5-0.5B's and Qwen2.5-1.5B's dimensions, for GPUs
+    "135M": {"d_model": 576, "layers": 30, "heads": 9, "kv_heads": 3, "ffn": 1536, "vocabulary": 49152},
+    "0.5B": {"d_model": 896, "layers": 24, "heads": 14, "kv_heads": 2, "ffn": 4864, "vocabulary": 151936},
+    "1.5B": {"d_model": 1536, "layers": 28, "heads": 12, "kv_heads": 2, "ffn": 8960, "vocabulary": 151936},
 }
+LORA_ALPHA = 32
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,14 @@ class Case:
     trl_rows: int | None = None  # completions in one pass of TRL's training; None: a group, as on our side
     rounds: int = 5
     warm_up: int = 2
+    device: str = "cpu"
+    precision: str = "fp32"  # fp32, tf32 or bf16 (mixed: float32 weights); under LoRA bf16 means a base in bfloat16
+    lora: int = 0  # rank of LoRA adapters on all linear layers; 0 trains every weight
+
+    @property
+    def cuda(self) -> bool:
+        """Whether the case runs on a GPU."""
+        return self.device.startswith("cuda")
 
     @property
     def steps(self) -> int:
@@ -70,8 +85,8 @@ class Report:
     sampling: float  # token ids in, completions' token ids out
     training: float  # forward, backward, clipping, optimiser
     cpu: float  # processor seconds of the step, of all threads
-    memory: float  # largest resident set so far above the one before the first step
-    resident: float  # largest resident set so far
+    memory: float  # largest resident set so far above the one before the first step; on a GPU the allocator's peak
+    resident: float  # largest resident set so far; on a GPU the allocator's peak, weights included
     prompts: str  # digest of the prompts' token ids, in order
     sampled: int  # completion tokens
     trained: int  # completion tokens in the loss
@@ -81,25 +96,49 @@ class Report:
 class Turns:
     """A side's end of the pipe: waits for its turn, times the step, reports."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, *, cuda: bool = False) -> None:
         self.pipe = pipe
+        self.cuda = cuda
         self.before: float | None = None
         self.started = self.cpu = 0.0
+
+    def now(self) -> float:
+        """The clock, once the GPU has done what it was given."""
+        if self.cuda:
+            import torch
+
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
     def begin(self) -> None:
         """Wait to be asked for a step, then start the clock."""
         self.pipe.recv()
         if self.before is None:
-            Path("/proc/self/clear_refs").write_text("5")  # the largest resident set starts anew (proc(5))
-            self.before = resident("VmRSS")
-        self.started, self.cpu = time.perf_counter(), time.process_time()
+            self.before = self._start_memory()
+        self.started, self.cpu = self.now(), time.process_time()
 
     def end(self, **measured: Any) -> None:
         """Stop the clock and report; `measured` are the fields of Report that only the side knows."""
-        seconds, cpu = time.perf_counter() - self.started, time.process_time() - self.cpu
-        peak = resident("VmHWM")
+        seconds, cpu = self.now() - self.started, time.process_time() - self.cpu
+        peak = self._peak_memory()
         assert self.before is not None
         self.pipe.send(Report(step=seconds, cpu=cpu, memory=peak - self.before, resident=peak, **measured))
+
+    def _start_memory(self) -> float:
+        if self.cuda:
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+            return torch.cuda.memory_allocated() / 1e6
+        Path("/proc/self/clear_refs").write_text("5")  # the largest resident set starts anew (proc(5))
+        return resident("VmRSS")
+
+    def _peak_memory(self) -> float:
+        if self.cuda:
+            import torch
+
+            return torch.cuda.max_memory_allocated() / 1e6
+        return resident("VmHWM")
 
 
 def resident(name: str) -> float:

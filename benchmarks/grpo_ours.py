@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
-from benchmarks.grpo_case import RATE, Case, Turns, digest, make_model, make_prompts, make_rewards, make_tokenizer
+from benchmarks.grpo_case import (
+    LORA_ALPHA,
+    RATE,
+    Case,
+    Turns,
+    digest,
+    make_model,
+    make_prompts,
+    make_rewards,
+    make_tokenizer,
+)
 from leser.errors import LeserError
 from leser.grpo.advantage import group_advantages
 from leser.grpo.options import GrpoOptions
@@ -16,7 +24,7 @@ from leser.policy.policy import Policy
 
 
 def our_options(case: Case) -> GrpoOptions:
-    """GRPO as TRL does it by default, one group a pass."""
+    """GRPO as TRL does it by default; one group per pass, on a GPU as many as its memory holds."""
     return GrpoOptions(
         group_size=case.group,
         scale="group",
@@ -25,7 +33,7 @@ def our_options(case: Case) -> GrpoOptions:
         clip_low=0.2,
         clip_high=0.28,
         warmup_steps=0,
-        tokens_per_pass=case.prompt + case.group * case.completion,
+        tokens_per_pass=None if case.cuda else case.prompt + case.group * case.completion,
     )
 
 
@@ -34,7 +42,15 @@ def make_policy(case: Case) -> Policy:
     tokenizer = make_tokenizer(case.size)
     ends = (int(tokenizer.eos_token_id),)
     policy = Policy(make_model(case), tokenizer, case.size, "text", ends, case.prompt + case.completion)
-    return prepare(policy, PolicyOptions(device="cpu", attention="shared"), seed=0)
+    options = PolicyOptions(
+        device=case.device,
+        precision=case.precision,
+        dtype="bfloat16" if case.lora and case.precision == "bf16" else "float32",
+        attention="shared",
+        lora_rank=case.lora,
+        lora_alpha=LORA_ALPHA,
+    )
+    return prepare(policy, options, seed=0)
 
 
 def run_ours(case: Case, turns: Turns) -> None:
@@ -47,9 +63,9 @@ def run_ours(case: Case, turns: Turns) -> None:
         keys = [[NoiseKey(1, number, str(b), g) for g in range(case.group)] for b in range(case.prompts)]
         turns.begin()
         prompts = policy.tokenizer(chosen)["input_ids"]
-        before = time.perf_counter()
+        before = turns.now()
         samples = generate(policy, prompts, keys, max_new_tokens=case.completion, temperature=options.temperature)
-        sampled = time.perf_counter()
+        sampled = turns.now()
         for row in samples:
             for sample in row:
                 policy.decode(sample.tokens)  # a reward reads text; TRL decodes as well
@@ -61,13 +77,13 @@ def run_ours(case: Case, turns: Turns) -> None:
             advantages=result.advantages,
             active=result.active,
         )
-        scored = time.perf_counter()
+        scored = turns.now()
         update = policy_update(policy, optimizer, batch, options, rate=RATE, total=case.steps, step=number)
         if not policy.shared.enabled:
             raise LeserError(f"Prompts were not shared: {policy.shared.reason}. The figures would not be LESER's.")
         turns.end(
             sampling=sampled - before,
-            training=time.perf_counter() - scored,
+            training=turns.now() - scored,
             prompts=digest(prompts),
             sampled=sum(len(s.tokens) for row in samples for s in row),
             trained=update.tokens,

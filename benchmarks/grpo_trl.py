@@ -1,8 +1,8 @@
 """TRL's side of grpo_vs_trl: its GRPOTrainer's own sampling and training; only the clock and the counters are ours.
 
 Settings are the best for the case: gradient checkpointing off (its default is on), a cache while sampling, one
-generation batch an optimiser step (so that it needs no pass for old log-probabilities), no logging and no saving, and
-prompts of one length, which it needn't pad.
+generation batch per optimiser step (so that it needs no pass for old log-probabilities), no logging and no saving, and
+prompts of one length, which it needn't pad; on a GPU bf16 mixed precision and fused AdamW.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from trl.trainer import utils
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from benchmarks.grpo_case import RATE, Case, Turns, digest, make_model, make_prompts, make_rewards, make_tokenizer
+from benchmarks.grpo_case import (
+    LORA_ALPHA,
+    RATE,
+    Case,
+    Turns,
+    digest,
+    make_model,
+    make_prompts,
+    make_rewards,
+    make_tokenizer,
+)
 from leser.errors import LeserError
 
 
@@ -47,6 +57,7 @@ class TimedTrainer(GRPOTrainer):
     sampled = trained = 0
     prompt_rows: Any = ()
     completion_rows: Any = ()
+    now: Any = staticmethod(time.perf_counter)
 
     def restart(self) -> None:
         """Forget the step before."""
@@ -55,17 +66,17 @@ class TimedTrainer(GRPOTrainer):
 
     def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> Any:
         base: Any = super()
-        before = time.perf_counter()
+        before = self.now()
         found = base._generate_single_turn(prompt_ids, *args, **kwargs)
-        self.sampling += time.perf_counter() - before
+        self.sampling += self.now() - before
         self.prompt_rows, self.completion_rows = prompt_ids, found[0]
         self.sampled += sum(map(len, found[0]))
         return found
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        before = time.perf_counter()
+        before = self.now()
         found = super()._generate_and_score_completions(inputs)
-        self.not_training += time.perf_counter() - before
+        self.not_training += self.now() - before
         return found
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
@@ -92,7 +103,7 @@ class Clock(TrainerCallback):
     def on_step_end(self, *_: Any, **__: Any) -> None:
         """Report the step; training is all of it but what led to the batch: sampling, decoding, rewards."""
         trainer: Any = self.trainer
-        seconds = time.perf_counter() - self.turns.started
+        seconds = self.turns.now() - self.turns.started
         self.turns.end(
             sampling=trainer.sampling,
             training=seconds - trainer.not_training,
@@ -110,7 +121,8 @@ def make_trainer(case: Case, folder: Path, *callbacks: TrainerCallback) -> Timed
         raise LeserError(f"{rows} rows a pass do not divide the {case.completions} completions of a step.")
     # fmt: off
     config = GRPOConfig(
-        output_dir=str(folder), use_cpu=True, bf16=False, seed=1, max_steps=case.steps,
+        output_dir=str(folder), seed=1, max_steps=case.steps, use_cpu=not case.cuda,
+        bf16=case.precision == "bf16", tf32=tf32(case), optim="adamw_torch_fused" if case.cuda else "adamw_torch",
         per_device_train_batch_size=rows, gradient_accumulation_steps=case.completions // rows,
         num_generations=case.group, max_completion_length=case.completion, generation_kwargs={"use_cache": True},
         loss_type="dapo", beta=0.0, epsilon=0.2, epsilon_high=0.28, scale_rewards="group", num_iterations=1,
@@ -124,8 +136,12 @@ def make_trainer(case: Case, folder: Path, *callbacks: TrainerCallback) -> Timed
     def reward(completions: list[str], **_: Any) -> list[float | None]:
         return rewards[: len(completions)]
 
+    model = make_model(case)
+    if case.lora and case.precision == "bf16":
+        model = model.bfloat16()
     return TimedTrainer(
-        model=make_model(case),
+        model=model,
+        peft_config=lora(case),
         reward_funcs=reward,
         args=config,
         train_dataset=Dataset.from_list([{"prompt": text} for text in make_prompts(case)]),
@@ -134,8 +150,25 @@ def make_trainer(case: Case, folder: Path, *callbacks: TrainerCallback) -> Timed
     )
 
 
+def tf32(case: Case) -> bool | None:
+    """TRL's switch for TF32; None on a CPU, where it may not be set."""
+    return case.precision == "tf32" if case.cuda else None
+
+
+def lora(case: Case) -> Any:
+    """The same adapters as LESER's; None where every weight is trained."""
+    if not case.lora:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=case.lora, lora_alpha=LORA_ALPHA, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+
+
 def run_trl(case: Case, folder: Path, turns: Turns) -> None:
     """TRL's steps."""
     clock = Clock(turns)
     clock.trainer = make_trainer(case, folder, clock)
+    clock.trainer.now = turns.now
     clock.trainer.train()

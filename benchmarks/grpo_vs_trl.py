@@ -40,7 +40,7 @@ from leser.errors import LeserError
 
 EVIDENCE = ROOT / "docs" / "evidence" / "grpo-vs-trl.json"
 PACKAGES = ("torch", "transformers", "trl", "accelerate", "numpy")
-KEY = ("size", "prompt", "group", "completion", "prompts", "threads", "trl_rows")
+KEY = ("size", "prompt", "group", "completion", "prompts", "threads", "trl_rows", "device", "precision", "lora")
 HEADLINE = (512, 16, 32)
 TABLE = (HEADLINE, (256, 8, 32), (256, 16, 32), (512, 8, 32), (1024, 8, 32), (1024, 16, 32), (512, 16, 128))
 NOTE = (
@@ -82,7 +82,7 @@ def measure(case: Case, *, installed: bool = False) -> dict[str, Any]:
 def serve(side: str, case: Case, pipe: Connection) -> None:
     """A worker process: one side, step by step as the parent asks for them; what it prints goes to stderr."""
     sys.stdout = sys.stderr
-    turns = Turns(pipe)
+    turns = Turns(pipe, cuda=case.cuda)
     if side == "ours":
         from benchmarks.grpo_ours import run_ours
 
@@ -139,23 +139,34 @@ def row_of(case: Case, reports: dict[str, list[Report]]) -> dict[str, Any]:
     }
 
 
-def circumstances(commit: str | None = None) -> dict[str, Any]:
-    """Commit (the checkout's unless given), machine and versions: what a row must be read with."""
+def circumstances(commit: str | None = None, device: str = "cpu") -> dict[str, Any]:
+    """Commit (the checkout's unless given), machine, its GPU where one was used, and versions."""
     return {
         "commit": commit or evidence.commit(),
-        "machine": evidence.machine(),
+        "machine": evidence.machine() | _card(device),
         "versions": evidence.versions(PACKAGES),
     }
+
+
+def _card(device: str) -> dict[str, str]:
+    if not device.startswith("cuda"):
+        return {}
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name(device)}
 
 
 def table(base: Case, path: Path = EVIDENCE, *, commit: str | None = None) -> list[dict[str, Any]]:
     """Measure the table's cases that `path` lacks for this commit and these versions; each is written when done."""
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known: list[dict[str, Any]] = content.get("rows", [])
-    around = circumstances(commit)
+    around, default = (
+        circumstances(commit, base.device),
+        asdict(Case()),
+    )  # a row of before a field was added has its default
     for prompt, group, completion in TABLE:
         case = replace(base, prompt=prompt, group=group, completion=completion)
-        same = [row for row in known if all(row[name] == getattr(case, name) for name in KEY)]
+        same = [row for row in known if all(row.get(name, default[name]) == getattr(case, name) for name in KEY)]
         if any(row["commit"] == around["commit"] and row["versions"] == around["versions"] for row in same):
             when = "at this commit" if around["commit"] != "unknown" else f"at a commit unknown (see {path})"
             print(f"P={prompt} G={group} C={completion}: measured {when} already", file=sys.stderr)
@@ -195,6 +206,11 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=4, help="prompts in a step")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of each side")
     parser.add_argument("--trl-rows", type=int, help="completions in one pass of TRL's training; a group unless given")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="of both sides")
+    parser.add_argument(
+        "--lora", type=int, default=0, help="rank of LoRA adapters on both sides; 0 trains every weight"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="repetitions of each side that count")
     parser.add_argument("--warm-up", type=int, default=2, help="repetitions before them")
     parser.add_argument("--installed", action="store_true", help="TRL with its head as installed as well")
@@ -212,7 +228,11 @@ def main() -> None:
     if case.rounds < 1 or (whole and (case.rounds < 5 or case.warm_up < 2)):
         parser.error("evidence needs at least --rounds 5 and --warm-up 2; a single case at least --rounds 1")
     try:
-        rows = table(case, commit=commit) if whole else [measure(case, installed=installed) | circumstances(commit)]
+        rows = (
+            table(case, commit=commit)
+            if whole
+            else [measure(case, installed=installed) | circumstances(commit, case.device)]
+        )
     except LeserError as error:
         raise SystemExit(f"Error: {error}") from error
     if as_json:
