@@ -24,7 +24,7 @@ LAZY_ROOMS = ("leser.cli",)
 """Rooms whose modules import the rest of LESER only when a command is called: `leser --help` answers at once."""
 ENTRY_POINTS = ("leser_memory", "leser_pyserini", "leser_solr", "leser_elasticsearch")
 """Modules that an entry point names: they import what is in their own package when an engine is opened, not when it is listed."""
-CARRIERS = ("leser.config", "leser.cli", "leser.session", "leser.api")
+CARRIERS = ("leser.config", "leser.cli", "leser.session", "leser.api", "leser.bridge")
 """Where a whole configuration or registry may be a parameter."""
 
 
