@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "leser.cli.evaluate",
     "expand": "leser.cli.expand",
     "search-expansions": "leser.cli.search_expansions",
+    "watch": "leser.cli.watch",
     "rollouts": "leser.cli.rollouts",
     "new": "leser.cli.new",
     "plugins": "leser.cli.plugins",
