@@ -103,6 +103,10 @@ class Registry:
         self._offers = tuple(offers)
         self._failed: set[tuple[str, str]] = set()
 
+    def observe(self, observer: object) -> None:
+        """Add an observer of runs: an object with some of the hooks leser_run_started, leser_step and so on."""
+        self._manager.register(observer)
+
     def notify(self, hook: str, **values: Any) -> None:
         """Call this hook of every observer, each by itself and with dictionaries of its own.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from leser.errors import LeserError
 from leser.evaluation.pseudo_documents import baselines_of
 from leser.files import write_folder
 from leser.monitor.monitor import Monitor, open_monitor
+from leser.monitor.tracking import Tracking, check_trackers
 from leser.plugins import Registry
 from leser.policy.options import check_policy
 from leser.policy.threads import choose_threads
@@ -36,6 +38,7 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
     """
     folder = RunFolder(Path(config.out))
     baselines_of(config.evaluation, config.policy)
+    check_trackers(config.training.trackers)
     with Reporter() as reporter, open_session(config, registry, reporter) as session:
         lacking = session.facts.pop("judged_missing", "")
         for text in describe(session):
@@ -81,6 +84,8 @@ def _run_in(folder: RunFolder, session: Session, monitor: Monitor) -> None:
     folder.create(config.resolved(), resume=config.resume, known=known_to(registry))
     if fresh:
         folder.note_threads(torch.get_num_threads())
+    if config.training.trackers:
+        registry.observe(Tracking(config.training.trackers, tomllib.loads(config.resolved())))
     registry.notify("leser_run_started", run=folder)
     if (folder.path / "evaluation.json").exists():
         reporter.say(f"{folder.path} holds a finished run: see {folder.path / 'report.html'}.")
