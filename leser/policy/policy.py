@@ -15,6 +15,7 @@ from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.policy.attention import SharedPrefix
 from leser.policy.chat import ChatTemplate
+from leser.policy.options import Precision
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,6 +41,7 @@ class Policy:
     eos_ids: tuple[int, ...]
     max_context: int
     gradient_checkpointing: bool = False
+    precision: Precision = "fp32"
     shared: SharedPrefix = field(default_factory=SharedPrefix)
 
     @property

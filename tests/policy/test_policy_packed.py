@@ -10,7 +10,7 @@ import torch
 from toy_policies import ragged_batch, toy_policy
 
 from leser.errors import LeserError
-from leser.policy import packed
+from leser.policy import head
 from leser.policy.attention import ATTENTION_NAME
 from leser.policy.options import PolicyOptions
 from leser.policy.packed import check_training, group_logprobs, plain_logprobs
@@ -78,7 +78,7 @@ def test_the_check_can_fail() -> None:
 def test_chunked_head_equals_whole_head(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = toy_policy("llama")
     whole, whole_grads = gradients(policy, group_logprobs)
-    monkeypatch.setattr(packed, "CHUNK_ELEMENTS", 1)  # 16 rows at a time, the least
+    monkeypatch.setattr(head, "head_elements", lambda _: 1)  # 16 rows at a time, the least
     chunked, chunked_grads = gradients(policy, group_logprobs)
     assert torch.allclose(whole, chunked, atol=1e-6)
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(whole_grads, chunked_grads, strict=True))
@@ -158,7 +158,7 @@ def test_the_attention_is_set_for_good() -> None:
 
 
 def test_bfloat16_stays_within_rounding() -> None:
-    policy = toy_policy("qwen3", dtype="bfloat16")
+    policy = toy_policy("qwen3", precision="bf16")
     prompts, completions = ragged_batch()
     got = group_logprobs(policy, prompts, completions)
     assert policy.shared.enabled

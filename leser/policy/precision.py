@@ -1,0 +1,84 @@
+"""What a policy computes in: float32 weights always, and passes under autocast where the device has bfloat16.
+
+AdamW's steps are a few millionths of a weight, far below bfloat16's last digit (2^-8), so trained weights stay in float32
+and only the matrix products round. Sums, softmax and log-probabilities are float32 in every precision.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from leser.errors import LeserError
+from leser.policy.options import Precision, PrecisionOption
+
+if TYPE_CHECKING:
+    from leser.policy.policy import Policy
+
+MEAN_GAP = {torch.bfloat16: 0.15}
+"""Mean gap in nats per token that rounding may leave between two ways of computing the same; it leaves about a third."""
+LARGEST_GAP = {"fp32": 1e-3, "tf32": 3e-2}
+"""Largest gap of any token without bfloat16; rounding leaves a tenth of it or less."""
+
+
+def resolve(asked: PrecisionOption, device: torch.device | str) -> Precision:
+    """The precision that passes on `device` run in; raises LeserError for one that the device does not have."""
+    kind = torch.device(device).type
+    bf16 = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if asked == "auto":
+        return "bf16" if bf16 else "fp32"
+    if asked == "bf16" and kind == "cuda" and not bf16:
+        raise LeserError(
+            "policy.precision 'bf16' is not valid: this GPU does not compute in bfloat16. Set fp32, or auto."
+        )
+    if asked == "bf16" and kind == "mps":
+        raise LeserError("policy.precision 'bf16' is not valid: it is for CUDA and CPU. Set fp32, or auto.")
+    if asked == "tf32" and kind not in ("cuda", "meta"):
+        raise LeserError(
+            f"policy.precision 'tf32' is not valid: the device '{kind}' does not have it. Set fp32, or auto."
+        )
+    return asked
+
+
+def set_matrix_precision(precision: Precision) -> None:
+    """Let float32 matrix products on a GPU round to TF32 (10 bits) where the precision says so; for the whole process."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+
+
+def autocast(policy: Policy) -> AbstractContextManager[Any]:
+    """The context that one forward pass of `policy` runs in: bfloat16 products, or nothing at all.
+
+    Enter it once per pass: the rounded weights are kept until the outermost one is left. A backward pass needs none.
+    """
+    if policy.precision != "bf16":
+        return nullcontext()
+    return torch.autocast(policy.device.type, dtype=torch.bfloat16)
+
+
+def compute_dtype(policy: Policy) -> torch.dtype:
+    """The type that matrix products of a pass round their factors to."""
+    return torch.bfloat16 if policy.precision == "bf16" else weight_dtype(policy)
+
+
+def weight_dtype(policy: Policy) -> torch.dtype:
+    """The type that the model's own weights are held in; under LoRA the frozen ones may be bfloat16."""
+    embeddings: Any = policy.causal_lm.get_input_embeddings()
+    found: torch.dtype = embeddings.weight.dtype
+    return found
+
+
+def disagreement(policy: Policy, first: torch.Tensor, second: torch.Tensor) -> str | None:
+    """How two computations of the same log-probabilities differ, where rounding in the policy's precision cannot explain it.
+
+    In bfloat16 single tokens may differ by tenths of a nat without any error, so the mean decides there.
+    """
+    if not first.numel():
+        return None
+    gaps = (first - second).abs()
+    if allowed := MEAN_GAP.get(compute_dtype(policy)):
+        gap = gaps.mean().item()
+    else:
+        gap, allowed = gaps.max().item(), LARGEST_GAP[policy.precision]
+    return None if gap <= allowed else f"{gap:.2g} nats ({allowed:g} allowed)"
