@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from leser.policy.flash import FlashRow, usable
+
 ATTENTION_NAME = "leser_shared_prefix"
 _UNKNOWN_ARGUMENTS = ("softcap", "position_bias", "s_aux", "sinks", "cache")
 _FULL = {"full_attention", "sliding_attention", "chunked_attention"}
@@ -92,6 +94,8 @@ class PackedRow:
         self, prompts: Sequence[int], suffixes: Sequence[Sequence[int]], device: torch.device, *, keep: bool = False
     ) -> None:
         self.groups = max((len(group) for group in suffixes), default=0)
+        self._of = (prompts, suffixes, device)
+        self._flash: FlashRow | None = None
         padded = [n for group in suffixes for n in (*group, *[0] * (self.groups - len(group)))]
         self.prefix = Rectangle.of(prompts, device)
         self.suffix = Rectangle.of(padded, device)
@@ -102,10 +106,14 @@ class PackedRow:
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
         """(N, H, d), (N, Hkv, d), (N, Hkv, d) -> (N, H, d)"""
-        n = self.prefix_tokens
-        keys, values = self.prefix.pad(key[:n]), self.prefix.pad(value[:n])  # (B, P, Hkv, d)
+        n, flash = self.prefix_tokens, usable(value)
+        if self.cache is not None or not flash:
+            keys, values = self.prefix.pad(key[:n]), self.prefix.pad(value[:n])  # (B, P, Hkv, d)
         if self.cache is not None:
             self.cache[layer] = (keys.transpose(1, 2).contiguous(), values.transpose(1, 2).contiguous())
+        if flash:
+            self._flash = self._flash or FlashRow.of(*self._of)
+            return self._flash.attend(query, key, value, scaling)
         out = F.scaled_dot_product_attention(
             self.prefix.pad(query[:n]).transpose(1, 2),
             _repeat_heads(keys, query).transpose(1, 2),

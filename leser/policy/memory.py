@@ -80,7 +80,7 @@ def activation_bytes(policy: Policy) -> int:
 
 
 def layer_bytes(shape: Any, half: int, *, adapters: bool = False) -> int:
-    """Bytes per token kept by one decoder layer of a model's configuration: norms in float32, factors of products in `half` bytes.
+    """Bytes per token kept by one layer of a model's configuration: norms in float32, factors of products in `half` bytes.
 
     Two norms keep input and result, five of seven products their rounded input, attention its queries, keys, values and
     output, the gated feed-forward its two products, the activation and their product.

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from leser.policy.attention import DoesNotFit, PackedRow
 from leser.policy.head import head, score, score_hidden
-from leser.policy.precision import autocast, disagreement
+from leser.policy.precision import autocast, disagreement, exactly, weight_dtype
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
@@ -166,20 +166,25 @@ def check_training(policy: Policy, prompts: Sequence[list[int]], completions: Co
     chosen = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     chosen = [chosen[0], chosen[-1]] if len(chosen) > 1 else chosen  # of different lengths, where there are two
     some = [sorted(completions[i], key=len, reverse=True)[:2] for i in chosen]
+    rows = [prompts[i] for i in chosen]
     with torch.no_grad():
         try:
-            packed = _packed(policy, [prompts[i] for i in chosen], some, temperature).logprobs
+            packed = _packed(policy, rows, some, temperature).logprobs
         except DoesNotFit as error:
             give_up(policy, str(error))
             return
-        plain = plain_logprobs(policy, [prompts[i] for i in chosen], some, temperature=temperature)
+        plain = plain_logprobs(policy, rows, some, temperature=temperature)
+        exact = None
+        if policy.precision != "fp32" and weight_dtype(policy) == torch.float32:
+            with exactly(policy):
+                exact = plain_logprobs(policy, rows, some, temperature=temperature).logprobs[plain.mask]
     policy.shared.training_checked = True
-    compare(policy, packed[plain.mask], plain.logprobs[plain.mask], "training")
+    compare(policy, packed[plain.mask], plain.logprobs[plain.mask], "training", exact)
 
 
-def compare(policy: Policy, shared: Tensor, plain: Tensor, where: str) -> None:
-    """Give up sharing when two sets of log-probabilities differ by more than rounding explains."""
-    gap = disagreement(policy, shared, plain)
+def compare(policy: Policy, shared: Tensor, plain: Tensor, where: str, exact: Tensor | None = None) -> None:
+    """Give up sharing when two sets of log-probabilities differ by more than rounding explains (see `disagreement`)."""
+    gap = disagreement(policy, shared, plain, exact)
     if gap is not None:
         give_up(policy, f"in {where} its log-probabilities differ from the plain path's by {gap}")
 

@@ -6,10 +6,12 @@ and only the matrix products round. Sums, softmax and log-probabilities are floa
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from leser.errors import LeserError
 from leser.policy.options import Precision, PrecisionOption
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 MEAN_GAP = {torch.bfloat16: 0.15}
 """Mean gap in nats per token that rounding may leave between two ways of computing the same; it leaves about a third."""
+LEAST_GAP = 2e-3
+"""Mean gap in nats per token that is allowed however little the plain path itself loses by rounding."""
 LARGEST_GAP = {"fp32": 1e-3, "tf32": 3e-2}
 """Largest gap of any token without bfloat16; rounding leaves a tenth of it or less."""
 
@@ -69,16 +73,31 @@ def weight_dtype(policy: Policy) -> torch.dtype:
     return found
 
 
-def disagreement(policy: Policy, first: torch.Tensor, second: torch.Tensor) -> str | None:
-    """How two computations of the same log-probabilities differ, where rounding in the policy's precision cannot explain it.
+@contextmanager
+def exactly(policy: Policy) -> Iterator[None]:
+    """Within it, passes of a policy whose weights are float32 compute in float32."""
+    kept, policy.precision = policy.precision, "fp32"
+    matrices = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        policy.precision = kept
+        torch.set_float32_matmul_precision(matrices)
 
-    In bfloat16 single tokens may differ by tenths of a nat without any error, so the mean decides there.
+
+def disagreement(policy: Policy, found: Tensor, plain: Tensor, exact: Tensor | None = None) -> str | None:
+    """How log-probabilities differ from the plain path's where rounding in the policy's precision cannot explain it.
+
+    Where `exact`, the plain path's in float32, is given, it says how much rounding costs the plain path itself. In bfloat16
+    single tokens may differ by tenths of a nat without any error, so means decide there.
     """
-    if not first.numel():
+    if not found.numel():
         return None
-    gaps = (first - second).abs()
-    if allowed := MEAN_GAP.get(compute_dtype(policy)):
-        gap = gaps.mean().item()
+    if exact is not None:
+        gap, allowed = (found - exact).abs().mean().item(), 3 * (plain - exact).abs().mean().item() + LEAST_GAP
+    elif rough := MEAN_GAP.get(compute_dtype(policy)):
+        gap, allowed = (found - plain).abs().mean().item(), rough
     else:
-        gap, allowed = gaps.max().item(), LARGEST_GAP[policy.precision]
-    return None if gap <= allowed else f"{gap:.2g} nats ({allowed:g} allowed)"
+        gap, allowed = (found - plain).abs().max().item(), LARGEST_GAP[policy.precision]
+    return None if gap <= allowed else f"{gap:.2g} nats ({allowed:.2g} allowed)"
