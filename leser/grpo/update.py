@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from leser.grpo.loss import LossParts, batch_denominator, policy_loss
+from leser.grpo.optimizer import make_optimizer
 from leser.grpo.options import GrpoOptions
 from leser.policy.packed import group_logprobs
 
@@ -64,12 +65,6 @@ class UpdateStats:
     def metrics(self) -> dict[str, float]:
         """The numbers by name, for a row of metrics."""
         return {name: float(getattr(self, name)) for name in self.__dataclass_fields__}
-
-
-def make_optimizer(policy: Policy, options: GrpoOptions) -> torch.optim.Optimizer:
-    """AdamW over the policy's trained weights; its learning rate is set anew at every update."""
-    trained = [p for p in policy.model.parameters() if p.requires_grad]
-    return torch.optim.AdamW(trained, lr=0.0, betas=(options.beta1, options.beta2), weight_decay=options.weight_decay)
 
 
 def learning_rate(step: int, options: GrpoOptions, *, total: int | None = None, peak: float | None = None) -> float:

@@ -73,7 +73,7 @@ class Shaping:
 
 def score(logits: Tensor, targets: Tensor, temperature: float, *, with_entropy: bool = False) -> tuple[Tensor, Tensor]:
     """(N, V), (N,) -> log-probability of the targets with gradient (N,), entropy (N,), with one where asked for."""
-    logits = logits.float() / temperature
+    logits = (logits if logits.dtype == torch.float64 else logits.float()) / temperature
     normaliser = torch.logsumexp(logits, dim=-1)
     with torch.set_grad_enabled(torch.is_grad_enabled() and with_entropy):
         entropy = normaliser - (torch.softmax(logits, dim=-1) * logits).sum(-1)

@@ -18,6 +18,7 @@ from torch import Tensor
 from leser.policy.attention import DoesNotFit, PackedRow
 from leser.policy.head import head, score, score_hidden
 from leser.policy.precision import autocast, disagreement, exactly, weight_dtype
+from leser.policy.predicting import Predicting
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
@@ -108,17 +109,8 @@ def _packed(
         hidden = decoder_states(
             policy, torch.tensor([ids], device=device), torch.tensor([positions], device=device), context
         )
-    # a completion's first token is predicted by the last token of its prompt, the others by the token before them
-    sources: list[int] = []
-    end, start = 0, context.prefix_tokens
-    for prompt, group in zip(prompts, completions, strict=True):
-        end += len(prompt)
-        for tokens in group:
-            if tokens:
-                sources += [end - 1, *range(start, start + len(tokens) - 1)]
-                start += len(tokens) - 1
     targets = torch.tensor([t for group in completions for c in group for t in c], dtype=torch.long, device=device)
-    picked = hidden.index_select(0, torch.tensor(sources, dtype=torch.long, device=device))
+    picked = Predicting.of([len(p) for p in prompts], completions, device).pick(hidden)
     values, entropies = score_hidden(policy, picked, targets, temperature, with_entropy=entropy_gradient)
     return _scatter(policy, [values], [entropies], completions)
 
