@@ -133,5 +133,13 @@ def _read_phrase(part: str, options: ExpansionOptions) -> Expansion | ParseError
 
 def render(expansions: Sequence[Expansion], *, reasoning: bool = False) -> str:
     """The completion that parses back to these expansions; `reasoning` as in the options it is parsed with."""
-    said = "; ".join(e.text if e.weight == 1.0 else f"{e.text} ^{e.weight:g}" for e in expansions) or NONE
+    said = "; ".join(map(_phrase, expansions)) or NONE
     return f"{MARKER} {said}" if reasoning else said
+
+
+def _phrase(expansion: Expansion) -> str:
+    """An expansion as it is written: what follows its last "^" is its weight, so a text that holds one needs a weight after it."""
+    if expansion.weight == 1.0 and "^" not in expansion.text:
+        return expansion.text
+    short = f"{expansion.weight:g}"
+    return f"{expansion.text} ^{short if float(short) == expansion.weight else repr(float(expansion.weight))}"
