@@ -213,7 +213,7 @@ class Environment:
             per_expansion="per_expansion" in self.rewards.needs,
         )
         by_index = dict(zip(sent, results, strict=True))
-        documents = Documents(self._documents(by_index.values(), split))
+        documents = Documents(self._documents(by_index.values(), {a.query.id for a in attempts}, split))
         outcomes = []
         for i, (attempt, (expansions, code, reason)) in enumerate(zip(attempts, read, strict=True)):
             result = by_index.get(i)
@@ -255,12 +255,12 @@ class Environment:
             return read
         return read[0], Code.ENGINE_ERROR, refused.message
 
-    def _documents(self, results: Iterable[object], split: Split) -> dict[str, Document]:
-        """The fields that rewards read, each unique document once."""
+    def _documents(self, results: Iterable[object], asked: Iterable[str], split: Split) -> dict[str, Document]:
+        """The fields that rewards read, of what was found and of what is judged for the queries `asked`; each document once."""
         if not self.rewards.fields:
             return {}
         ids = {hit.id for r in results if isinstance(getattr(r, "ranking", None), Ranking) for hit in r.ranking.hits}  # type: ignore[attr-defined]
-        ids |= {doc for grades in split.qrels.values() for doc in grades}
+        ids |= {doc for query in asked for doc in split.qrels.get(query, {})}
         return self.client.fetch(sorted(ids), self.rewards.fields)
 
     def score(self, outcomes: Sequence[Outcome]) -> Scores:

@@ -138,7 +138,7 @@ def render(expansions: Sequence[Expansion], *, reasoning: bool = False) -> str:
 
 
 def _phrase(expansion: Expansion) -> str:
-    """An expansion as it is written: what follows its last "^" is its weight, so a text that holds one needs a weight after it."""
+    """An expansion as it is written: what follows the last "^" is a weight, so a text that holds one needs a weight too."""
     if expansion.weight == 1.0 and "^" not in expansion.text:
         return expansion.text
     short = f"{expansion.weight:g}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from leser.backend import Document
 from leser.characters import well_formed
@@ -25,6 +27,17 @@ class Query:
     def __post_init__(self) -> None:
         for name in ("id", "text", "kind", "needs"):
             object.__setattr__(self, name, well_formed(getattr(self, name)))
+
+
+def drawn(queries: Sequence[Query], count: int, seed: int) -> list[Query]:
+    """`count` of the queries by chance, in their own order; all of them where there are no more.
+
+    The first of a file would be one sort of queries where the file is sorted by kind or topic.
+    """
+    if len(queries) <= count:
+        return list(queries)
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(queries))[:count]
+    return [queries[i] for i in sorted(order)]
 
 
 Qrels = Mapping[str, Mapping[str, int]]

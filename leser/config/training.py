@@ -61,9 +61,11 @@ class TrainingOptions(Options):
     )
     keep_checkpoints: int = Field(2, ge=1, description="latest checkpoints kept, beside the best on dev")
     max_new_tokens: int = Field(24, ge=1, description="longest completion, in tokens")
-    dev_queries: int = Field(300, ge=1, description="most dev queries that an evaluation during training searches")
     trackers: tuple[str, ...] = Field(
         (),
         description="experiment trackers that get every figure, by accelerate's names: tensorboard, wandb, mlflow ...",
+    )
+    dev_queries: int = Field(
+        300, ge=1, description="dev queries that an evaluation during training searches; of more, a seeded sample"
     )
     monitor: MonitorOptions = Field(default_factory=MonitorOptions, description="the reward-hacking monitor")

@@ -12,7 +12,7 @@ from pydantic import Field
 from leser.backend import Term
 from leser.baseline import Baseline, BaselineContext
 from leser.evaluation.grid import best_setting
-from leser.task import Query
+from leser.task import Query, drawn
 from leser.text import STOP_WORDS, stem, words
 
 
@@ -39,7 +39,9 @@ class Dictionary(Baseline):
             (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0), description="weights tried on dev"
         )
         most_searches: int = Field(40_000, ge=1, description="searches on train; frequent words come first")
-        dev_queries: int = Field(300, ge=1, description="dev queries that judge a weight, at most")
+        dev_queries: int = Field(
+            300, ge=1, description="dev queries that judge a weight, at most; of more, a seeded sample"
+        )
 
     options: Dictionary.Options
 
@@ -116,7 +118,7 @@ class Dictionary(Baseline):
 
     def _tune(self, context: BaselineContext) -> None:
         dev = context.task.dev
-        queries = dev.queries[: self.options.dev_queries]
+        queries = drawn(dev.queries, self.options.dev_queries, context.seed)
         if not queries:
             return
         self.weight, _ = best_setting(

@@ -31,7 +31,7 @@ from leser.evaluation.grid import best_setting
 from leser.feedback import FeedbackOptions, rm3_terms
 from leser.policy.passages import _END, writes_sentences
 from leser.prompt import Message
-from leser.task import Query
+from leser.task import Query, drawn
 from leser.text import STOP_WORDS, words
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ class _Passages(Baseline):
 
         tokens: int = Field(64, ge=8, description="longest passage, in the policy's tokens")
         terms: tuple[int, ...] = Field((5, 10, 20, 40), description="numbers of words added, the most frequent first")
-        dev_queries: int = Field(300, ge=1, description="dev queries that judge a setting, at most")
+        dev_queries: int = Field(
+            300, ge=1, description="dev queries that judge a setting, at most; of more, a seeded sample"
+        )
 
     options: _Passages.Options
 
@@ -63,7 +65,7 @@ class _Passages(Baseline):
         if context.write is None:
             raise LeserError(NEEDS_SENTENCES.format(name=self.name))
         dev = context.task.dev
-        queries = dev.queries[: self.options.dev_queries]
+        queries = drawn(dev.queries, self.options.dev_queries, context.seed)
         if not queries:
             raise LeserError(
                 f"{self.name} is tuned on dev, and the task {context.task.name} has no dev queries. Drop it, or add some."

@@ -12,7 +12,7 @@ from leser.baseline import Baseline, BaselineContext
 from leser.errors import LeserError
 from leser.evaluation.grid import best_setting
 from leser.feedback import FeedbackOptions, rm3_terms
-from leser.task import Query
+from leser.task import Query, drawn
 
 
 class RM3(Baseline):
@@ -32,7 +32,9 @@ class RM3(Baseline):
         original_weight: tuple[float, ...] = Field(
             (0.1, 0.2, 0.3, 0.5, 0.7, 0.9), description="weights of the original, lambda"
         )
-        dev_queries: int = Field(300, ge=1, description="dev queries that judge a setting, at most")
+        dev_queries: int = Field(
+            300, ge=1, description="dev queries that judge a setting, at most; of more, a seeded sample"
+        )
 
     options: RM3.Options
 
@@ -40,7 +42,7 @@ class RM3(Baseline):
         """Search dev with every setting of the grid and keep the one of the highest mean reward."""
         self._context = context
         dev = context.task.dev
-        queries = dev.queries[: self.options.dev_queries]
+        queries = drawn(dev.queries, self.options.dev_queries, context.seed)
         if not queries:
             raise LeserError(
                 f"RM3 is tuned on dev, and the task {context.task.name} has no dev queries. Drop rm3, or add some."

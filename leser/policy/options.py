@@ -36,7 +36,7 @@ class TinyOptions(Options):
     pretrain_tokens: int = Field(2048, ge=64, description="tokens in one pre-training step")
     pretrain_length: int = Field(64, ge=8, description="tokens in one row of a pre-training step")
     pretrain_lr: float = Field(1e-3, gt=0, description="peak learning rate of pre-training")
-    seed: Seed = Field(0, description="seed of the weights and of the order of the text")
+    seed: Seed | None = Field(None, description="seed of the weights and of the order of the text; none: the run's")
 
 
 class PolicyOptions(Options):

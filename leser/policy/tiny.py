@@ -28,7 +28,7 @@ SYNTAX = ("none", "sofa; leather couch ^0.5; chair ^1.5; rug ^2", "nothing few s
 
 
 def build_tiny(texts: Iterable[str], options: TinyOptions) -> Policy:
-    """A `tiny` policy: tokenizer learned from `texts`, weights pre-trained on them; `options.seed` decides all.
+    """A `tiny` policy: tokenizer learned from `texts`, weights pre-trained on them; `options.seed` (0 where none) decides all.
 
     Raises LeserError when there is no text, or when the shape does not fit together.
     """
@@ -97,7 +97,7 @@ def make_model(vocabulary: int, options: TinyOptions) -> PreTrainedModel:
         eos_token_id=2,
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
+        torch.manual_seed(options.seed or 0)
         model: PreTrainedModel = model_class(config)
     return model
 
@@ -109,7 +109,7 @@ def pretrain(policy: Policy, corpus: Sequence[str], options: TinyOptions) -> lis
     stream = np.concatenate([np.asarray([bos, *row, eos]) for row in ids])
     length = min(options.pretrain_length, len(stream) - 1)
     rows = max(1, options.pretrain_tokens // length)
-    generator = np.random.Generator(np.random.Philox(key=[options.seed, 1]))
+    generator = np.random.Generator(np.random.Philox(key=[options.seed or 0, 1]))
     optimizer = torch.optim.AdamW(
         policy.model.parameters(), lr=options.pretrain_lr, betas=(0.9, 0.95), weight_decay=0.01
     )

@@ -206,7 +206,7 @@ def _prompted(state: TrainingState) -> Sampler:
     best = list({t.query.id: t for t in sorted(found, key=lambda t: t.gain) if t.gain > 0}.values())
     chosen = best[:: max(1, len(best) // max(1, config.prompt.examples))][: config.prompt.examples]
     shown = worked_examples(state.sampler, chosen)
-    policy = load_policy(config.policy)
+    policy = load_policy(config.policy, seed=config.seed)
     return Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens, shown)
 
 

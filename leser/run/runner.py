@@ -133,15 +133,17 @@ def build_policy(session: Session, folder: RunFolder) -> Policy:
     """Load the policy; one that is made for the task is made once and kept in policies/base."""
     from leser.policy.loading import load_policy
 
-    options, base = session.config.policy, folder.path / "policies" / "base"
+    options, base, seed = session.config.policy, folder.path / "policies" / "base", session.config.seed
     if options.name != "tiny":
-        return load_policy(options)
+        return load_policy(options, seed=seed)
     if not base.exists():
         session.reporter.say("Making the policy `tiny`: tokenizer and pre-training on the task's own text ...")
-        policy = load_policy(options, task_texts=list(task_texts(session.task)))
+        if options.tiny.seed is None:
+            options = options.model_copy(update={"tiny": options.tiny.model_copy(update={"seed": seed})})
+        policy = load_policy(options, task_texts=list(task_texts(session.task)), seed=seed)
         write_folder(base, policy.save)
         return policy
-    return load_policy(options.model_copy(update={"name": str(base)}))
+    return load_policy(options.model_copy(update={"name": str(base)}), seed=seed)
 
 
 def task_texts(task: Task) -> list[str]:

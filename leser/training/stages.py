@@ -8,6 +8,7 @@ depends on (seed, step, query, sample) alone. Ctrl-C ends an update with a check
 from __future__ import annotations
 
 from leser.errors import LeserError
+from leser.task import drawn
 from leser.training.grpo import train_grpo
 from leser.training.state import TrainingState
 from leser.training.warmup import warm_up, warm_up_more
@@ -39,8 +40,9 @@ def find_targets(state: TrainingState) -> list[Target]:
     if path.exists():
         return read_targets(path, train)
     reporter.say("Looking for expansions that the engine proves on train queries ...")
-    seen = state.sampler.observations(train.queries)
-    targets = proven_targets(session.environment, train, seen, session.config.warmup, session.config.seed)
+    options, seed = session.config.warmup, session.config.seed
+    seen = state.sampler.observations(drawn(train.queries, options.max_queries, seed))  # nothing is asked of the others
+    targets = proven_targets(session.environment, train, seen, options, seed)
     useful, searches = sum(t.gain > 0 for t in targets), session.client.stats().searches
     reporter.say(f"{len(targets)} targets, {useful} of which raise the reward, after {searches} searches.")
     if not targets:

@@ -21,6 +21,7 @@ from leser.scoring import mean_of
 from leser.session import Session
 from leser.store.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
 from leser.store.folder import RunFolder
+from leser.task import Query, drawn
 from leser.training.interrupt import Interruption
 from leser.warmup.progress import WarmupProgress
 
@@ -153,9 +154,8 @@ class TrainingState:
         self.session.reporter.step(self.counters.done, row, important=important)
 
     def evaluate_on_dev(self) -> Answers:
-        """Greedy answers to dev's queries, or the first `training.dev_queries` of them."""
-        dev = self.session.task.dev
-        return self.sampler.answer(dev, dev.queries[: self.session.config.training.dev_queries])
+        """Greedy answers to dev's queries, or to a sample of `training.dev_queries` of them."""
+        return self.sampler.answer(self.session.task.dev, self._dev_queries())
 
     def dev_row(self, answers: Answers) -> dict[str, Any]:
         """The figures of an evaluation on dev, as metrics.jsonl holds them."""
@@ -166,6 +166,9 @@ class TrainingState:
     def original_value(self) -> float:
         """What dev earns when every query is left alone."""
         dev, environment = self.session.task.dev, self.session.environment
-        queries = dev.queries[: self.session.config.training.dev_queries]
-        none = [Attempt(q, i, environment.say()) for i, q in enumerate(queries)]
+        none = [Attempt(q, i, environment.say()) for i, q in enumerate(self._dev_queries())]
         return mean_of(environment.score(environment.judge(none, dev)).total)
+
+    def _dev_queries(self) -> list[Query]:
+        config = self.session.config
+        return drawn(self.session.task.dev.queries, config.training.dev_queries, config.seed)

@@ -22,13 +22,11 @@ from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
 from leser.expansion import Expansion, Parsed, parse
 from leser.files import write_atomically
 from leser.prompt import Observation
-from leser.task import Query, Split
+from leser.task import Query, Split, drawn
 from leser.text import STOP_WORDS, words
 from leser.warmup.options import WarmupOptions
 
@@ -57,7 +55,8 @@ def proven_targets(
     environment: Environment, split: Split, seen: Sequence[Observation], options: WarmupOptions, seed: int
 ) -> list[Target]:
     """Targets for (up to `max_queries` of) the train queries, several a query; "none" where nothing raised the reward."""
-    chosen = _sample(seen, options.max_queries, seed)
+    drawn_ids = {query.id for query in drawn([o.query for o in seen], options.max_queries, seed)}
+    chosen = [o for o in seen if o.query.id in drawn_ids]
     base = _rewards(environment, split, [(o.query, ()) for o in chosen])
     vocabularies = _candidates(environment, split, chosen, options)
     failed: set[int] = set()
@@ -142,13 +141,6 @@ def _keep(
         terms = sorted(candidate.terms, key=lambda t: (-proofs[t], t))
         kept.setdefault(frozenset(terms), Target(query, environment.say([Expansion(t) for t in terms]), candidate.gain))
     return list(kept.values())
-
-
-def _sample(seen: Sequence[Observation], count: int, seed: int) -> list[Observation]:
-    if len(seen) <= count:
-        return list(seen)
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(seen))[:count]
-    return [seen[i] for i in sorted(order)]
 
 
 def _candidates(
