@@ -68,6 +68,8 @@ class Task:
     """Where the task knows them: the expansions that would be ideal for a query id. A reference row, never a system."""
     notes: tuple[str, ...] = ()
     """Facts for the user: how many queries have no relevant document, how a split was made."""
+    warnings: tuple[str, ...] = ()
+    """What a user must not overlook: queries that stand in two splits."""
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:

@@ -8,7 +8,9 @@ signs and tone marks are no accents: "कम" and "काम" are two queries.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral
 
 import Stemmer
@@ -17,6 +19,7 @@ from leser.backend import Document
 from leser.errors import LeserError
 from leser.formats.files import GRADE_LIMIT
 from leser.letters import without_accents, words_of
+from leser.printable import printable
 from leser.task import Qrels, Query, Split, Task
 
 PARTS = ("train", "dev", "test")
@@ -89,7 +92,33 @@ def check_splits(task: Task) -> Task:
             if query.id in seen:
                 raise LeserError(f"Task '{task.name}': query {query.id} is in both {seen[query.id]} and {split.name}.")
             seen[query.id] = split.name
-    return task
+    return replace(task, warnings=(*task.warnings, *repeated_queries(task)))
+
+
+def repeated_queries(task: Task) -> list[str]:
+    """A sentence for each two splits that hold near-duplicates of each other under different ids, with their number.
+
+    A task that came with its splits may have them; what LESER takes out of one split itself keeps them on one side.
+    """
+    split_of_id = {query.id: split.name for split in task.splits for query in split.queries}
+    counts: Counter[tuple[str, str]] = Counter()
+    example: dict[tuple[str, str], tuple[Query, Query]] = {}
+    for group in near_duplicates([query for split in task.splits for query in split.queries]):
+        first = {split_of_id[query.id]: query for query in reversed(group)}
+        for query in group:
+            for earlier in PARTS[: PARTS.index(split_of_id[query.id])]:
+                if earlier in first:
+                    pair = (earlier, split_of_id[query.id])
+                    counts[pair] += 1
+                    example.setdefault(pair, (first[earlier], query))
+    sizes = {split.name: len(split.queries) for split in task.splits}
+    return [
+        f"{count} of {sizes[later]} {later} queries are {earlier} queries too, but for word order, plural, case or punctuation: "
+        f"'{printable(example[earlier, later][1].text, 60)}' ({later} {example[earlier, later][1].id}) and "
+        f"'{printable(example[earlier, later][0].text, 60)}' ({earlier} {example[earlier, later][0].id}). What is measured "
+        f"on {later} is too good for them. Take them out of {earlier}."
+        for (earlier, later), count in sorted(counts.items())
+    ]
 
 
 def _check_grades(task: str, qrels: Qrels) -> None:

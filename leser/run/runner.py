@@ -43,6 +43,8 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
         lacking = session.facts.pop("judged_missing", "")
         for text in describe(session):
             reporter.say(text)
+        for text in session.task.warnings:
+            reporter.warn(text)
         if lacking:
             reporter.warn(f"{lacking}. What the index lacks cannot be found: every measure is lower for it.")
         check_context(config.policy, config.training.max_new_tokens)
