@@ -17,6 +17,9 @@ import regex  # type: ignore[import-untyped]
 
 Value = TypeVar("Value")
 
+SUBSTITUTE = "\x1a"
+"""Stands before a completion that holds what no text can say: special tokens."""
+
 UNSEEN = (
     r"\x00-\x1f\x7f-\x9f"  # controls: a terminal obeys them
     r"\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"  # turn or hide text

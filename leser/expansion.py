@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from leser.characters import hidden_in, well_formed
+from leser.characters import SUBSTITUTE, hidden_in, well_formed
 from leser.options import Options
 
 NONE = "none"
@@ -84,6 +84,8 @@ def parse(completion: str, options: ExpansionOptions, *, finished: bool = True) 
     if not finished:
         return ParseError("cut at the length limit")
     completion = well_formed(completion)
+    if SUBSTITUTE in completion:
+        return ParseError("special tokens")
     reasoning, body = "", completion
     if options.reasoning:
         reasoning, marker, body = completion.rpartition(MARKER)

@@ -87,7 +87,8 @@ class Sampler:
 
     def _encode_turns(self, turns: Sequence[Message]) -> list[int]:
         if self.policy.kind == "chat":
-            return self.policy.encode_chat([(t.role, t.content) for t in turns])
+            thinking = self.environment.expansion.reasoning
+            return self.policy.encode_chat([(t.role, t.content) for t in turns], thinking=thinking)
         # a model without chat template reads the same turns as plain text
         return self.policy.encode_text("\n\n".join(t.content for t in turns) + "\nAnswer:")
 

@@ -101,12 +101,13 @@ def repeated_queries(task: Task) -> list[str]:
     A task that came with its splits may have them; what LESER takes out of one split itself keeps them on one side.
     """
     split_of_id = {query.id: split.name for split in task.splits for query in split.queries}
+    names = [split.name for split in task.splits]
     counts: Counter[tuple[str, str]] = Counter()
     example: dict[tuple[str, str], tuple[Query, Query]] = {}
     for group in near_duplicates([query for split in task.splits for query in split.queries]):
         first = {split_of_id[query.id]: query for query in reversed(group)}
         for query in group:
-            for earlier in PARTS[: PARTS.index(split_of_id[query.id])]:
+            for earlier in names[: names.index(split_of_id[query.id])]:
                 if earlier in first:
                     pair = (earlier, split_of_id[query.id])
                     counts[pair] += 1

@@ -35,7 +35,7 @@ class PassageWriter:
         encoded = [self._encode(policy, turns, policy.max_context - most_tokens) for turns in prompts]
         keys = [[NoiseKey(0, 0, str(i), 0)] for i in range(len(encoded))]
         samples = generate(policy, encoded, keys, max_new_tokens=most_tokens, temperature=0.0)
-        return [policy.decode(row[0].tokens) for row in samples]
+        return [policy.decode_prose(row[0].tokens) for row in samples]
 
     def _encode(self, policy: Policy, turns: Sequence[Message], limit: int) -> list[int]:
         turns = list(turns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,16 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from leser.characters import well_formed
+from leser.characters import SUBSTITUTE, well_formed
 from leser.errors import LeserError
 from leser.policy.attention import SharedPrefix
-from leser.policy.chat import ChatTemplate
+from leser.policy.chat import ChatTemplate, TurnMarks, special_ids
 from leser.policy.options import Precision
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Kind = Literal["chat", "tiny", "text"]
+_THOUGHT = re.compile(r"</?think(ing)?>")
 MARKERS = ("query", "terms", "found", "answer")
 """Parts of a `tiny` prompt; each has a special token, <query> and so on, which the user's own text cannot write."""
 
@@ -60,17 +62,26 @@ class Policy:
         """The chat template of a policy of kind "chat", tried out; raises LeserError for one that cannot write a prompt."""
         return ChatTemplate(self.tokenizer, self.name)
 
-    def encode_chat(self, turns: Sequence[tuple[str, str]]) -> list[int]:
-        """Token ids of (role, content) turns up to the point where the assistant answers.
+    @cached_property
+    def _marks(self) -> TurnMarks:
+        return TurnMarks(self.tokenizer, self.chat.template)
 
-        Special tokens inside a content are dropped: text is data. Raises LeserError for a tiny policy, and for a chat template
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        return frozenset(special_ids(self.tokenizer))
+
+    def encode_chat(self, turns: Sequence[tuple[str, str]], *, thinking: bool = False) -> list[int]:
+        """Token ids of (role, content) turns up to the point where the assistant answers, or thinks where it is `thinking`.
+
+        What marks a turn is dropped from contents: text is data. Raises LeserError for a tiny policy, and for a chat template
         that cannot write these turns.
         """
         if self.kind == "tiny":
             raise LeserError(f"Policy '{self.name}' is a tiny policy and reads no chat: use encode_marked.")
         if self.kind == "text":
             return self.encode_text("\n\n".join(content for _, content in turns) + "\n")
-        text = self.chat.render([(role, self._without_special(content)) for role, content in turns])
+        safe = [(role, self._marks.without(well_formed(content))) for role, content in turns]
+        text = self.chat.render(safe, thinking=thinking)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def encode_text(self, text: str) -> list[int]:
@@ -99,10 +110,26 @@ class Policy:
         return [*self._encode_data(text), self.eos_ids[0]]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of a completion without special tokens, and without its end token, special or not."""
-        kept = list(tokens[:-1] if tokens and tokens[-1] in self.eos_ids else tokens)
+        """The text of a completion without its end token, special or not.
+
+        Special tokens inside are shown, after U+001A that makes the whole unreadable: skipped in silence they would be filler
+        that costs nothing. Marks of a model's reasoning are shown as text.
+        """
+        inside = self._special.intersection(self._without_end(tokens))
+        if not inside:
+            return self.decode_prose(tokens)
+        text = self.tokenizer.decode(self._without_end(tokens), clean_up_tokenization_spaces=False)
+        thoughts = all(_THOUGHT.fullmatch(self.tokenizer.decode([token])) for token in inside)
+        return f"{'' if thoughts else SUBSTITUTE}{well_formed(str(text))}"
+
+    def decode_prose(self, tokens: Sequence[int]) -> str:
+        """The text of what is no completion, such as a passage, without special tokens."""
+        kept = self._without_end(tokens)
         text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return well_formed(str(text))
+
+    def _without_end(self, tokens: Sequence[int]) -> list[int]:
+        return list(tokens[:-1] if tokens and tokens[-1] in self.eos_ids else tokens)
 
     def save(self, folder: Path) -> None:
         """Write a `save_pretrained` folder (safetensors) that `load_policy` reads; adapters are merged into a copy."""
@@ -116,9 +143,3 @@ class Policy:
         if not text:
             return []
         return list(self.tokenizer(well_formed(text), add_special_tokens=False, split_special_tokens=True)["input_ids"])
-
-    def _without_special(self, text: str) -> str:
-        text = well_formed(text)
-        for token in self.tokenizer.all_special_tokens:
-            text = text.replace(token, "")
-        return text

@@ -112,6 +112,11 @@ def policy_notes(policy: Policy) -> list[str]:
             f"The chat template of policy '{policy.name}' takes no system turn: the instructions stand at the head of the first "
             "user turn."
         )
+    if policy.kind == "chat" and policy.chat.always_thinks:
+        notes.append(
+            f"The chat template of policy '{policy.name}' always opens the model's reasoning. Its completions are cut before "
+            "they list expansions, unless expansion.reasoning=true and training.max_new_tokens leaves room for it."
+        )
     if policy.kind == "text":
         notes.append(
             f"Policy '{policy.name}' has no chat template: prompts are plain text that ends with 'Answer:'. The warm-up "
