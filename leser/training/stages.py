@@ -12,6 +12,7 @@ from leser.task import drawn
 from leser.training.grpo import train_grpo
 from leser.training.state import TrainingState
 from leser.training.warmup import warm_up, warm_up_more
+from leser.warmup.reasoning import reasoned
 from leser.warmup.targets import Target, proven_targets, read_targets, write_targets
 
 
@@ -43,6 +44,8 @@ def find_targets(state: TrainingState) -> list[Target]:
     options, seed = session.config.warmup, session.config.seed
     seen = state.sampler.observations(drawn(train.queries, options.max_queries, seed))  # nothing is asked of the others
     targets = proven_targets(session.environment, train, seen, options, seed)
+    if session.environment.expansion.reasoning:
+        targets = reasoned(state.sampler, targets, seed)
     useful, searches = sum(t.gain > 0 for t in targets), session.client.stats().searches
     reporter.say(f"{len(targets)} targets, {useful} of which raise the reward, after {searches} searches.")
     if not targets:

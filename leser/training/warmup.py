@@ -18,6 +18,7 @@ from leser.policy.packed import group_logprobs
 from leser.sampler import Sampler
 from leser.training.state import TrainingState
 from leser.warmup.progress import WarmupProgress
+from leser.warmup.reasoning import encoded
 from leser.warmup.sampled import sampled_targets
 from leser.warmup.targets import Target, read_targets, write_targets
 
@@ -71,7 +72,12 @@ def train_supervised(state: TrainingState, targets: list[Target], stage: str, se
     peak, original = state.rate(options.learning_rate, 1e-3), state.original_value()
     session.reporter.phase(stage, None, progress.step)
     started = time.monotonic() - progress.seconds
-    rows = batches(examples(sampler, targets), options.batch_size, session.config.seed, progress.step)
+    rows = batches(
+        examples(sampler, targets, leading_space=options.leading_space),
+        options.batch_size,
+        session.config.seed,
+        progress.step,
+    )
     # already ended where it was killed between its end and the next stage's first checkpoint
     ended = progress.ended(options) if seconds is None else progress.seconds >= seconds
     with state.interruption:
@@ -102,22 +108,29 @@ def train_supervised(state: TrainingState, targets: list[Target], stage: str, se
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One query's prompt and the token ids of its targets (each ends with the end token)."""
+    """One query's prompt and the token ids of its targets (each ends with the end token).
+
+    `given` says how many tokens at the start of each target are not taught; none given: every token is.
+    """
 
     prompt: list[int]
     completions: list[list[int]]
+    given: tuple[int, ...] = ()
 
 
-def examples(sampler: Sampler, targets: Sequence[Target]) -> list[Example]:
-    """Targets by query, encoded."""
-    rows: dict[str, tuple[Any, list[list[int]]]] = {}
+def examples(sampler: Sampler, targets: Sequence[Target], *, leading_space: bool = False) -> list[Example]:
+    """Targets by query, encoded; `leading_space` as in the options of the warm-up."""
+    rows: dict[str, tuple[Any, list[tuple[list[int], int]]]] = {}
     for target in targets:
         rows.setdefault(target.query.id, (target.query, []))[1].append(
-            sampler.policy.encode_completion(target.completion)
+            encoded(sampler.policy, target, leading_space=leading_space)
         )
     queries = [query for query, _ in rows.values()]
     prompts = sampler.prompts(queries)
-    return [Example(p, rows[q.id][1]) for p, q in zip(prompts, queries, strict=True)]
+    return [
+        Example(prompt, [tokens for tokens, _ in rows[q.id][1]], tuple(given for _, given in rows[q.id][1]))
+        for prompt, q in zip(prompts, queries, strict=True)
+    ]
 
 
 def batches(rows: Sequence[Example], size: int, seed: int, start: int) -> Iterator[tuple[int, list[Example]]]:
@@ -139,14 +152,18 @@ def supervised_step(
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad(set_to_none=True)
-    tokens = sum(len(c) for e in batch for c in e.completions)
+    tokens = sum(len(c) for e in batch for c in e.completions) - sum(sum(e.given) for e in batch)
     total = 0.0
     for first in range(0, len(batch), chunk):
         part = batch[first : first + chunk]
         result = group_logprobs(
             sampler.policy, [e.prompt for e in part], [e.completions for e in part], temperature=1.0
         )
-        loss = -(result.logprobs * result.mask).sum() / tokens
+        mask = result.mask.clone()
+        for row, example in enumerate(part):
+            for column, given in enumerate(example.given):
+                mask[row, column, :given] = False
+        loss = -(result.logprobs * mask).sum() / tokens
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     torch.nn.utils.clip_grad_norm_(sampler.policy.model.parameters(), 1.0)

@@ -35,6 +35,11 @@ class WarmupOptions(Options):
         ge=0,
         description="completions sampled for each query once dev no longer rises, to find better targets; 0: none",
     )
+    leading_space: bool = Field(
+        False,
+        description="a target begins with a space, so that its first word is the token that it is everywhere else; changes "
+        "nothing for `tiny`, nor after a reasoning",
+    )
     learning_rate: float | None = Field(
         None,
         gt=0,

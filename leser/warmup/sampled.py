@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from leser.environment import Attempt
-from leser.expansion import Code
+from leser.expansion import MARKER, Code
 from leser.task import Split
 from leser.warmup.options import WarmupOptions
 from leser.warmup.targets import Target
@@ -52,5 +52,7 @@ def sampled_targets(
             top = max(usable, key=lambda i: (totals[i], -i))
             gain = float(totals[top] - plain[group])
             if gain >= best[query.id] + options.min_addition:
-                found.append(Target(query, environment.say(outcomes[top].expansions), gain))
+                before, marker, _ = outcomes[top].completion.rpartition(MARKER)
+                reasoning = f"{before}{marker}" if environment.expansion.reasoning else ""
+                found.append(Target(query, environment.say(outcomes[top].expansions), gain, reasoning))
     return found

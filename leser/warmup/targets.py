@@ -38,11 +38,15 @@ _NUMBER = re.compile(r"\d")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A completion worth imitating: what it says and by how much it raised the reward over the original query's."""
+    """A completion worth imitating: what it says and by how much it raised the reward over the original query's.
+
+    `reasoning` is what stands before it, which is not imitated.
+    """
 
     query: Query
     completion: str
     gain: float
+    reasoning: str = ""
 
 
 @dataclass(slots=True)
@@ -91,7 +95,9 @@ def proven_targets(
 def write_targets(path: Path, targets: Sequence[Target]) -> None:
     """Keep targets as one JSON line each, for a resume and for the reader."""
     rows = [
-        {"query_id": t.query.id, "query": t.query.text, "completion": t.completion, "gain": t.gain} for t in targets
+        {"query_id": t.query.id, "query": t.query.text, "completion": t.completion, "gain": t.gain}
+        | ({"reasoning": t.reasoning} if t.reasoning else {})
+        for t in targets
     ]
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
@@ -100,7 +106,7 @@ def read_targets(path: Path, split: Split) -> list[Target]:
     """The targets that `write_targets` kept."""
     by_id = {q.id: q for q in split.queries}
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    return [Target(by_id[row["query_id"]], row["completion"], row["gain"]) for row in rows]
+    return [Target(by_id[row["query_id"]], row["completion"], row["gain"], row.get("reasoning", "")) for row in rows]
 
 
 def _predictable(
