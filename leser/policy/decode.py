@@ -1,9 +1,42 @@
-"""One decoding step of many completions: attention over un-copied prompt keys and each completion's own."""
+"""Decoding row by row, ended rows left out at once: attention over un-copied prompt keys and each completion's own.
+
+The fastest way on a CPU, where work is what costs. Where launching a kernel costs more than running it, `static` is.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
+
+from leser.policy.drawing import Drawing, Noise, Sample
+from leser.policy.packed import decoder_states
+from leser.policy.shadow import next_logits
+
+if TYPE_CHECKING:
+    from leser.policy.policy import Policy
+
+
+def ragged_pass(
+    policy: Policy,
+    prompts: tuple[dict[int, tuple[Tensor, Tensor]], Tensor, Tensor],
+    noise: Noise,
+    limit: int,
+    temperature: float,
+) -> list[list[Sample]]:
+    """Completions for prompts that were read: their keys and values, tokens (B,), and next-token logits (B, V)."""
+    cache, lengths, logits = prompts
+    owner = torch.tensor([b for b, group in enumerate(noise) for _ in group], device=logits.device)
+    drawing = Drawing(policy.eos_ids, logits.device, [u for group in noise for u in group], limit, temperature)
+    rows = drawing.draw(logits, owner)
+    row = DecodeRow(cache, lengths, owner, limit)
+    while drawing.alive and drawing.step < limit:
+        row.keep(rows.keep)
+        states = decoder_states(policy, rows.tokens.view(1, -1), row.next_positions().view(1, -1), row)
+        rows = drawing.draw(next_logits(policy, states), None)
+    flat = iter(drawing.samples())
+    return [[next(flat) for _ in group] for group in noise]
 
 
 class DecodeRow:

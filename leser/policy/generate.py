@@ -1,56 +1,34 @@
 """Sampling: each prompt is read once, its keys and values are never copied for the G completions that read them.
 
-Every completion's noise is its own: a counter-based generator keyed by (run seed, step, query id, sample index) gives
-one uniform number for each token, turned into a token by the inverse of the cumulative distribution in the
-vocabulary's order. What is sampled does therefore not depend on which other prompts share the pass, on their order,
-or on the number of processes (up to the last bits of a matrix product, which may differ with its shape).
+Every completion's noise is its own. What is sampled does therefore not depend on which other prompts share the pass, on
+their order, on the number of processes, or on the way of decoding (up to the last bits of a matrix product, which may
+differ with its shape).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from leser.errors import LeserError
 from leser.policy.attention import DoesNotFit, PackedRow
-from leser.policy.decode import DecodeRow
-from leser.policy.packed import compare, decoder_states, give_up, head, plain_logprobs
+from leser.policy.decode import ragged_pass
+from leser.policy.drawing import Drawing, Noise, NoiseKey, Sample, draw_tokens, uniforms
+from leser.policy.graphs import SamplingState
+from leser.policy.packed import compare, decoder_states, give_up, plain_logprobs
+from leser.policy.precision import autocast
+from leser.policy.shadow import next_logits
+from leser.policy.static import static_pass
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
 
-PASS_BYTES = 1 << 30  # keys, values and logits of one pass, roughly
-
-
-class NoiseKey(NamedTuple):
-    """Whose noise: the run's seed, the training step, the query's id and the number of the sample in its group."""
-
-    seed: int
-    step: int
-    query: str
-    sample: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A completion: token ids (the end token included when it ended by itself), their log-probabilities at the sampling
-    temperature (at 1 for greedy), and whether it ended by itself rather than at the length limit."""
-
-    tokens: list[int]
-    logprobs: list[float]
-    finished: bool
-
-
-def uniforms(key: NoiseKey, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """`count` uniform numbers in [0, 1) of this key; a longer request begins with the same numbers."""
-    digest = hashlib.blake2b(repr(tuple(key)).encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).random(count, dtype=np.float32)
+__all__ = ["Decoding", "NoiseKey", "Sample", "draw_tokens", "generate", "uniforms"]
+Decoding = Literal["ragged", "static", "graph"]
+"""ragged: ended rows leave at once; static: fixed shapes; graph: fixed shapes, replayed as a CUDA graph where one can be."""
 
 
 @torch.no_grad()
@@ -62,11 +40,13 @@ def generate(
     max_new_tokens: int,
     temperature: float,
     prompts_per_pass: int | None = None,
+    decoding: Decoding | None = None,
 ) -> list[list[Sample]]:
     """One completion for each key of each prompt; `temperature` 0 is greedy (keys are then only counted).
 
-    `prompts_per_pass` bounds memory; None chooses it so that a pass stays near one GiB. Raises LeserError when a
-    prompt is empty or leaves no room for `max_new_tokens`.
+    `prompts_per_pass` bounds memory; None chooses it from free memory on a GPU, near one GiB elsewhere. `decoding` None is
+    "graph" on CUDA and "ragged" elsewhere. Raises LeserError when a prompt is empty or leaves no room for
+    `max_new_tokens`.
     """
     longest = max((len(p) for p in prompts), default=0)
     if any(not p for p in prompts):
@@ -78,155 +58,113 @@ def generate(
         )
     policy.model.eval()
     noise = [[uniforms(key, max_new_tokens) for key in group] if temperature else [None] * len(group) for group in keys]
+    how = decoding or ("graph" if policy.device.type == "cuda" else "ragged")
+    run = _Run(policy, max_new_tokens, temperature, how)
     if not policy.shared.fits(longest + max_new_tokens):
-        return _generate_plain(policy, prompts, noise, max_new_tokens, temperature)
-    size = prompts_per_pass or _pass_size(policy, longest, max(map(len, keys), default=1), max_new_tokens)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # like lengths together: less padding
-    found: dict[int, list[Sample]] = {}
-    for first in range(0, len(order), size):
-        part = order[first : first + size]
-        try:
-            answers = _shared_pass(
-                policy, [prompts[i] for i in part], [noise[i] for i in part], max_new_tokens, temperature
+        return run.plain(prompts, noise)
+    found = run.shared(prompts, noise, prompts_per_pass)
+    return run.plain(prompts, noise) if found is None else found
+
+
+class _Run:
+    """One call of `generate`: the policy, the one that passes are run with, and what is the same for all passes."""
+
+    def __init__(self, policy: Policy, limit: int, temperature: float, how: Decoding) -> None:
+        self.policy, self.limit, self.temperature, self.how = policy, limit, temperature, how
+        self.state = SamplingState.of(policy)
+        self.sampler = self.state.sampler(policy)
+
+    def shared(
+        self, prompts: Sequence[list[int]], noise: Noise, prompts_per_pass: int | None
+    ) -> list[list[Sample]] | None:
+        """Completions by prompt, or None when the policy was found not to share prompts; out of memory halves a pass."""
+        waiting = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # like lengths together: less padding
+        size = prompts_per_pass or self._pass_size(prompts, max(map(len, noise), default=1))
+        found: dict[int, list[Sample]] = {}
+        while waiting:
+            part = waiting[:size]
+            try:
+                answers = self._pass([prompts[i] for i in part], [noise[i] for i in part])
+            except DoesNotFit as error:
+                give_up(self.policy, str(error))
+                return None
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size = -(-min(size, len(part)) // 2)
+                self.state.release()
+                continue
+            found |= zip(part, answers, strict=True)
+            waiting = waiting[size:]
+            if not self.policy.shared.sampling_checked:
+                self._check(prompts[part[0]], answers[0])
+                if not self.policy.shared.enabled:
+                    return None
+        return [found[i] for i in range(len(prompts))]
+
+    def _pass(self, prompts: Sequence[list[int]], noise: Noise) -> list[list[Sample]]:
+        with autocast(self.sampler):  # once per pass, so that weights are rounded once
+            read = read_prompts(self.sampler, prompts)
+            if self.how == "ragged":
+                return ragged_pass(self.sampler, read, noise, self.limit, self.temperature)
+            return static_pass(
+                self.state, self.sampler, read, noise, self.limit, self.temperature, graph=self.how == "graph"
             )
-        except DoesNotFit as error:
-            give_up(policy, str(error))
-            return _generate_plain(policy, prompts, noise, max_new_tokens, temperature)
-        found |= zip(part, answers, strict=True)
-        if not policy.shared.sampling_checked:
-            _check_sampling(policy, prompts[part[0]], answers[0], temperature)
-            if not policy.shared.enabled:
-                return _generate_plain(policy, prompts, noise, max_new_tokens, temperature)
-    return [found[i] for i in range(len(prompts))]
 
+    def _check(self, prompt: list[int], samples: Sequence[Sample]) -> None:
+        """Compare the log-probabilities noted while sampling with the plain path's, on one prompt's first samples."""
+        some = samples[:4]
+        plain = plain_logprobs(self.policy, [prompt], [[s.tokens for s in some]], temperature=self.temperature or 1.0)
+        self.policy.shared.sampling_checked = True
+        noted = torch.tensor([p for s in some for p in s.logprobs])
+        compare(self.policy, noted, plain.logprobs[plain.mask].cpu(), "sampling")
 
-Noise = Sequence[Sequence[Any]]
+    def _pass_size(self, prompts: Sequence[list[int]], group: int) -> int:
+        """Prompts of one pass: keys, values and logits take what a pass may; on a GPU, passes of like size."""
+        config: Any = self.sampler.causal_lm.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        weight = next(self.sampler.model.parameters())
+        token = 2 * config.num_hidden_layers * heads * head_dim * weight.element_size()
+        longest = max((len(p) for p in prompts), default=0)
+        prompt = token * (longest + group * self.limit) + group * config.vocab_size * 12
+        size = int(max(1, self.state.pass_bytes // prompt))
+        if self.how == "ragged":
+            return size
+        passes = max(1, -(-len(prompts) // size))
+        return max(1, -(-len(prompts) // passes))  # a last pass of another shape would need graphs of its own
 
+    def plain(self, prompts: Sequence[list[int]], noise: Noise) -> list[list[Sample]]:
+        """The loop for any model: one prompt at a time, its samples as equal rows on the model's own cache, no padding."""
+        with autocast(self.sampler):
+            return [self._plain_pass(prompt, group) for prompt, group in zip(prompts, noise, strict=True)]
 
-def _shared_pass(
-    policy: Policy, prompts: Sequence[list[int]], noise: Noise, limit: int, temperature: float
-) -> list[list[Sample]]:
-    device = policy.device
-    lengths = [len(p) for p in prompts]
-    prefill = PackedRow(lengths, [[] for _ in prompts], device, keep=True)
-    ids = torch.tensor([[t for p in prompts for t in p]], device=device)
-    positions = torch.tensor([[i for n in lengths for i in range(n)]], device=device)
-    states = decoder_states(policy, ids, positions, prefill)
-    last = states.index_select(0, torch.tensor(lengths, device=device).cumsum(0) - 1)
-    owner = torch.tensor([b for b, group in enumerate(noise) for _ in group], device=device)
-    drawing = _Drawing(policy, [u for group in noise for u in group], limit, temperature)
-    rows = drawing.draw(head(policy, last), owner)
-    assert prefill.cache is not None
-    row = DecodeRow(prefill.cache, prefill.lengths, owner, limit)
-    while drawing.alive and drawing.step < limit:
-        row.keep(rows.keep)
-        states = decoder_states(policy, rows.tokens.view(1, -1), row.next_positions().view(1, -1), row)
-        rows = drawing.draw(head(policy, states), None)
-    flat = iter(drawing.samples())
-    return [[next(flat) for _ in group] for group in noise]
-
-
-class _Rows(NamedTuple):
-    tokens: Tensor  # (R',) the token each row that goes on was given
-    keep: Tensor | None  # (R',) which of the rows so far go on; None for all
-
-
-class _Drawing:
-    """Draws a token for every row, notes it, and says which rows go on; the model sees only those."""
-
-    def __init__(self, policy: Policy, noise: Sequence[Any], limit: int, temperature: float) -> None:
-        device = policy.device
-        self.temperature = temperature
-        self.ends = torch.tensor(policy.eos_ids, device=device)
-        self.noise = torch.from_numpy(np.stack(noise)).to(device) if temperature and noise else None  # (R, limit)
-        self.tokens = torch.zeros(len(noise), limit, dtype=torch.long, device=device)
-        self.logprobs = torch.zeros(len(noise), limit, device=device)
-        self.lengths = torch.zeros(len(noise), dtype=torch.long, device=device)
-        self.finished = torch.zeros(len(noise), dtype=torch.bool, device=device)
-        self.rows = torch.arange(len(noise), device=device)
-        self.step = 0
-
-    @property
-    def alive(self) -> bool:
-        return self.rows.numel() > 0
-
-    def draw(self, logits: Tensor, owner: Tensor | None) -> _Rows:
-        """Tokens for the live rows from their logits (R', V); with `owner`, row r reads logits[owner[r]]."""
-        uniform = None if self.noise is None else self.noise[self.rows, self.step]
-        tokens, logprobs = draw_tokens(logits, uniform, owner, self.temperature)
-        self.tokens[self.rows, self.step] = tokens
-        self.logprobs[self.rows, self.step] = logprobs
-        self.step += 1
-        self.lengths[self.rows] = self.step
-        ended = torch.isin(tokens, self.ends)
-        if not bool(ended.any()):
-            return _Rows(tokens, None)
-        self.finished[self.rows] = ended
-        keep = (~ended).nonzero().flatten()
-        self.rows = self.rows[keep]
-        return _Rows(tokens[keep], keep)
-
-    def samples(self) -> list[Sample]:
-        columns = (self.tokens.tolist(), self.logprobs.tolist(), self.lengths.tolist(), self.finished.tolist())
-        return [Sample(t[:n], p[:n], bool(f)) for t, p, n, f in zip(*columns, strict=True)]
-
-
-def draw_tokens(
-    logits: Tensor, uniform: Tensor | None, owner: Tensor | None, temperature: float
-) -> tuple[Tensor, Tensor]:
-    """(N, V) logits -> tokens (R,), log-probabilities (R,): the first token where the cumulative sum exceeds `uniform`.
-
-    `uniform` None takes the likeliest token. With `owner` (R,), row r reads logits[owner[r]].
-    """
-    probabilities = torch.softmax(logits / temperature if temperature else logits, dim=-1)
-    if uniform is None:
-        tokens = logits.argmax(-1)
-        tokens = tokens if owner is None else tokens[owner]
-    else:
-        cumulative = probabilities.cumsum(-1)
-        cumulative = cumulative if owner is None else cumulative[owner]
-        total = cumulative[:, -1]
-        # below the total, so that a token of probability 0 is never drawn
-        point = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
-        tokens = torch.searchsorted(cumulative, point.unsqueeze(-1), right=True).squeeze(-1)
-    rows = torch.arange(len(tokens), device=logits.device) if owner is None else owner
-    return tokens, probabilities[rows, tokens].log()
-
-
-def _generate_plain(
-    policy: Policy, prompts: Sequence[list[int]], noise: Noise, limit: int, temperature: float
-) -> list[list[Sample]]:
-    """The loop for any model: one prompt at a time, its samples as equal rows on the model's own cache, no padding."""
-    answers = []
-    for prompt, group in zip(prompts, noise, strict=True):
-        drawing = _Drawing(policy, group, limit, temperature)
-        ids = torch.tensor([prompt] * len(group), device=policy.device)
-        out = policy.causal_lm(input_ids=ids, use_cache=True, logits_to_keep=1)
-        current = torch.zeros(len(group), dtype=torch.long, device=policy.device)
-        for _ in range(limit):
+    def _plain_pass(self, prompt: list[int], group: Sequence[Any]) -> list[Sample]:
+        model, device = self.sampler.causal_lm, self.sampler.device
+        drawing = Drawing(self.policy.eos_ids, device, group, self.limit, self.temperature)
+        ids = torch.tensor([prompt] * len(group), device=device)
+        out = model(input_ids=ids, use_cache=True, logits_to_keep=1)
+        current = torch.zeros(len(group), dtype=torch.long, device=device)
+        for _ in range(self.limit):
             drawn = drawing.rows
             rows = drawing.draw(out.logits[drawn, -1].float(), None)
-            if not drawing.alive or drawing.step == limit:
+            if not drawing.alive or drawing.step == self.limit:
                 break
             current[drawing.rows] = rows.tokens  # rows that ended stay in the batch, their tokens are not read
-            out = policy.causal_lm(input_ids=current.view(-1, 1), past_key_values=out.past_key_values, use_cache=True)
-        answers.append(drawing.samples())
-    return answers
+            out = model(input_ids=current.view(-1, 1), past_key_values=out.past_key_values, use_cache=True)
+        return drawing.samples()
 
 
-def _check_sampling(policy: Policy, prompt: list[int], samples: Sequence[Sample], temperature: float) -> None:
-    """Compare the log-probabilities noted while sampling with the plain path's, on one prompt's first samples."""
-    some = samples[:4]
-    plain = plain_logprobs(policy, [prompt], [[s.tokens for s in some]], temperature=temperature or 1.0)
-    policy.shared.sampling_checked = True
-    noted = torch.tensor([p for s in some for p in s.logprobs])
-    compare(policy, noted, plain.logprobs[plain.mask].cpu(), "sampling")
-
-
-def _pass_size(policy: Policy, longest: int, group: int, limit: int) -> int:
-    config: Any = policy.causal_lm.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    token = 2 * config.num_hidden_layers * heads * head_dim * next(policy.model.parameters()).element_size()
-    prompt = token * (longest + group * limit) + group * config.vocab_size * 12
-    return int(max(1, PASS_BYTES // prompt))
+def read_prompts(
+    policy: Policy, prompts: Sequence[list[int]]
+) -> tuple[dict[int, tuple[Tensor, Tensor]], Tensor, Tensor]:
+    """One pass over the prompts: keys and values by layer (B, Hkv, P, d), tokens (B,), next-token logits (B, V)."""
+    device = policy.device
+    lengths = [len(p) for p in prompts]
+    row = PackedRow(lengths, [[] for _ in prompts], device, keep=True)
+    ids = torch.tensor([[t for p in prompts for t in p]], device=device)
+    positions = torch.tensor([[i for n in lengths for i in range(n)]], device=device)
+    states = decoder_states(policy, ids, positions, row)
+    last = states.index_select(0, torch.tensor(lengths, device=device).cumsum(0) - 1)
+    assert row.cache is not None
+    return row.cache, row.lengths, next_logits(policy, last)

@@ -1,0 +1,121 @@
+"""A sampling pass over static shapes: where rows go, when the host looks, when finished rows are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from leser.policy.drawing import Noise, Sample
+from leser.policy.graphs import GraphedStep, SamplingState
+from leser.policy.token_step import Place, Shape
+
+if TYPE_CHECKING:
+    from leser.policy.policy import Policy
+
+LOOK_EVERY = 4  # tokens between two questions to the device whether any row goes on
+WORTH_MOVING = 16  # tokens still to come, at the least, for finished rows to be left out
+ROUND_WIDTH = 64  # prompt widths are multiples of it, so that shapes come again
+
+
+def static_pass(
+    state: SamplingState,
+    policy: Policy,
+    prompts: tuple[dict[int, tuple[Tensor, Tensor]], Tensor, Tensor],
+    noise: Noise,
+    limit: int,
+    temperature: float,
+    *,
+    graph: bool,
+) -> list[list[Sample]]:
+    """Completions for prompts that were read: their keys and values, tokens (B,), and next-token logits (B, V).
+
+    The dict of keys and values is emptied once they are in the buffers. `policy` is the one passes are run with
+    (`SamplingState.sampler`); with `graph` steps are captured and replayed.
+    """
+    if not any(noise):
+        return [[] for _ in noise]
+    cache, lengths, logits = prompts
+    starts = list(accumulate((len(rows) for rows in noise), initial=0))
+    group, place = arrange([list(range(first, last)) for first, last in pairwise(starts)], 2 * len(noise))
+    width = -(-next(iter(cache.values()))[0].shape[2] // ROUND_WIDTH) * ROUND_WIDTH
+    shape = Shape(len(place.prompts), group, width, limit, temperature, policy.eos_ids)
+    step = state.step(shape, cache)
+    flat = [numbers for rows in noise for numbers in rows]
+    step.buffers.load(cache, lengths, place, flat)
+    cache.clear()  # prompts are in the buffers now
+    owner = torch.tensor([max(p, 0) for p in place.prompts for _ in range(group)], device=logits.device)
+    step.buffers.draw(logits, owner)
+    found = _run(state, step, policy, place, graph=graph)
+    return [[found[row] for row in range(first, last)] for first, last in pairwise(starts)]
+
+
+def _run(state: SamplingState, step: GraphedStep, policy: Policy, place: Place, *, graph: bool) -> dict[int, Sample]:
+    """Steps until every row has ended; returns completions by row."""
+    found: dict[int, Sample] = {}
+    limit, done = step.buffers.shape.limit, 0
+    while done < limit - 1:
+        if done % LOOK_EVERY == 0:
+            live = step.buffers.live.tolist()
+            if not any(live):
+                break
+            if limit - 1 - done >= WORTH_MOVING and (moved := _fewer(step, place, live)):
+                smaller, chosen, new_place = moved
+                left = [s for s, row in enumerate(place.rows) if row >= 0 and not live[s]]
+                found |= zip((place.rows[s] for s in left), step.buffers.samples(left), strict=True)
+                next_step = state.step(smaller, step.buffers.prompts())
+                next_step.carry_from(step, chosen, done)
+                step, place = next_step, new_place
+        step.advance(policy, done, graph=graph)
+        done += 1
+    real = [s for s, row in enumerate(place.rows) if row >= 0]
+    return found | dict(zip((place.rows[s] for s in real), step.buffers.samples(real), strict=True))
+
+
+def _fewer(step: GraphedStep, place: Place, live: Sequence[bool]) -> tuple[Shape, Place, Place] | None:
+    """A rectangle of half the rows or less that holds the live ones: its shape, whence it is filled, whose rows it holds."""
+    shape = step.buffers.shape
+    if sum(live) > shape.rows // 2:
+        return None
+    lines = [[s for s in range(b * shape.group, (b + 1) * shape.group) if live[s]] for b in range(shape.prompts)]
+    group, chosen = arrange(lines, shape.prompts)
+    smaller = shape._replace(prompts=len(chosen.prompts), group=group)
+    if smaller.rows > shape.rows // 2 or smaller.prompts > shape.prompts:
+        return None
+    rows = [place.rows[slot] if slot >= 0 else -1 for slot in chosen.rows]
+    return smaller, chosen, Place([place.prompts[b] if b >= 0 else -1 for b in chosen.prompts], rows)
+
+
+def arrange(rows: Sequence[Sequence[int]], most_lines: int) -> tuple[int, Place]:
+    """The smallest rectangle that holds these rows, listed by prompt: its group size, and what stands where.
+
+    Prompts of the same number of rows keep one line each. Otherwise the group may be a power of two, and a prompt with
+    more rows has several lines, each with a copy of its keys and values; `most_lines` bounds those of all.
+    """
+    counts = [len(slots) for slots in rows]
+    largest = max(counts)
+    sizes = [largest, *(1 << k for k in range(largest.bit_length()) if 1 << k < largest)]
+    heights = {size: rounded(sum(-(-n // size) for n in counts)) for size in sizes}
+    fitting = [size for size in sizes if heights[size] <= most_lines] or [largest]
+    group = min(fitting, key=lambda size: (heights[size] * size, -size))
+    lines = [(b, part) for b, slots in enumerate(rows) for part in _parts(slots, group)]
+    empty = rounded(len(lines)) - len(lines)
+    return group, Place(
+        [b for b, _ in lines] + [-1] * empty,
+        [slot for _, part in lines for slot in (*part, *[-1] * (group - len(part)))] + [-1] * (empty * group),
+    )
+
+
+def _parts(slots: Sequence[int], size: int) -> list[Sequence[int]]:
+    return [slots[first : first + size] for first in range(0, len(slots), size)]
+
+
+def rounded(count: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16 and so on, so that few shapes serve all counts."""
+    size = 1
+    while size < count:
+        size *= 2
+    return size * 3 // 4 if size >= 4 and count <= size * 3 // 4 else size
