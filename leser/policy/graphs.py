@@ -40,12 +40,12 @@ class SamplingState:
         self.steps: OrderedDict[Shape, GraphedStep] = OrderedDict()
         self.pool: Any = None  # a handle, which the graphs keep alive
         self.pass_bytes = pass_bytes(policy.device)
-        if policy.precision == "bf16" and policy.device.type == "cuda":
+        if policy.precision == "bf16" and copies_weights(policy):
             reason = why_no_shadow(policy)
             if reason is None:
                 self.shadow = Shadow(policy)
             else:
-                self._no_graph(policy, f"its weights are rounded in every pass, because {reason}")
+                self.do_without(policy, f"its weights are rounded in every pass, because {reason}")
 
     @staticmethod
     def of(policy: Policy) -> SamplingState:
@@ -81,7 +81,8 @@ class SamplingState:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _no_graph(self, policy: Policy, reason: str) -> None:
+    def do_without(self, policy: Policy, reason: str) -> None:
+        """Run steps by Python from now on, and say why."""
         self.why_no_graph = reason
         log.warning("Policy '%s' samples without CUDA graphs (slower, same results): %s.", policy.name, reason)
 
@@ -109,31 +110,40 @@ class GraphedStep:
         """Go on with some rows of another rectangle, after `done` own tokens each."""
         self.buffers.carry(old.buffers, place, done)
 
-    def _capture(self, policy: Policy, seen: int) -> None:
+    def try_out(self, policy: Policy, seen: int) -> None:
+        """Run the step twice and put back what it changed: libraries choose kernels and workspaces before a capture."""
         buffers = self.buffers
         before = [counter.clone() for counter in buffers.counters()]
+        for _ in range(2):
+            buffers.advance(policy, seen)
+            torch._foreach_copy_(buffers.counters(), before)
+
+    def _capture(self, policy: Policy, seen: int) -> None:
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         try:
             with torch.cuda.stream(stream):
-                for _ in range(2):  # libraries choose kernels and take their workspaces before the capture
-                    buffers.advance(policy, seen)
-                    torch._foreach_copy_(buffers.counters(), before)
+                self.try_out(policy, seen)
             torch.cuda.synchronize()
             if self.state.pool is None:
                 self.state.pool = torch.cuda.graph_pool_handle()
             graph = torch.cuda.CUDAGraph()
+            # other threads may use the device meanwhile
             with torch.cuda.graph(graph, pool=self.state.pool, stream=stream, capture_error_mode="thread_local"):
-                buffers.advance(policy, seen)
+                self.buffers.advance(policy, seen)
             self.graphs[seen] = graph
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:  # whatever a capture forbids: a model that asks the device for a value, above all
             first = str(error).strip().split("\n", 1)[0]
-            self.state._no_graph(policy, f"its token step could not be captured ({first})")
+            self.state.do_without(policy, f"its token step could not be captured ({first})")
         finally:
             torch.cuda.current_stream().wait_stream(stream)
-            torch._foreach_copy_(buffers.counters(), before)
+
+
+def copies_weights(policy: Policy) -> bool:
+    """Whether sampling in bfloat16 uses a copy of the weights: on a GPU, where tokens take less than rounding weights."""
+    return policy.device.type == "cuda"
 
 
 def own_width(needed: int, limit: int) -> int:

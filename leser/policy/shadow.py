@@ -39,6 +39,7 @@ class Shadow:
         self.sources: list[Tensor] = [weight.detach() for weight in plain]
         self.targets: list[Tensor] = [memo[id(weight)].detach() for weight in plain]
         self.model = copy.deepcopy(source, memo).train(False)
+        vars(self.model).pop("peft_config", None)  # it has no adapters any more
         self.refresh()
 
     @torch.no_grad()
