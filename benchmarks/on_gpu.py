@@ -33,7 +33,7 @@ class Part:
 VERSUS = "--device cuda --precision bf16 --prompts 16 --prompt 512 --group 16 --completion 32 --warm-up 2 --json"
 STEP = "--prompts 16 --prompt 512 --group 16 --completion 32 --precision bf16"
 PARTS = {
-    "sampling": Part("gpu_sampling", f"--size 135M {STEP}", 90),
+    "sampling": Part("gpu_sampling", f"--size 135M {STEP} --profile", 90),
     "training": Part("gpu_training", f"--size 135M {STEP} --profile {{out}}/training-profile.txt", 90),
     "135M": Part("grpo_vs_trl", f"--size 135M --trl-rows 32 --rounds 3 {VERSUS}", 100),
     "0.5B": Part("grpo_vs_trl", f"--size 0.5B --trl-rows 32 --rounds 3 {VERSUS}", 120),
