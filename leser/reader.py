@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,11 @@ class ReaderOptions(Options):
 
     path: Path | None = Field(None, description="folder or file that holds the task")
     seed: Seed = Field(1, description="seed of the split, where the task does not come with one")
+    unjudged: Literal["none", "train", "all"] = Field(
+        "none",
+        description="queries without a relevant document that take part, for rewards that need no judgments, such as encoder@10: "
+        "none; those of train; or those of train, dev and test",
+    )
 
 
 class Reader(ABC):

@@ -78,7 +78,8 @@ def open_session(
     task = task or task_of(config, registry)
     if not task.train.queries:
         raise LeserError(
-            f"The task {task.name} has no train query with a relevant document: there is nothing to learn from."
+            f"The task {task.name} has no train query with a relevant document: there is nothing to learn from. Rewards that "
+            "need no judgments learn from unjudged queries, with -o task.unjudged=all."
         )
     if not task.dev.queries:
         raise LeserError(
@@ -178,6 +179,7 @@ def describe(session: Session) -> Sequence[str]:
     """Lines that tell the user what a run would work on."""
     task = session.task
     counts = ", ".join(f"{s.name} {len(s.queries)}" for s in task.splits)
-    lines = [f"Task {task.name}: queries with a relevant document: {counts}.", *task.notes]
+    relevant = [any(g > 0 for g in s.qrels.get(q.id, {}).values()) for s in task.splits for q in s.queries]
+    lines = [f"Task {task.name}: queries{' with a relevant document' if all(relevant) else ''}: {counts}.", *task.notes]
     lines += [f"{key}: {value}" for key, value in session.facts.items() if value != ""]
     return lines

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from leser.backend import Document
 from leser.errors import LeserError
-from leser.evaluation.measures import DEFAULT_MEASURES, Measurer, Values
+from leser.evaluation.measures import DEFAULT_MEASURES, Fetch, Measurer, Values
 from leser.evaluation.statistics import Paired, holm, paired
 from leser.evaluation.systems import SystemRun, behaviour
 from leser.reward import Reward
@@ -55,7 +54,7 @@ def evaluate(
     measures: Iterable[str] = DEFAULT_MEASURES,
     *,
     rewards: Mapping[str, type[Reward]] | None = None,
-    documents: Mapping[str, Document] | None = None,
+    fetch: Fetch | None = None,
     policy: str = POLICY,
     original: str = ORIGINAL,
     resamples: int = 10_000,
@@ -65,9 +64,9 @@ def evaluate(
 ) -> Evaluation:
     """Measure every run on the split's queries and compare `policy` with all others, and all others with `original`.
 
-    Measures are ir-measures' names, or rewards' (`coverage@10`) out of `rewards`; those are told the
-    `platform`. Raises LeserError for an unknown measure, for two systems of one name, and for a measure that fails on a run;
-    with `warn`, that is told of it and the measure is left out.
+    Measures are ir-measures' names, or rewards' (`coverage@10`) out of `rewards`; those are told the `platform`, and read the
+    documents that `fetch` gives. Raises LeserError for an unknown measure, for two systems of one name, and for a measure that
+    fails on a run; with `warn`, that is told of it and the measure is left out.
     """
     names = [run.name for run in runs]
     if len(set(names)) != len(names):
@@ -76,7 +75,7 @@ def evaluate(
         raise LeserError(
             f"The split '{split.name}' has no query with a relevant document: there is nothing to measure."
         )
-    measurer = Measurer(split, measures, rewards, documents, platform, warn)
+    measurer = Measurer(split, measures, rewards, fetch, platform, warn)
     before = next((run for run in runs if run.name == original), None)
     values = {run.name: measurer(run, before) for run in runs}
     rivals = [name for name in names if name not in (policy, IDEAL)]

@@ -6,7 +6,7 @@ ties differently (pytrec_eval by id, msmarco by order). A document given twice c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ from leser.scoring import ask_reward, make_reward
 if TYPE_CHECKING:
     from leser.task import Split
 
+Fetch = Callable[[Sequence[str], Sequence[str]], Mapping[str, Document]]
+"""Document ids and field names to the documents, as SearchClient.fetch."""
 Values = dict[str, float]
 """Query id to value; a query the measure does not apply to is absent."""
 DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10", "Judged@10", "coverage@10")
@@ -34,10 +36,10 @@ _TRIAL_S = 120.0
 class Measurer:
     """Measures runs on one split; built once, judgments are prepared once.
 
-    `rewards` maps family names to reward classes; `documents` are needed by rewards that read fields. Raises LeserError
-    for a name neither ir-measures nor a reward has, for parameters that no provider takes, and for a reward that needs more
-    than the two rankings. A measure that fails on a run raises LeserError; with `warn`, that is told of it and the measure
-    has no value.
+    `rewards` maps family names to reward classes; `fetch` gives the documents that rewards with fields read. ir-measures'
+    apply to queries with a relevant document. Raises LeserError for a name neither ir-measures nor a reward has, for
+    parameters that no provider takes, and for a reward that needs more than the two rankings and documents. A measure that
+    fails on a run raises LeserError; with `warn`, that is told of it and the measure has no value.
     """
 
     def __init__(
@@ -45,14 +47,14 @@ class Measurer:
         split: Split,
         measures: Iterable[str] = DEFAULT_MEASURES,
         rewards: Mapping[str, type[Reward]] | None = None,
-        documents: Mapping[str, Document] | None = None,
+        fetch: Fetch | None = None,
         platform: str | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
         self.split = split
         self.platform = platform
         self.names = tuple(dict.fromkeys(measures))
-        self.documents = Documents(documents or {})
+        self._fetch = fetch
         self._warn = warn
         self._rewards: dict[str, Reward] = {}
         self._standard: dict[str, Any] = {}
@@ -64,7 +66,9 @@ class Measurer:
                 self._rewards[name] = _reward(name, rewards or {})
             else:
                 self._standard[name], self._providers[name] = standard, provider_of(standard, name)
-        self._grades = {query.id: split.qrels[query.id] for query in split.queries if query.id in split.qrels}
+        grades = {query.id: split.qrels.get(query.id, {}) for query in split.queries}
+        self._grades = {query: given for query, given in grades.items() if given}
+        self._relevant = {query for query, given in grades.items() if any(grade > 0 for grade in given.values())}
 
     @property
     def depth(self) -> int:
@@ -84,12 +88,12 @@ class Measurer:
                 if name in self._rewards:
                     values[name] = self._rewarded(self._rewards[name], run, original)
                 elif not self._grades:
-                    values[name] = self._whole({})
+                    values[name] = self._whole(name, {})
                 elif name in computed:
                     self._check(name, computed[name].failure)
-                    values[name] = self._whole(computed[name].values[0])
+                    values[name] = self._whole(name, computed[name].values[0])
                 else:
-                    values[name] = self._whole(self._inside(name, scored))
+                    values[name] = self._whole(name, self._inside(name, scored))
             except LeserError as error:
                 if self._warn is None:
                     raise
@@ -97,9 +101,10 @@ class Measurer:
                 values[name] = {}
         return values
 
-    def try_out(self) -> None:
+    def try_out(self) -> bool:
         """Compute every measure on a few made rankings of the split's own ids; raises LeserError for one that fails.
 
+        False where none of them has a value, because no query has a relevant document.
         A provider may end its process over a parameter or an id: ir-measures' measures are all tried in one of their own.
         """
         runs = [SystemRun("a trial", given) for given in _trial_runs(self.split)]
@@ -107,9 +112,8 @@ class Measurer:
         if self._grades:
             for name, found in compute(list(self._standard), self._grades, scored, patience_s=_TRIAL_S).items():
                 self._check(name, found.failure)
-        for reward in self._rewards.values():
-            for run in runs:
-                self._rewarded(reward, run, runs[0])
+        values = [self._rewarded(reward, run, runs[0]) for reward in self._rewards.values() for run in runs]
+        return any(values) or not self.split.queries or bool(self._standard and self._relevant)
 
     def _check(self, name: str, failure: str) -> None:
         if failure:
@@ -128,12 +132,14 @@ class Measurer:
             self._check(name, f"{type(error).__name__}: {error}")
             raise
 
-    def _whole(self, values: Values) -> Values:
-        """The values of the split's queries: one that only the judgments or only the split knows slips through neither way."""
-        return {query.id: values.get(query.id, 0.0) for query in self.split.queries}
+    def _whole(self, name: str, values: Values) -> Values:
+        """The values of the queries that a measure applies to: with judgments for Judged, else with a relevant document."""
+        judged = self._standard[name].NAME == "Judged"
+        return {query: values.get(query, 0.0) for query in self._grades if judged or query in self._relevant}
 
     def _rewarded(self, reward: Reward, run: SystemRun, original: SystemRun | None) -> Values:
         outcomes = []
+        documents = self._documents(reward, [run, original] if original else [run])
         for group, query in enumerate(self.split.queries):
             before = original.ranking(query.id) if original else None
             outcomes.append(
@@ -146,13 +152,28 @@ class Measurer:
                     expanded=run.ranking(query.id) or Ranking(()),
                     grades=self.split.qrels.get(query.id, {}),
                     code=run.codes.get(query.id, Code.OK),
-                    documents=self.documents,
+                    documents=documents,
                     split=self.split.name,
                     platform=self.platform,
                 )
             )
         scored = zip(self.split.queries, ask_reward(reward, outcomes), strict=True)
         return {query.id: value for query, value in scored if not isnan(value)}
+
+    def _documents(self, reward: Reward, runs: Sequence[SystemRun]) -> Documents:
+        """What a reward reads of hits and judged documents."""
+        if not reward.fields:
+            return Documents({})
+        if self._fetch is None:
+            raise LeserError(
+                f"'{reward.spec.text}' reads the fields {', '.join(reward.fields)}, and no documents are at hand here. "
+                "Choose another measure."
+            )
+        ids = {doc for query in self.split.queries for doc in self.split.qrels.get(query.id, {})}
+        for run in runs:
+            found = (run.ranking(query.id) for query in self.split.queries)
+            ids |= {doc for ranking in found if ranking for doc in ranking.ids[: reward.depth]}
+        return Documents(self._fetch(sorted(ids - {_UNJUDGED}), reward.fields))
 
 
 def _trial_runs(split: Split) -> list[dict[str, Ranking]]:
@@ -178,7 +199,7 @@ def _reward(name: str, rewards: Mapping[str, type[Reward]]) -> Reward:
     if spec.family not in rewards:
         raise unknown_name("measure", spec.family, [*rewards, "nDCG", "R", "RR", "P", "AP", "Judged"])
     reward = make_reward(rewards[spec.family], spec)
-    if reward.needs or reward.fields:
-        needed = ", ".join([*sorted(reward.needs), *(f"the field {f}" for f in reward.fields)])
+    if reward.needs:
+        needed = ", ".join(sorted(reward.needs))
         raise LeserError(f"'{name}' needs {needed} and cannot be reported as a measure. Leave it to training.")
     return reward

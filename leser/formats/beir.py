@@ -48,8 +48,8 @@ class Beir(Reader):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """True for a folder with queries.jsonl and qrels/."""
-        return has_file(path, "queries.jsonl") and (path / "qrels").is_dir()
+        """True for a folder with queries.jsonl and qrels/, or with corpus.jsonl: judgments may be missing (task.unjudged)."""
+        return has_file(path, "queries.jsonl") and ((path / "qrels").is_dir() or has_file(path, "corpus.jsonl"))
 
     def read(self) -> Task:
         """Read the folder; corpus.jsonl is read only when its documents are asked for."""
@@ -63,12 +63,15 @@ class Beir(Reader):
         queries = read_queries(path)
         files, ignored = _splits(folder / "qrels")
         judged = {part: read_qrels(files[part], queries) for part in PARTS if part in files}
-        if not judged:
-            raise LeserError(f"{folder / 'qrels'} holds none of {', '.join(f'{part}.tsv' for part in PARTS)}.")
+        if not judged and self.options.unjudged != "all":
+            raise LeserError(
+                f"{folder / 'qrels'} holds none of {', '.join(f'{part}.tsv' for part in PARTS)}. Rewards that need no judgments, "
+                "such as encoder@10, learn without: -o task.unjudged=all."
+            )
         corpus = data_file(folder, "corpus.jsonl")
         unjudged = len(queries) - len(set().union(*judged.values()))
         notes = [f"{file} is not read: its name is not that of a split (train, dev, test)." for file in ignored]
-        if unjudged:
+        if unjudged and self.options.unjudged == "none":
             notes.append(f"{unjudged} queries of {path} are judged in no split and not used.")
         return assemble(
             folder.resolve().name,
@@ -78,6 +81,7 @@ class Beir(Reader):
             documents=partial(json_corpus, corpus) if corpus else None,
             title_field=self.options.title_field,
             notes=notes,
+            unjudged=self.options.unjudged,
         )
 
 

@@ -81,6 +81,7 @@ class Quepid(Reader):
             seed=self.options.seed,
             documents=partial(json_corpus, corpus) if corpus else None,
             title_field=self.options.title_field,
+            unjudged=self.options.unjudged,
             notes=[*notes, *([f"{unrated} queries have no rating at all."] if unrated else [])],
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from leser.errors import LeserError, unknown_name
 from leser.formats.checked import read, recognises
-from leser.formats.split import check_splits
+from leser.formats.split import check_splits, with_unjudged
 from leser.options import validate_options
 from leser.reader import Reader
 from leser.task import Task
@@ -26,7 +26,8 @@ def read_task(
     reader, path = find_reader(str(source), readers, values.pop("format", None))
     if path is not None:
         values["path"] = path
-    return check_splits(read(reader, validate_options(reader.Options, values, f"task '{reader.name}'")))
+    given = validate_options(reader.Options, values, f"task '{reader.name}'")
+    return check_splits(with_unjudged(read(reader, given), given.unjudged))
 
 
 def find_reader(

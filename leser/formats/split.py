@@ -37,14 +37,19 @@ def assemble(
     documents: Callable[[], Iterable[Document]] | None = None,
     title_field: str = "title",
     notes: Sequence[str] = (),
+    unjudged: str = "none",
 ) -> Task:
     """A task out of queries and the judgments of the parts that were given (any of train, dev, test; or just "all").
 
     Parts that are missing are taken out of train, or of what there is. A query belongs to a part when that part judges
-    it, if only with an empty mapping.
+    it, if only with an empty mapping. With `unjudged` (see ReaderOptions) queries that belong to no part join train,
+    near-duplicates of dev and test queries left out; where there are no judgments at all, "all" takes every part out of them.
     """
     remarks = list(notes)
     parts: dict[str, Qrels] = dict(judged)
+    if not parts and unjudged == "all":
+        parts["all"] = {key: {} for key in queries}
+    listed = set().union(*parts.values())
     if not parts:
         raise LeserError(
             f"Task '{name}' holds no judgments. Check that task.path names the folder or file that has them."
@@ -59,9 +64,14 @@ def assemble(
         made = ", ".join(f"{len(parts[part])} {part}" for part in receivers)
         source = "all queries" if donor == "all" else f"the {donor} queries"
         remarks.append(f"Split made here from {source}, seed {seed}, near-duplicates on one side: {made}.")
+    if unjudged != "none":
+        joined = _unlisted(queries, listed, parts)
+        parts["train"] = {**parts["train"], **joined}
+        if joined:
+            remarks.append(f"{len(joined)} queries that no split judges take part in train (task.unjudged).")
     train, dev, test = (split_of(part, [queries[key] for key in parts[part]], parts[part]) for part in PARTS)
     for split in (train, dev, test):
-        if split.no_result:
+        if split.no_result and not _takes_part(split.name, unjudged):
             total = len(split.queries) + len(split.no_result)
             remarks.append(
                 f"{len(split.no_result)} of {total} {split.name} queries have no relevant document; "
@@ -78,6 +88,36 @@ def split_of(name: str, queries: Iterable[Query], qrels: Qrels) -> Split:
     return Split(name, tuple(relevant), qrels, tuple(rest))
 
 
+def with_unjudged(task: Task, unjudged: str) -> Task:
+    """The task with the queries without a relevant document among those that teach and measure: in train, or in all splits."""
+    train, dev, test = (
+        replace(split, queries=(*split.queries, *split.no_result), no_result=())
+        if _takes_part(split.name, unjudged)
+        else split
+        for split in task.splits
+    )
+    moved = [split for split in task.splits if split.no_result and _takes_part(split.name, unjudged)]
+    notes = [
+        f"{len(split.no_result)} of {len(split.queries) + len(split.no_result)} {split.name} queries have no relevant "
+        "document and take part (task.unjudged): only rewards and measures that need no judgments value them."
+        for split in moved
+    ]
+    return replace(task, train=train, dev=dev, test=test, notes=(*task.notes, *notes))
+
+
+def _takes_part(part: str, unjudged: str) -> bool:
+    return unjudged == "all" or part == unjudged
+
+
+def _unlisted(queries: Mapping[str, Query], listed: set[str], parts: Mapping[str, Qrels]) -> dict[str, dict[str, int]]:
+    """The queries of no part, without judgments, and without near-duplicates of what is to be measured."""
+    new = {key for key in queries if key not in listed}
+    held_out = {key for part in ("dev", "test") for key in parts[part]}
+    groups = near_duplicates([queries[key] for key in (*held_out, *new)]) if new else []
+    alike = {query.id for group in groups if any(query.id in held_out for query in group) for query in group}
+    return {key: {} for key in queries if key in new and key not in alike}
+
+
 def check_splits(task: Task) -> Task:
     """The task itself, once its grades are grades, every split has a query and none stands in two; raises LeserError."""
     seen: dict[str, str] = {}
@@ -86,7 +126,8 @@ def check_splits(task: Task) -> Task:
         if not split.queries:
             raise LeserError(
                 f"Task '{task.name}': no {split.name} query has a relevant document (a grade above 0). "
-                "Give more judgments, or leave the file of this split out, so that it is taken out of the others."
+                "Give more judgments, or leave the file of this split out, so that it is taken out of the others. Rewards that "
+                "need no judgments learn from unjudged queries too, with -o task.unjudged=all."
             )
         for query in (*split.queries, *split.no_result):
             if query.id in seen:

@@ -59,6 +59,7 @@ class Trec(Reader):
             seed=self.options.seed,
             documents=partial(_corpus, corpus) if corpus else None,
             title_field=self.options.title_field,
+            unjudged=self.options.unjudged,
         )
 
     def _topics(self, files: Sequence[Path]) -> dict[str, str]:

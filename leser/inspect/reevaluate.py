@@ -55,6 +55,7 @@ def reevaluate(
         runs,
         config.evaluation.measures,
         rewards=session.registry.all("reward"),
+        fetch=session.client.fetch,
         resamples=config.evaluation.resamples,
         seed=config.seed,
         platform=config.platform.name,

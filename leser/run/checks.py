@@ -31,7 +31,12 @@ def check_final(session: Session, split: Split) -> None:
     Raises LeserError for what could not work there.
     """
     config, registry = session.config, session.registry
-    Measurer(split, config.evaluation.measures, registry.all("reward"), platform=config.platform.name).try_out()
+    rewards, fetch = registry.all("reward"), session.client.fetch
+    if not Measurer(split, config.evaluation.measures, rewards, fetch, config.platform.name).try_out():
+        raise LeserError(
+            f"None of the {split.name} queries has a relevant document, so that {', '.join(config.evaluation.measures)} measure "
+            "nothing. Name a measure that needs no judgments: -o 'evaluation.measures=[\"encoder@10\"]'."
+        )
     baselines = baselines_of(config.evaluation, config.policy)
     best_of = [f"best-of-{config.evaluation.best_of}"] if config.evaluation.best_of else []
     run_files([*baselines, IDEAL, "prompted", "warmup", "warmup+", *best_of, POLICY])

@@ -60,6 +60,7 @@ def evaluate_on_test(state: TrainingState) -> dict[str, Any]:
         runs,
         config.evaluation.measures,
         rewards=session.registry.all("reward"),
+        fetch=session.client.fetch,
         resamples=config.evaluation.resamples,
         seed=config.seed,
         platform=config.platform.name,

@@ -16,7 +16,7 @@ from leser.environment import Attempt, Environment
 from leser.errors import EngineDown, LeserError, PluginFault
 from leser.evaluation.calls import fit_baseline, make_baseline, terms_of
 from leser.evaluation.pseudo_documents import baselines_of
-from leser.expansion import Expansion
+from leser.expansion import Code, Expansion
 from leser.policy.passages import passage_writer
 from leser.printable import printable
 from leser.session import context_of
@@ -82,6 +82,21 @@ def try_rewards_and_rules(session: Session) -> None:
     outcomes = environment.judge(attempts, train)
     environment.score(outcomes)
     _check_fields(environment, outcomes[0], session.facts)
+    for split in (train, session.task.dev):
+        _check_unjudged(environment, split)
+
+
+def _check_unjudged(environment: Environment, split: Split) -> None:
+    """Raise LeserError where no reward has a value for the split's queries without a relevant document."""
+    unjudged = [q for q in split.queries if not any(grade > 0 for grade in split.qrels.get(q.id, {}).values())]
+    attempts = [Attempt(query, group, environment.say()) for group, query in enumerate(unjudged[:TRIED_QUERIES])]
+    searched = [outcome for outcome in environment.judge(attempts, split) if outcome.code is not Code.ENGINE_ERROR]
+    if searched and environment.score(searched).excluded.all():
+        raise LeserError(
+            f"{len(unjudged)} {split.name} queries have no relevant document and take part (task.unjudged), but none of the "
+            f"rewards {', '.join(environment.rewards.names)} has a value for the first {len(searched)} of them. Add one that "
+            "needs no judgments, such as --reward encoder@10, or leave task.unjudged out."
+        )
 
 
 def _proposed(query: Query, queries: Sequence[Query]) -> tuple[Expansion, ...]:

@@ -64,7 +64,7 @@ def test_a_document_given_twice_counts_once() -> None:
 
 
 def test_a_grade_below_zero_is_judged_and_worth_nothing() -> None:
-    split = Split("test", QUERIES[:2], {"q1": {"x": -2, "a": 1}, "q2": {"a": -1}})
+    split = Split("test", QUERIES[:2], {"q1": {"x": -2, "a": 1}, "q2": {"a": -1, "elsewhere": 1}})
     measures = ["nDCG", "RR@10", "P(judged_only=True)@1", "Judged@10"]
     figures = evaluate(split, [ORIGINAL, LESER], measures, resamples=200).systems
     assert figures["original"] == figures["original"] | {"nDCG": 0.0, "RR@10": 0.0, "Judged@10": (1 / 2 + 1) / 2}
