@@ -5,6 +5,7 @@ from __future__ import annotations
 from leser.formats.beir import Beir
 from leser.formats.quepid import Quepid
 from leser.formats.trec import Trec
+from leser.formats.ubi import Ubi
 from leser.hooks import hookimpl
 from leser.reader import Reader
 
@@ -13,4 +14,4 @@ from leser.reader import Reader
 def leser_readers() -> list[type[Reader]]:
     """The formats that come with LESER."""
 
-    return [Beir, Trec, Quepid]
+    return [Beir, Trec, Quepid, Ubi]

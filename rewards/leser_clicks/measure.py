@@ -1,0 +1,75 @@
+"""clicks@k: nDCG with gains out of a UBI log instead of judgments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from pydantic import Field
+
+from leser.errors import LeserError
+from leser.formats.clicks import ClickJudgment, ClickOptions, judge_clicks
+from leser.formats.ubi import log_files, normal_text, read_log
+from leser.reward import Outcome, Reward, RewardSpec
+from leser.similarity import discounts
+
+
+class ClickParameters(ClickOptions):
+    """The log, and how its clicks become judgments."""
+
+    log: Path | None = Field(None, description="UBI log: a file of JSON lines, or a folder with them")
+
+
+class Clicks(Reward):
+    """Discounted gain of the top k, gains from clicks, relative to the best order (clicks(log='logs/ubi.ndjson')@k).
+
+    A document's gain is its lift (clicks over those that its ranks lead one to expect, or inverse propensity weighted clicks)
+    times its confidence; documents shown fewer than `min_impressions` times for the query gain nothing. Does not apply to
+    a query that is not in the log, or of which nothing was clicked that was shown often enough.
+
+    Use when: nobody judges, but many search: a head query needs some dozens of searches.
+    Beware of: it only knows what the old engine showed, so that everything new counts 0 (pair it with a judge that sees new
+    documents, such as encoder@k); clicks follow pictures and prices; bots click too.
+    """
+
+    name = "clicks"
+    Options = ClickParameters
+    options: ClickParameters
+
+    def __init__(self, spec: RewardSpec) -> None:
+        super().__init__(spec)
+        if self.options.log is None:
+            raise LeserError(f"The reward '{spec.text}' needs a log. Write clicks(log='PATH')@10.")
+        self._files = log_files(self.options.log)
+        self._discounts: list[float] = discounts(self.depth).tolist()
+
+    @cached_property
+    def judgments(self) -> dict[str, dict[str, ClickJudgment]]:
+        """Normal query text to document id to its judgment; read at the first outcome."""
+        found: dict[str, dict[str, ClickJudgment]] = {}
+        for (text, document), judgment in judge_clicks(read_log(self._files), self.options).items():
+            found.setdefault(text, {})[document] = judgment
+        return found
+
+    @cached_property
+    def _gains(self) -> dict[str, tuple[dict[str, float], float]]:
+        gains = {}
+        for text, judged in self.judgments.items():
+            worth = {document: j.lift * j.confidence for document, j in judged.items()}
+            best = sorted(worth.values(), reverse=True)[: self.depth]
+            gains[text] = (worth, sum(w * g for w, g in zip(self._discounts, best, strict=False)))
+        return gains
+
+    def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
+        """The measure of each expanded ranking."""
+        return [self._value(outcome) for outcome in outcomes]
+
+    def _value(self, outcome: Outcome) -> float | None:
+        gains, best = self._gains.get(normal_text(outcome.query.text), ({}, 0.0))
+        if not best or outcome.expanded is None:
+            return None
+        top = islice(dict.fromkeys(outcome.expanded.ids), self.depth)
+        found = sum(w * gains.get(document, 0.0) for w, document in zip(self._discounts, top, strict=False))
+        return min(found / best, 1.0)
