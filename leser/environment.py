@@ -213,7 +213,8 @@ class Environment:
             per_expansion="per_expansion" in self.rewards.needs,
         )
         by_index = dict(zip(sent, results, strict=True))
-        documents = Documents(self._documents(by_index.values(), {a.query.id for a in attempts}, split))
+        asked = {a.query.id for a in attempts}
+        documents = Documents(self._documents(by_index.values(), asked, split, originals.values()))
         outcomes = []
         for i, (attempt, (expansions, code, reason)) in enumerate(zip(attempts, read, strict=True)):
             result = by_index.get(i)
@@ -255,11 +256,16 @@ class Environment:
             return read
         return read[0], Code.ENGINE_ERROR, refused.message
 
-    def _documents(self, results: Iterable[object], asked: Iterable[str], split: Split) -> dict[str, Document]:
-        """The fields that rewards read, of what was found and of what is judged for the queries `asked`; each document once."""
+    def _documents(
+        self, results: Iterable[object], asked: Iterable[str], split: Split, originals: Iterable[Ranking]
+    ) -> dict[str, Document]:
+        """The fields that rewards read, each document once: of hits, of what is judged for the queries `asked`, and of the
+        originals' top, so that what a reward says of an original does not depend on which expansions stand beside it.
+        """
         if not self.rewards.fields:
             return {}
-        ids = {hit.id for r in results if isinstance(getattr(r, "ranking", None), Ranking) for hit in r.ranking.hits}  # type: ignore[attr-defined]
+        ids = {id for original in originals for id in original.ids[: self.rewards.depth]}
+        ids |= {hit.id for r in results if isinstance(getattr(r, "ranking", None), Ranking) for hit in r.ranking.hits}  # type: ignore[attr-defined]
         ids |= {doc for query in asked for doc in split.qrels.get(query, {})}
         return self.client.fetch(sorted(ids), self.rewards.fields)
 

@@ -39,7 +39,7 @@ class _EncoderBaseline(Baseline):
 
     def fit(self, context: BaselineContext) -> None:
         """Open the encoder; nothing is learned."""
-        judges = [r.options for r in context.rewards.rewards if isinstance(r, EncoderSimilarity)]
+        judges = [r.options.encoder for r in context.rewards.rewards if isinstance(r, EncoderSimilarity)]
         usual = EncoderOptions(fields=(context.task.title_field,))
         self.encoder = self.options.encoder or next(iter(judges), usual)
         self.vectors: Vectors = open_vectors(self.encoder)

@@ -52,6 +52,21 @@ class EncoderOptions(Options):
     cache_gib: float = Field(4.0, gt=0, description="size of a model's file of vectors at most, GiB")
 
 
+class SimilarityOptions(EncoderOptions):
+    """The encoder of a similarity reward, and what a rank is worth that holds no document."""
+
+    empty: Literal["mean", "zero"] = Field(
+        "mean",
+        description="what an empty rank counts: mean: as much as the documents in the original's own top k do on average, so "
+        "that fillers below that cost; zero: nothing, so that whatever fills it raises the score",
+    )
+
+    @property
+    def encoder(self) -> EncoderOptions:
+        """The encoder alone: what vectors depend on."""
+        return EncoderOptions(**self.model_dump(include=set(EncoderOptions.model_fields)))
+
+
 def check_model(options: EncoderOptions) -> None:
     """Raise LeserError where the model's files cannot be there; nothing is loaded, and no hub is asked."""
     if options.model == MINILM:

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leser.backend import Document
+from leser.backend import Document, Ranking
 from leser.reward import Outcome, Reward, RewardSpec
 from leser.similarity import discounted_mean
 from leser_judges.documents import DocumentIndex, text_of
 from leser_judges.encoder import Encoder
-from leser_judges.options import EncoderOptions, check_model
+from leser_judges.options import EncoderOptions, SimilarityOptions, check_model
 from leser_judges.vectors import Vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ABSENT, FAILED = -2, -1
-"""In place of a row: a rank without a document, or a document without text; and a text on which the model failed."""
+ABSENT, WORDLESS, FAILED = -3, -2, -1
+"""In place of a row: a rank without a document; a document without text; and a text on which the model failed."""
 _PAIRS_AT_ONCE = 16_384
 _MOST_SEEN = 1_000_000
 
@@ -30,8 +30,10 @@ class EncoderSimilarity(Reward):
     """Discounted mean similarity of the top k to the query under a sentence encoder (encoder@k).
 
     Cosines, those below 0 counted as 0, under DCG's discount and divided by the sum of all k discounts: 0 to 1. A rank
-    without a document, or whose document has no text in `fields`, counts 0; a document counts once. Where the model
-    fails on a text, all of the query's completions get None, and the log says why.
+    without a document counts what the documents in the original's top k count on average (`empty`), 0 where that found
+    nothing: were it 0, whatever filled the list of a query with few hits would raise its score. A document without text
+    in `fields` counts 0, and each document once. Where the model fails on a text, all of the query's completions get None,
+    and the log says why.
 
     Use when: judgments are few, or only know what the old engine showed, and titles say what a document is.
     Beware of: the model knows nothing of your customers, and the policy will find what it overrates (accessories,
@@ -41,8 +43,8 @@ class EncoderSimilarity(Reward):
 
     name = "encoder"
     range = (0.0, 1.0)
-    Options = EncoderOptions
-    options: EncoderOptions
+    Options = SimilarityOptions
+    options: SimilarityOptions
 
     def __init__(self, spec: RewardSpec) -> None:
         super().__init__(spec)
@@ -53,7 +55,7 @@ class EncoderSimilarity(Reward):
     @cached_property
     def vectors(self) -> Vectors:
         """The encoder and what it has encoded; opened at the first outcome."""
-        return open_vectors(self.options)
+        return open_vectors(self.options.encoder)
 
     def nearest_documents(self, documents: Iterable[Document]) -> DocumentIndex:
         """These documents under the same model, for whoever needs a query's nearest ones; encodes those that are new."""
@@ -64,28 +66,40 @@ class EncoderSimilarity(Reward):
         if not outcomes:
             return []
         queries = self.vectors.rows([outcome.query.text for outcome in outcomes], query=True)
-        rows = self._rows(outcomes)
+        rows = self._rows(outcomes, [outcome.expanded for outcome in outcomes])
         broken = (queries == FAILED) | (rows == FAILED).any(axis=1)
+        found = self._similarities(queries, rows)
+        if self.options.empty == "mean":
+            own = self._rows(outcomes, [outcome.original for outcome in outcomes])
+            broken |= (own == FAILED).any(axis=1)
+            found = np.where(rows == ABSENT, self._floors(queries, own, own != ABSENT)[:, None], found)
         failed = {_group(outcome) for outcome, lost in zip(outcomes, broken.tolist(), strict=True) if lost}
-        values = discounted_mean(self._similarities(queries, rows), self.depth)
+        values = discounted_mean(found, self.depth)
         scored = zip(outcomes, values.tolist(), strict=True)
         return [None if _group(outcome) in failed else min(value, 1.0) for outcome, value in scored]
 
-    def _rows(self, outcomes: Sequence[Outcome]) -> NDArray[np.int64]:
+    def _floors(
+        self, queries: NDArray[np.int64], rows: NDArray[np.int64], filled: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """What an empty rank counts, per outcome: the mean similarity of the original's `filled` ranks, else 0."""
+        own = self._similarities(queries, rows)
+        return np.asarray((own * filled).sum(axis=1) / np.maximum(filled.sum(axis=1), 1), dtype=np.float64)
+
+    def _rows(self, outcomes: Sequence[Outcome], rankings: Sequence[Ranking | None]) -> NDArray[np.int64]:
         """Rows of each ranking's first k documents, shape (outcomes, k); new documents are encoded all at once."""
-        tops = [tuple(islice(dict.fromkeys(o.expanded.ids if o.expanded else ()), self.depth)) for o in outcomes]
+        tops = [tuple(islice(dict.fromkeys(r.ids if r else ()), self.depth)) for r in rankings]
         new: dict[str, list[tuple[int, int]]] = {}
         rows = np.full((len(outcomes), self.depth), ABSENT, dtype=np.int64)
         for number, (outcome, top) in enumerate(zip(outcomes, tops, strict=True)):
             for rank, id in enumerate(top):
                 document = outcome.documents.get(id)
                 seen = self._seen.get(id)
-                if document is None:
-                    continue
-                if seen is not None and seen[0] is document:
+                if document is not None and seen is not None and seen[0] is document:
                     rows[number, rank] = seen[1]
-                elif text := text_of(document, self.fields):
+                elif document is not None and (text := text_of(document, self.fields)):
                     new.setdefault(text, []).append((number, rank))
+                else:
+                    rows[number, rank] = WORDLESS
         for text_row, places in zip(self.vectors.rows(list(new)).tolist(), new.values(), strict=True):
             for number, rank in places:
                 rows[number, rank] = text_row

@@ -36,7 +36,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reward(cache: Path) -> EncoderSimilarity:
-    return EncoderSimilarity(parse_spec(f"encoder(model=minilm, cache={str(cache)!r})@3"))
+    return EncoderSimilarity(parse_spec(f"encoder(model=minilm, empty=zero, cache={str(cache)!r})@3"))
 
 
 def outcome(*ids: str, query: str = "couch", group: int = 0, documents: dict[str, Document] | None = None) -> Outcome:
@@ -91,7 +91,7 @@ def test_a_cosine_below_nothing_counts_nothing(reward: EncoderSimilarity) -> Non
 
 
 def test_fields_and_options_are_given_in_the_reward(cache: Path) -> None:
-    where = f"cache={str(cache)!r}"
+    where = f"empty=zero, cache={str(cache)!r}"
     rewards = RewardSet.from_specs(
         [
             f"encoder(model=minilm, {where})@3=0.5",
