@@ -22,6 +22,7 @@ COMMANDS = {
     "expand": "leser.cli.expand",
     "search-expansions": "leser.cli.search_expansions",
     "watch": "leser.cli.watch",
+    "make-queries": "leser.cli.make_queries",
     "rollouts": "leser.cli.rollouts",
     "new": "leser.cli.new",
     "plugins": "leser.cli.plugins",

@@ -12,7 +12,9 @@ from leser.task import drawn
 from leser.training.grpo import train_grpo
 from leser.training.state import TrainingState
 from leser.training.warmup import warm_up, warm_up_more
+from leser.warmup.nothing import left_alone, limit_left_alone
 from leser.warmup.reasoning import reasoned
+from leser.warmup.searched import read_target_file, searched_targets
 from leser.warmup.targets import Target, proven_targets, read_targets, write_targets
 
 
@@ -35,22 +37,41 @@ def train(state: TrainingState) -> None:
 
 
 def find_targets(state: TrainingState) -> list[Target]:
-    """Proven targets, sought once per run; targets.jsonl of the run folder keeps them."""
+    """The warm-up's targets, sought once per run; targets.jsonl of the run folder keeps them."""
     session, path = state.session, state.folder.path / "targets.jsonl"
-    train, reporter = session.task.train, session.reporter
+    train, reporter, options = session.task.train, session.reporter, session.config.warmup
     if path.exists():
         return read_targets(path, train)
-    reporter.say("Looking for expansions that the engine proves on train queries ...")
-    options, seed = session.config.warmup, session.config.seed
-    seen = state.sampler.observations(drawn(train.queries, options.max_queries, seed))  # nothing is asked of the others
-    targets = proven_targets(session.environment, train, seen, options, seed)
-    if session.environment.expansion.reasoning:
-        targets = reasoned(state.sampler, targets, seed)
+    found = _sought(state)
+    nothing, queries = len(left_alone(found)), len({target.query.id for target in found})
+    targets = limit_left_alone(found, options.max_none, session.config.seed)
     useful, searches = sum(t.gain > 0 for t in targets), session.client.stats().searches
     reporter.say(f"{len(targets)} targets, {useful} of which raise the reward, after {searches} searches.")
     if not targets:
         raise LeserError(
             "No train query has a target to start from: every search failed. Check the engine, or set -o warmup.enabled=false."
         )
+    dropped = nothing - len(left_alone(targets))
+    reporter.say(
+        f"'none' is the target of {nothing} of the {queries} queries that have one ({nothing / queries:.0%})"
+        + (f"; {dropped} of them are left out (warmup.max_none)." if dropped else ".")
+    )
+    if session.environment.expansion.reasoning:
+        targets = reasoned(state.sampler, targets, session.config.seed)
     write_targets(path, targets)
     return targets
+
+
+def _sought(state: TrainingState) -> list[Target]:
+    """Targets as the options say: read from a file, out of verified search, or proven on relevant documents' words."""
+    session = state.session
+    options, task, environment = session.config.warmup, session.task, session.environment
+    if options.targets_file is not None:
+        session.reporter.say(f"Targets are read from {options.targets_file}.")
+        return read_target_file(options.targets_file, task.train, options, environment.expansion)
+    session.reporter.say("Looking for expansions that the engine proves on train queries ...")
+    if options.targets == "search":
+        path = state.folder.path / "targets-search.jsonl"
+        return searched_targets(environment, task, options, session.config.verified, session.config.seed, path)
+    asked = drawn(task.train.queries, options.max_queries, session.config.seed)  # nothing is asked of the others
+    return proven_targets(environment, task.train, state.sampler.observations(asked), options, session.config.seed)

@@ -8,7 +8,7 @@ anchor). The empty set is worth 0 and stays in the running to the end: "nothing"
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from leser.expansion import Expansion
 from leser.verified.judging import Judge, Reading, Trial
@@ -47,13 +47,19 @@ class State:
 
 @dataclass(slots=True)
 class Beam:
-    """One query's search: its number, the terms that sets are made of, and the best sets so far."""
+    """One query's search: its number, the terms that sets are made of, the best sets so far, and the best of each length."""
 
     row: int
     before: Reading
     pool: tuple[Single, ...]
     states: list[State]
     best: State
+    lengths: dict[int, State] = field(default_factory=dict)
+
+    @property
+    def others(self) -> list[State]:
+        """The best sets of other lengths than the best one's, the worthiest first."""
+        return sorted((s for s in self.lengths.values() if s is not self.best), key=lambda s: -s.worth)
 
 
 def start(row: int, before: Reading, tried: Sequence[tuple[Single, Reading]], options: VerifiedOptions) -> Beam:
@@ -65,8 +71,8 @@ def start(row: int, before: Reading, tried: Sequence[tuple[Single, Reading]], op
     states = [
         State((s,), r, s.worth) for s, r in sound if s.worth >= options.margin and _rises(r, before, options.margin)
     ]
-    empty = State((), before, 0.0)
-    return Beam(row, before, pool, states[: options.beam], states[0] if states else empty)
+    best = states[0] if states else State((), before, 0.0)
+    return Beam(row, before, pool, states[: options.beam], best, {1: best} if states else {})
 
 
 def proposals(beam: Beam) -> list[tuple[State, tuple[Single, ...]]]:
@@ -105,6 +111,7 @@ def grow(judge: Judge, beams: Sequence[Beam], options: VerifiedOptions) -> None:
         for beam in growing:
             ranked = sorted(found[beam.row], key=lambda state: -state.worth)  # stable: equal ones as they were proposed
             beam.states = ranked[: options.beam]
+            beam.lengths[len(ranked[0].singles)] = ranked[0]
             if ranked[0].worth >= beam.best.worth + options.margin:
                 beam.best = ranked[0]
 

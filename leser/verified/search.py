@@ -24,7 +24,7 @@ from leser.verified.candidates import Candidate, candidates_of
 from leser.verified.halves import halve
 from leser.verified.judging import Judge, Reading, Trial
 from leser.verified.options import VerifiedOptions
-from leser.verified.result import Answer, Found
+from leser.verified.result import Alternative, Answer, Found
 from leser.verified.sources import CandidateSource
 from leser.verified.support import Gain, Support
 
@@ -182,7 +182,17 @@ class VerifiedSearch:
         weights = tuple(single.weight for single in best.singles)
         kept = after.kept if best.singles else 1.0
         spent = self._judge.spent[beam.row]
-        return Found(query, answer, best.expansions, weights, before.score, after.score, kept, spent, failed)
+        others = self._others(beam) if best.singles and confirmed is None else ()
+        return Found(query, answer, best.expansions, weights, before.score, after.score, kept, spent, failed, others)
+
+    @staticmethod
+    def _others(beam: Beam) -> tuple[Alternative, ...]:
+        scored = [(other, other.reading.score, beam.before.score) for other in beam.others]
+        return tuple(
+            Alternative(other.expansions, after - before)
+            for other, after, before in scored
+            if after is not None and before is not None
+        )
 
 
 def search_expansions(

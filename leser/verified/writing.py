@@ -104,7 +104,7 @@ def _begun(terms: Journal, out: Path, settings: Mapping[str, Any], resume: bool)
 
 
 def _answer_row(search: VerifiedSearch, found: Found) -> dict[str, Any]:
-    return found.row(search.environment.say(found.expansions), search.options.keep_top)
+    return found.row(search.environment.say, search.options.keep_top)
 
 
 def _digest(value: Any) -> str:

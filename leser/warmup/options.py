@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 from pydantic import Field
 
 from leser.options import Options
@@ -11,6 +14,21 @@ class WarmupOptions(Options):
     """The supervised start: how targets are found and when it ends."""
 
     enabled: bool = Field(True, description="train on proven targets before GRPO")
+    targets: Literal["proven", "search"] = Field(
+        "proven",
+        description="proven: words of relevant documents and of hits that raise the reward, which needs judgments; search: "
+        "verified search with the options of [verified], judged by any rewards",
+    )
+    targets_file: Path | None = Field(
+        None,
+        description="targets that were made before: a file that `leser search-expansions` wrote, or a run's targets.jsonl",
+    )
+    max_none: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="most of the queries that targets are learned for whose target may be 'none'; those beyond are left out",
+    )
     max_queries: int = Field(2000, ge=1, description="train queries that targets are sought for")
     candidates: int = Field(16, ge=1, description="candidate terms tried on the engine for each query")
     min_support: float = Field(

@@ -58,13 +58,17 @@ class _Candidate:
 def proven_targets(
     environment: Environment, split: Split, seen: Sequence[Observation], options: WarmupOptions, seed: int
 ) -> list[Target]:
-    """Targets for (up to `max_queries` of) the train queries, several a query; "none" where nothing raised the reward."""
+    """Targets for (up to `max_queries` of) the train queries, several per query; "none" where nothing raised the reward.
+
+    A query whose proven terms were all set aside as unpredictable has no target: that it is best left alone is not true.
+    """
     drawn_ids = {query.id for query in drawn([o.query for o in seen], options.max_queries, seed)}
     chosen = [o for o in seen if o.query.id in drawn_ids]
     base = _rewards(environment, split, [(o.query, ()) for o in chosen])
     vocabularies = _candidates(environment, split, chosen, options)
     failed: set[int] = set()
     singles = _prove(environment, split, chosen, base, [[(t,) for t in v] for v in vocabularies], options, failed)
+    proven = {row for row, found in enumerate(singles) if found}
     singles = _predictable(environment, chosen, singles, options)
     pools = [sorted(found, key=lambda c: -c.gain)[:8] for found in singles]
     beams: list[list[_Candidate]] = [list(found) for found in pools]
@@ -86,7 +90,7 @@ def proven_targets(
     for row, (observation, start, beam) in enumerate(zip(chosen, base, beams, strict=True)):
         if start is None:
             continue
-        if not beam and row not in failed:
+        if not beam and row not in failed | proven:
             targets.append(Target(observation.query, environment.say(), 0.0))
         targets += _keep(environment, observation.query, beam, proofs, options)
     return targets

@@ -241,4 +241,4 @@ def test_one_encoder_serves_all_who_use_the_same(context: BaselineContext) -> No
     rerank.fit(context)
     (reward,) = context.rewards.rewards
     assert isinstance(reward, EncoderSimilarity)
-    assert rerank.vectors is reward.vectors is open_vectors(reward.options)
+    assert rerank.vectors is reward.vectors is open_vectors(reward.options.encoder)
