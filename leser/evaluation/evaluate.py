@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,8 +12,14 @@ from leser.errors import LeserError
 from leser.evaluation.measures import DEFAULT_MEASURES, Fetch, Measurer, Values
 from leser.evaluation.statistics import Paired, holm, paired
 from leser.evaluation.systems import SystemRun, behaviour
+from leser.holes.expected import REPLICATES, ExpectedGrades
 from leser.reward import Reward
 from leser.task import Query, Split
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Columns = NDArray[np.float64]
 
 POLICY = "leser"
 ORIGINAL = "original"
@@ -61,12 +67,14 @@ def evaluate(
     seed: int = 0,
     platform: str | None = None,
     warn: Callable[[str], None] | None = None,
+    expected: ExpectedGrades | None = None,
 ) -> Evaluation:
     """Measure every run on the split's queries and compare `policy` with all others, and all others with `original`.
 
     Measures are ir-measures' names, or rewards' (`coverage@10`) out of `rewards`; those are told the `platform`, and read the
     documents that `fetch` gives. Raises LeserError for an unknown measure, for two systems of one name, and for a measure that
-    fails on a run; with `warn`, that is told of it and the measure is left out.
+    fails on a run; with `warn`, that is told of it and the measure is left out. `expected` fills holes for measures with
+    holes=expected: their intervals hold the uncertainty of what was filled in too.
     """
     names = [run.name for run in runs]
     if len(set(names)) != len(names):
@@ -75,9 +83,10 @@ def evaluate(
         raise LeserError(
             f"The split '{split.name}' has no query with a relevant document: there is nothing to measure."
         )
-    measurer = Measurer(split, measures, rewards, fetch, platform, warn)
+    measurer = Measurer(split, measures, rewards, fetch, platform, warn, expected)
     before = next((run for run in runs if run.name == original), None)
     values = {run.name: measurer(run, before) for run in runs}
+    again = {run.name: measurer.replicates(run, before, REPLICATES) for run in runs}
     rivals = [name for name in names if name not in (policy, IDEAL)]
     families = [[(policy, name) for name in rivals], [(policy, IDEAL)] if IDEAL in names else []]
     if policy not in names:
@@ -89,7 +98,9 @@ def evaluate(
         ids = [query.id for query in queries]
         systems = {run.name: means(values[run.name], ids) | behaviour(run, queries, no_result) for run in runs}
         comparisons = [
-            row for family in families for row in _compare(values, family, measurer.names, ids, resamples, seed)
+            row
+            for family in families
+            for row in _compare(values, family, measurer.names, ids, resamples, seed, again if measurer.filled else {})
         ]
         return systems, comparisons
 
@@ -115,23 +126,30 @@ def _compare(
     ids: Sequence[str],
     resamples: int,
     seed: int,
+    again: Mapping[str, Sequence[Mapping[str, Values]]],
 ) -> list[dict[str, Any]]:
-    """One family of comparisons, each measure on the queries it applies to for all systems in the family."""
+    """One family of comparisons, each measure on the queries it applies to for all systems in the family.
+
+    `again` holds, by system, the replicates of the measures that are estimates themselves.
+    """
     systems = sorted({name for pair in pairs for name in pair})
-    alike: dict[tuple[str, ...], list[str]] = {}  # measures that share their queries share resamples
+    # measures that share their queries share resamples
+    alike: dict[tuple[tuple[str, ...], bool], list[str]] = {}
+    estimated = {measure for found in again.values() for one in found for measure in one}
     for measure in measures:
         shared = tuple(query for query in ids if all(query in values[name][measure] for name in systems))
         if shared and pairs:
-            alike.setdefault(shared, []).append(measure)
+            alike.setdefault((shared, measure in estimated), []).append(measure)
     rows = []
-    for shared, together in alike.items():
-        columns = {
-            (name, measure): np.array([values[name][measure][query] for query in shared])
-            for name in systems
-            for measure in together
-        }
-        differences = [columns[a, measure] - columns[b, measure] for measure in together for a, b in pairs]
-        results = paired(np.stack(differences, axis=1), resamples=resamples, seed=seed)
+    for (shared, estimate), together in alike.items():
+
+        def gains(of: Mapping[str, Mapping[str, Values]], shared: tuple[str, ...], names: Sequence[str]) -> Columns:
+            columns = {(s, m): np.array([of[s][m][query] for query in shared]) for s in systems for m in names}
+            return np.stack([columns[a, m] - columns[b, m] for m in names for a, b in pairs], axis=1)
+
+        count = min((len(again[name]) for name in systems), default=0) if estimate else 0
+        replicates = [gains({s: again[s][n] for s in systems}, shared, together) for n in range(count)]
+        results = paired(gains(values, shared, together), resamples=resamples, seed=seed, replicates=replicates)
         for number, measure in enumerate(together):
             rows += _rows(measure, pairs, results[number * len(pairs) : (number + 1) * len(pairs)])
     return sorted(rows, key=lambda row: measures.index(row["measure"]))

@@ -2,6 +2,9 @@
 
 Rankings go into ir-measures with strictly decreasing scores made from the engine's order, because its providers break
 ties differently (pytrec_eval by id, msmarco by order). A document given twice counts once, at its first place.
+
+Every measure of ir-measures takes `holes=zero` and `holes=skip`: the second is computed on the condensed ranking, without
+the documents that nobody judged. `holes=expected` is a reward's, which a judge must fill (leser.holes.expected).
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from leser.backend import Document, Hit, Ranking
 from leser.declared import Documents
 from leser.errors import LeserError, unknown_name
-from leser.evaluation.outside import compute
+from leser.evaluation.outside import PATIENCE_S, Computed, compute
 from leser.evaluation.providers import IN_PROCESS, REMARKS, evaluator_of, provider_of, read_measure, values_of
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Code
+from leser.holes.expected import ExpectedGrades, FillsHoles, bind
+from leser.holes.treatment import Treatment, split_name
 from leser.reward import Outcome, Reward, parse_spec
 from leser.scoring import ask_reward, make_reward
 
@@ -39,7 +44,8 @@ class Measurer:
     `rewards` maps family names to reward classes; `fetch` gives the documents that rewards with fields read. ir-measures'
     apply to queries with a relevant document. Raises LeserError for a name neither ir-measures nor a reward has, for
     parameters that no provider takes, and for a reward that needs more than the two rankings and documents. A measure that
-    fails on a run raises LeserError; with `warn`, that is told of it and the measure has no value.
+    fails on a run raises LeserError; with `warn`, that is told of it and the measure has no value. `expected` fills holes for
+    measures with holes=expected, which have no values without it.
     """
 
     def __init__(
@@ -50,8 +56,10 @@ class Measurer:
         fetch: Fetch | None = None,
         platform: str | None = None,
         warn: Callable[[str], None] | None = None,
+        expected: ExpectedGrades | None = None,
     ) -> None:
         self.split = split
+        self._expected = expected
         self.platform = platform
         self.names = tuple(dict.fromkeys(measures))
         self._fetch = fetch
@@ -60,12 +68,20 @@ class Measurer:
         self._standard: dict[str, Any] = {}
         self._providers: dict[str, str] = {}
         self._evaluators: dict[str, Any] = {}
+        self._bare: dict[str, str] = {}
+        self._condensed: set[str] = set()
         for name in self.names:
-            standard = read_measure(name)
+            bare, treatment = split_name(name)
+            standard = None if treatment is Treatment.EXPECTED else read_measure(bare)
             if standard is None:
                 self._rewards[name] = _reward(name, rewards or {})
-            else:
-                self._standard[name], self._providers[name] = standard, provider_of(standard, name)
+                continue
+            self._standard[name], self._providers[name] = standard, provider_of(standard, name)
+            self._bare[name] = bare
+            if treatment is Treatment.SKIP:
+                self._condensed.add(name)
+        if expected is not None:
+            bind(self._rewards.values(), expected)
         grades = {query.id: split.qrels.get(query.id, {}) for query in split.queries}
         self._grades = {query: given for query, given in grades.items() if given}
         self._relevant = {query for query, given in grades.items() if any(grade > 0 for grade in given.values())}
@@ -80,8 +96,9 @@ class Measurer:
         """Every measure's values over the split's queries; `original` gives rewards the rankings before expansion."""
         ranked = {q.id: r for q in self.split.queries if (r := run.ranking(q.id)) is not None and r.hits}
         scored = {query: decreasing(r) for query, r in ranked.items()}
+        condensed = {query: decreasing(r, self._grades.get(query, {})) for query, r in ranked.items()}
         outside = [name for name in self._standard if self._providers[name] not in IN_PROCESS]
-        computed = compute(outside, self._grades, [scored]) if self._grades else {}
+        computed = self._outside(outside, [scored], [condensed]) if self._grades else {}
         values: dict[str, Values] = {}
         for name in self.names:
             try:
@@ -93,13 +110,42 @@ class Measurer:
                     self._check(name, computed[name].failure)
                     values[name] = self._whole(name, computed[name].values[0])
                 else:
-                    values[name] = self._whole(name, self._inside(name, scored))
+                    inside = self._inside(name, condensed if name in self._condensed else scored)
+                    values[name] = self._whole(name, inside)
             except LeserError as error:
                 if self._warn is None:
                     raise
                 self._warn(f"{error} It is left out for {run.name}.")
                 values[name] = {}
         return values
+
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """The measures whose holes a judge fills."""
+        return tuple(n for n, reward in self._rewards.items() if isinstance(reward, FillsHoles) and reward.fills)
+
+    def replicates(self, run: SystemRun, original: SystemRun | None, count: int) -> list[dict[str, Values]]:
+        """The filled measures once more, under `count` bootstrap samples of the calibration that fills their holes."""
+        if self._expected is None or not self.filled:
+            return []
+        again = []
+        for number in range(count):
+            with self._expected.replicate(number):
+                again.append({name: self._rewarded(self._rewards[name], run, original) for name in self.filled})
+        return again
+
+    def _outside(
+        self, names: Sequence[str], scored: Sequence[Mapping[str, Any]], condensed: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Computed]:
+        """What providers in a process of their own say of runs, by the measures' names here."""
+        found: dict[str, Computed] = {}
+        for runs, own in (
+            (scored, [name for name in names if name not in self._condensed]),
+            (condensed, [name for name in names if name in self._condensed]),
+        ):
+            given = compute([self._bare[name] for name in own], self._grades, runs, patience_s=PATIENCE_S)
+            found |= {name: given[self._bare[name]] for name in own}
+        return found
 
     def try_out(self) -> bool:
         """Compute every measure on a few made rankings of the split's own ids; raises LeserError for one that fails.
@@ -110,9 +156,12 @@ class Measurer:
         runs = [SystemRun("a trial", given) for given in _trial_runs(self.split)]
         scored = [{query: decreasing(r) for query, r in run.rankings.items() if isinstance(r, Ranking)} for run in runs]
         if self._grades:
-            for name, found in compute(list(self._standard), self._grades, scored, patience_s=_TRIAL_S).items():
-                self._check(name, found.failure)
-        values = [self._rewarded(reward, run, runs[0]) for reward in self._rewards.values() for run in runs]
+            bare = {self._bare[name]: name for name in self._standard}
+            for name, found in compute(list(bare), self._grades, scored, patience_s=_TRIAL_S).items():
+                self._check(bare[name], found.failure)
+        # made documents would be sent to the judge that fills holes
+        tried = [reward for name, reward in self._rewards.items() if name not in self.filled]
+        values = [self._rewarded(reward, run, runs[0]) for reward in tried for run in runs]
         return any(values) or not self.split.queries or bool(self._standard and self._relevant)
 
     def _check(self, name: str, failure: str) -> None:
@@ -188,9 +237,14 @@ def _trial_runs(split: Split) -> list[dict[str, Ranking]]:
     return runs
 
 
-def decreasing(ranking: Ranking) -> dict[str, float]:
-    """Each document's score, strictly decreasing from the first place to the last."""
-    unique = tuple(dict.fromkeys(ranking.ids))
+def decreasing(ranking: Ranking, judged: Mapping[str, int] | None = None) -> dict[str, float]:
+    """Each document's score, strictly decreasing from the first place to the last; with `judged` of those alone.
+
+    A grade below 0 is no judgment, as for trec_eval.
+    """
+    unique: Sequence[str] = tuple(dict.fromkeys(ranking.ids))
+    if judged is not None:
+        unique = [doc for doc in unique if judged.get(doc, -1) >= 0]
     return {doc: float(len(unique) - place) for place, doc in enumerate(unique)}
 
 

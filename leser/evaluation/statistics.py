@@ -33,12 +33,21 @@ class Paired:
 
 
 def paired(
-    differences: NDArray[np.float64], *, resamples: int = 10_000, seed: int = 0, level: float = 0.95
+    differences: NDArray[np.float64],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+    level: float = 0.95,
+    replicates: Sequence[NDArray[np.float64]] = (),
 ) -> list[Paired]:
-    """Compare columns: `differences` is (queries, comparisons), first system minus second; needs at least one query."""
+    """Compare columns: `differences` is (queries, comparisons), first system minus second; needs at least one query.
+
+    `replicates` are the differences once more where the values themselves are estimates (holes filled under bootstrap
+    samples of a calibration): the interval is then over queries and estimates together.
+    """
     if len(differences) == 0:
         raise ValueError("no query to compare on")
-    lows, highs = bootstrap_interval(differences, resamples=resamples, seed=seed, level=level)
+    lows, highs = bootstrap_interval(differences, resamples=resamples, seed=seed, level=level, replicates=replicates)
     ps = permutation_p(differences, resamples=resamples, seed=seed)
     return [
         Paired(
@@ -54,16 +63,26 @@ def paired(
 
 
 def bootstrap_interval(
-    differences: NDArray[np.float64], *, resamples: int = 10_000, seed: int = 0, level: float = 0.95
+    differences: NDArray[np.float64],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+    level: float = 0.95,
+    replicates: Sequence[NDArray[np.float64]] = (),
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile interval of each column's mean over resampled queries (Efron and Tibshirani 1993, ch. 13)."""
+    """Percentile interval of each column's mean over resampled queries (Efron and Tibshirani 1993, ch. 13).
+
+    With `replicates`, of the shape of `differences`, each serves its share of the resamples in their place.
+    """
     n = len(differences)
     rng = np.random.default_rng([seed, 1])
     means = []
-    for block in _blocks(resamples, n):
-        drawn = rng.integers(n, size=(block, n)) + np.arange(block)[:, None] * n
-        counts = np.bincount(drawn.ravel(), minlength=block * n).reshape(block, n)
-        means.append(counts.astype(np.float64) @ differences / n)
+    sources = replicates or (differences,)
+    for source in sources:
+        for block in _blocks(-(-resamples // len(sources)), n):
+            drawn = rng.integers(n, size=(block, n)) + np.arange(block)[:, None] * n
+            counts = np.bincount(drawn.ravel(), minlength=block * n).reshape(block, n)
+            means.append(counts.astype(np.float64) @ source / n)
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(np.concatenate(means), [tail, 100 - tail], axis=0)
     return low, high
