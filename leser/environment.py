@@ -18,6 +18,7 @@ from leser.engine.words import EngineWords, Unanswered
 from leser.errors import EngineDown
 from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
 from leser.feedback import FeedbackOptions, feedback_terms
+from leser.holes.expected import ExpectedGrades
 from leser.printable import printable
 from leser.prompt import Observation, PromptOptions, titles_of
 from leser.reward import Outcome
@@ -42,7 +43,10 @@ class Attempt:
 
 
 class Environment:
-    """Searches for one task through one client; keeps the originals it has seen."""
+    """Searches for one task through one client; keeps the originals it has seen.
+
+    `expected` says what documents that nobody judged are worth, where a judge was named.
+    """
 
     def __init__(
         self,
@@ -53,8 +57,10 @@ class Environment:
         rules: RuleBook | None = None,
         platform: str | None = None,
         ask: Asker | None = None,
+        expected: ExpectedGrades | None = None,
     ) -> None:
         self.client = client
+        self.expected = expected
         self.rewards = rewards
         self.expansion = expansion
         self.ask = ask or Asker()

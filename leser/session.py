@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -19,9 +19,12 @@ from leser.engine.words import EngineWords
 from leser.environment import Environment
 from leser.errors import IndexMissing, LeserError
 from leser.evaluation.measures import Measurer
+from leser.holes.expected import ExpectedGrades, bind
+from leser.holes.judge import DocumentJudge, usual_judge
 from leser.plugins import Registry
 from leser.policy.passages import passage_writer
 from leser.progress import Reporter
+from leser.reward import Reward
 from leser.rules import build_book
 from leser.scoring import RewardSet
 from leser.task import Task
@@ -115,13 +118,40 @@ def open_environment(
         rewards = RewardSet.of(config.rewards, registry.all("reward"))
         words, table = EngineWords(backend, client.ask), config.rules
         rules = build_book(table.given, registry.all("rule"), words, config.expansion, table.locale)
-        environment = Environment(client, rewards, config.expansion, title_field, rules, config.platform.name, ask)
+        expected = expected_of(config.evaluation.judge, rewards, registry.all("reward"), client, task, config.seed)
+        bind(rewards.rewards, expected)
+        environment = Environment(
+            client, rewards, config.expansion, title_field, rules, config.platform.name, ask, expected
+        )
         if len(rules.codes) > 1:
             facts["rules"] = ", ".join(rules.codes)
         if config.constraints.enabled:
             facts["constraints"] = f"{', '.join(config.constraints.kinds)} ({ask.options.locale})"
         on_failure.pop_all()
     return environment, facts
+
+
+def expected_of(
+    named: str | None,
+    rewards: RewardSet,
+    classes: Mapping[str, type[Reward]],
+    client: SearchClient,
+    task: Task | None,
+    seed: int,
+) -> ExpectedGrades | None:
+    """What unjudged documents are worth under the named judge, or that of the run's rewards; None without either.
+
+    Nothing is learned yet. Raises LeserError where the judge named cannot judge documents, or the judgments cannot teach it.
+    """
+    judge = named or usual_judge(rewards.rewards)
+    if judge is None or task is None:
+        return None
+    expected = ExpectedGrades(DocumentJudge.of(judge, classes, client.fetch), task.train, seed)
+    if named and expected.lacking:
+        raise LeserError(
+            f"evaluation.judge={named} cannot fill holes: {expected.lacking}. Leave it out, or judge more."
+        )
+    return expected if named or not expected.lacking else None
 
 
 def _checked(backend: Backend, config: RunConfig) -> dict[str, Any]:
@@ -151,7 +181,8 @@ def check_evaluation(config: RunConfig, registry: Registry, task: Task) -> None:
     """Find a misspelled baseline or measure now rather than after hours of training."""
     for name in config.evaluation.baselines:
         registry.get("baseline", name)
-    Measurer(task.test, config.evaluation.measures, registry.all("reward"))
+    primary = [config.evaluation.primary] if config.evaluation.primary else []
+    Measurer(task.test, [*primary, *config.evaluation.measures], registry.all("reward"))
 
 
 def check_judged(engine: Backend | SearchClient, task: Task, sample: int = 2000) -> str:

@@ -96,6 +96,11 @@ def _named(config: RunConfig, registry: Registry) -> Iterator[Problem]:
         Measurer(Split("test", (), {}), config.evaluation.measures, rewards)
     except LeserError as error:
         yield Problem(("evaluation", "measures"), str(error))
+    if config.evaluation.primary:
+        try:
+            Measurer(Split("test", (), {}), [config.evaluation.primary], rewards)
+        except LeserError as error:
+            yield Problem(("evaluation", "primary"), str(error))
     for kind, names, key in (
         ("baseline", config.evaluation.baselines, ("evaluation", "baselines")),
         ("backend", [name for name in [config.training.monitor.engine] if name], ("training", "monitor", "engine")),

@@ -15,7 +15,17 @@ class EvaluationOptions(Options):
     measures: tuple[str, ...] = Field(
         ("nDCG@10", "R@100", "RR@10", "Judged@10", "coverage@10"),
         min_length=1,
-        description="ir-measures' names, or a reward's; the first is the one that the report is about",
+        description="ir-measures' names, or a reward's; the first is the one that the report is about, unless `primary` is",
+    )
+    primary: str | None = Field(
+        None,
+        description="the measure that the verdict is about, fixed before training; none: the first of `measures`, on judged "
+        "documents alone (holes=skip) where too few of the dev queries' top hits are judged",
+    )
+    judge: str | None = Field(
+        None,
+        description="a reward that reads documents, such as encoder: what it expects of documents that nobody judged; none: "
+        "that of the run's own rewards, where one compares documents with queries",
     )
     baselines: tuple[str, ...] = Field(("original", "rm3", "dictionary"), description="baselines that need no policy")
     baseline_options: dict[str, dict[str, Any]] = Field(

@@ -85,6 +85,17 @@ class Quepid(Reader):
             notes=[*notes, *([f"{unrated} queries have no rating at all."] if unrated else [])],
         )
 
+    def rated(self) -> dict[str, dict[str, int]]:
+        """The ratings by query text and document, rows without one left out. Raises LeserError as `read` does."""
+        file = _table_in(self.options.path) if self.options.path else None
+        if file is None:
+            raise LeserError(f"The reader 'quepid' needs a CSV file (task.path), given: {self.options.path}.")
+        found: dict[str, dict[str, int]] = {}
+        for line, text, document, rating in _ratings(file):
+            if rating is not None:
+                add_judgment(found, text, document, self._grade(rating, file, line), file, line)
+        return found
+
     def _grade(self, rating: str, path: Path, line: int) -> int:
         number = number_of(rating)
         if number is None:

@@ -28,6 +28,7 @@ LEAST_PAIRS, LEAST_QUERIES = 50, 5
 """Judged documents, and queries with different grades, below which there is nothing to learn a calibration from."""
 REPLICATES = 20
 """Bootstrap samples of the calibration, for the interval of what was filled in."""
+_TRIED = 8
 _MOST_SEEN = 2_000_000
 
 
@@ -67,6 +68,15 @@ class ExpectedGrades:
                 f"{LEAST_QUERIES} and {LEAST_PAIRS} are needed"
             )
         return ""
+
+    def try_out(self) -> None:
+        """Have the judge score a few judged documents; raises LeserError where it fails on all of them."""
+        pairs = [(query, id) for query, id, _ in _sample(self._train, self.seed)[:_TRIED]]
+        if pairs and np.isnan(self.judge.scores(pairs)).all():
+            raise LeserError(
+                f"The judge '{self.judge.name}' failed on {len(pairs)} judged documents; the log says why. Correct its "
+                "options, or leave evaluation.judge out."
+            )
 
     @contextmanager
     def replicate(self, number: int) -> Iterator[None]:

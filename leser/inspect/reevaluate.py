@@ -16,6 +16,8 @@ from leser.files import write_atomically
 from leser.inspect.opening import FinishedRun, open_sampler
 from leser.report.provenance import provenance
 from leser.run.checks import check_final
+from leser.run.holes import holes_content
+from leser.run.primary import measures_shown
 from leser.session import Session
 
 log = logging.getLogger(__name__)
@@ -53,17 +55,19 @@ def reevaluate(
     result = evaluate(
         part,
         runs,
-        config.evaluation.measures,
+        measures_shown(session),
         rewards=session.registry.all("reward"),
         fetch=session.client.fetch,
         resamples=config.evaluation.resamples,
         seed=config.seed,
         platform=config.platform.name,
         warn=left_out.append,
+        expected=session.environment.expected,
     )
+    content = result.to_json() | ({"platform": config.platform.name} if config.platform.name else {})
+    content |= holes_content(session, part, runs, path.with_name(f"judge-next-{path.stem}.csv"), left_out.append)
     for said in left_out:
         log.warning(said)
-    content = result.to_json() | ({"platform": config.platform.name} if config.platform.name else {})
     content |= {
         "task": config.task.table(),
         "backend": config.backend.table(),

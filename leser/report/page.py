@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leser.evaluation.evaluate import ORIGINAL, POLICY
-from leser.report import systems
+from leser.report import holes, systems
 from leser.report.answers import Answer
 from leser.report.changes import counts, scatter, sorted_bars
 from leser.report.charts import interval_axis, interval_bar, reach_of, tone
@@ -82,9 +82,27 @@ def render_report(
         versions=list(made.get("versions", {}).items()) or versions(),
         made=made,
         seed=settings.get("seed"),
+        **_of_holes(evaluation),
         **_of_queries(evaluation, answers, primary, int(settings.get("seed", 0))),
         **_of_training(metrics, primary, settings),
     )
+
+
+def _of_holes(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows of documents that nobody judged."""
+    calibration = evaluation.get("holes", {}).get("calibration", {})
+    ways, axis = holes.way_rows(evaluation)
+    names, figures = holes.side_by_side(evaluation)
+    return {
+        "ways": ways,
+        "ways_axis": axis,
+        "forms": names,
+        "forms_rows": figures,
+        "calibration": calibration,
+        "reliability": holes.reliability_chart(calibration),
+        "judge_next": evaluation.get("holes", {}).get("next", []),
+        "judge_file": evaluation.get("holes", {}).get("file", ""),
+    }
 
 
 def _of_queries(evaluation: Mapping[str, Any], answers: Sequence[Answer], measure: str, seed: int) -> dict[str, Any]:

@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from leser.evaluation.evaluate import IDEAL, ORIGINAL, POLICY
+from leser.report.holes import disagreement
 from leser.report.numbers import signed
 
 
 def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = POLICY, original: str = ORIGINAL) -> str:
     """What the policy gained on the evaluated split in `measure`, against the original query and against everyone else.
 
-    "Better" and "worse" are said only where the 95 % interval leaves 0 out.
+    "Better" and "worse" are said only where the 95 % interval leaves 0 out. Where that depends on how documents without a
+    judgment are counted, a second sentence says so.
     """
+    return " ".join(filter(None, (_gained(evaluation, measure, policy, original), disagreement(evaluation))))
+
+
+def _gained(evaluation: Mapping[str, Any], measure: str, policy: str, original: str) -> str:
     systems = evaluation.get("systems", {})
     where = f"{evaluation.get('queries', 0)} {evaluation.get('split', '')} queries"
     if policy not in systems:

@@ -12,6 +12,7 @@ from leser.evaluation.pseudo_documents import PseudoDocument, Query2Doc, baselin
 from leser.evaluation.trec import check_ids, run_files
 from leser.expansion import Expansion
 from leser.policy.options import PolicyOptions
+from leser.run.primary import measures_shown
 from leser.run.trial import TRIED_QUERIES
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def check_final(session: Session, split: Split) -> None:
     Raises LeserError for what could not work there.
     """
     config, registry = session.config, session.registry
-    rewards, fetch = registry.all("reward"), session.client.fetch
-    if not Measurer(split, config.evaluation.measures, rewards, fetch, config.platform.name).try_out():
+    rewards, fetch, measures = registry.all("reward"), session.client.fetch, measures_shown(session)
+    if not Measurer(split, measures, rewards, fetch, config.platform.name).try_out():
         raise LeserError(
-            f"None of the {split.name} queries has a relevant document, so that {', '.join(config.evaluation.measures)} measure "
+            f"None of the {split.name} queries has a relevant document, so that {', '.join(measures)} measure "
             "nothing. Name a measure that needs no judgments: -o 'evaluation.measures=[\"encoder@10\"]'."
         )
     baselines = baselines_of(config.evaluation, config.policy)

@@ -25,12 +25,15 @@ from leser.evaluation.pseudo_documents import baselines_of
 from leser.evaluation.systems import SystemRun, run_of_baseline, run_of_terms
 from leser.evaluation.trec import write_runs
 from leser.files import write_atomically
+from leser.holes.next import FILE as NEXT_FILE
 from leser.policy.generate import Sample
 from leser.policy.loading import load_policy
 from leser.report import write_report
 from leser.report.answers import FILE, Titles, answers_of, write_answers
 from leser.report.provenance import provenance
 from leser.report.systems import measures_of
+from leser.run.holes import holes_content
+from leser.run.primary import measures_shown
 from leser.sampler import Answers, Sampler
 from leser.session import Session, context_of
 from leser.store.disk import DiskFull
@@ -58,15 +61,17 @@ def evaluate_on_test(state: TrainingState) -> dict[str, Any]:
     result = evaluate(
         test,
         runs,
-        config.evaluation.measures,
+        measures_shown(session),
         rewards=session.registry.all("reward"),
         fetch=session.client.fetch,
         resamples=config.evaluation.resamples,
         seed=config.seed,
         platform=config.platform.name,
         warn=leave_out,
+        expected=session.environment.expected,
     )
-    content = _content(result, state) | ({"left_out": left_out} if left_out else {})
+    content = _content(result, state) | holes_content(session, test, runs, folder.path / NEXT_FILE, leave_out)
+    content |= {"left_out": left_out} if left_out else {}
     write_runs(folder.path / "trec", runs, test)
     primary = next(iter(measures_of(content)), "")
     answers = answers_of(test, runs, result.per_query, primary, titles_from(session))
@@ -109,7 +114,7 @@ def prompt_facts(sampler: Sampler, queries: Sequence[Query]) -> dict[str, Any]:
 
 def depth_of(session: Session, split: Split) -> int:
     """How deep rankings must be for the configured measures."""
-    measures = session.config.evaluation.measures
+    measures = measures_shown(session)
     return max(DEPTH, Measurer(split, measures, session.registry.all("reward")).depth)
 
 

@@ -20,6 +20,7 @@ from leser.policy.options import check_policy
 from leser.policy.threads import choose_threads
 from leser.progress import Reporter
 from leser.run.checks import check_asked, check_context, check_final, check_writing, policy_notes, prompt_notes
+from leser.run.primary import settle_primary
 from leser.run.trial import TRIED_QUERIES, example_search, try_baselines, try_rewards_and_rules
 from leser.session import Session, describe, open_session
 from leser.store.disk import check_room, telling_when_full
@@ -39,7 +40,8 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
     folder = RunFolder(Path(config.out))
     baselines_of(config.evaluation, config.policy)
     check_trackers(config.training.trackers)
-    with Reporter() as reporter, open_session(config, registry, reporter) as session:
+    with Reporter() as reporter, open_session(config, registry, reporter) as opened:
+        session = opened
         lacking = session.facts.pop("judged_missing", "")
         for text in describe(session):
             reporter.say(text)
@@ -51,6 +53,8 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
         if own_process:
             reporter.say(str(choose_threads(config.policy, folder.threads if config.resume else None)))
         reporter.say(f"Policy {check_policy(config.policy)}. {example_search(session)}.")
+        session, said = settle_primary(session, folder)
+        reporter.say(said)
         try_rewards_and_rules(session)
         try_baselines(session)
         check_final(session, session.task.test)
@@ -58,7 +62,7 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
             if config.dry_run:
                 folder.check_writable()
                 _check_outline(session, folder)
-                print(config.resolved())
+                print(session.config.resolved())
                 reporter.say("Dry run: everything was checked, nothing was trained or written.")
                 return folder
             with telling_when_full(folder):

@@ -70,6 +70,8 @@ def _answered(answer: list[list[str]] | list[int] | SearchError, what: str) -> l
 def try_rewards_and_rules(session: Session) -> None:
     """Ask every rule and every reward about a few train queries: as they stand, with an expansion, and unreadable."""
     environment, train = session.environment, session.task.train
+    if environment.expected is not None:
+        environment.expected.try_out()
     queries = train.queries[:TRIED_QUERIES]
     said = [_proposed(query, queries) for query in queries]
     for query, expansions in zip(queries, said, strict=True):

@@ -116,7 +116,9 @@ class RelevanceReward(Reward):
         if self._expected is None:
             raise LeserError(f"'{self.spec.text}' needs a judge. Set -o evaluation.judge=encoder.")
         holes = [tuple(self._holes(r, o.grades) for r in (o.original, o.expanded)) for o in outcomes]
-        self._expected.read((o.query, doc) for o, both in zip(outcomes, holes, strict=True) for ids in both for doc in ids)
+        self._expected.read(
+            (o.query, doc) for o, both in zip(outcomes, holes, strict=True) for ids in both for doc in ids
+        )
         values: list[float | None] = []
         failed = set()
         for outcome, (before, after) in zip(outcomes, holes, strict=True):
