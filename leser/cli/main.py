@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "leser.cli.run",
     "index": "leser.cli.index",
     "doctor": "leser.cli.doctor",
+    "judgments": "leser.cli.judgments",
     "report": "leser.cli.report",
     "evaluate": "leser.cli.evaluate",
     "expand": "leser.cli.expand",

@@ -46,8 +46,8 @@ def holes_content(
         return content
     spec = parse_spec(forms.plain)
     plain = make_reward(session.registry.get("reward", spec.family), spec)
-    rankings = [{query.id: run.ranking(query.id) for query in split.queries} for run in (before, after)]
-    rows = judge_next(split, *rankings, plain, depth_of_holes(forms.plain), expected)
+    old, new = ({query.id: run.ranking(query.id) for query in split.queries} for run in (before, after))
+    rows = judge_next(split, old, new, plain, depth_of_holes(forms.plain), expected)
     if rows:
         write_next(path, rows)
         content["holes"]["next"] = [{"query": r.query.text, "document": r.document} for r in rows]
