@@ -35,7 +35,7 @@ def open_elasticsearch(documents: Sequence[Document]) -> Iterator[tuple[Backend,
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
             url = stack.enter_context(start_elasticsearch(folder, "8", quick=False)).url
         index = "leser-search-overhead"
-        options = ElasticsearchBackend.Options(url=(url,), index=index, analyzer="standard", existing="recreate")
+        options = ElasticsearchBackend.Options(url=(url,), index=index, analysis="standard", existing="recreate")
         backend = ElasticsearchBackend(options)
         backend.index(documents)
         client = stack.enter_context(Elasticsearch(url, request_timeout=120))

@@ -118,6 +118,16 @@ class SearchError:
     kind: Literal["transient", "query", "engine"] = "engine"
 
 
+class Transient(Exception):
+    """Raised by a backend's method for what may pass: a timeout, a lost connection, a server that is still starting.
+
+    `fetch`, `analyze`, `doc_freq` and `fingerprint` are called again until `search.retries` or `search.deadline` ends it; out
+    of `search` it fails each query of the batch with kind "transient", as SearchError does for one; out of `check`, `index`
+    and `load`, which are called once, the command ends with exit code 75 and this message. A client's own exceptions may be
+    left as they are: what is neither this nor a LeserError is called again too, outside `search`.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A stored document: its id and the text of the fields that were asked for. Lone surrogates become U+FFFD."""

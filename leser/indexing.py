@@ -5,45 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
+from leser.adapter import CountedDocuments
 from leser.backend import Backend, Document
 from leser.engine.checked import CheckedBackend
 from leser.errors import LeserError
 from leser.task import Task
 
-KEYWORD_LENGTH = 256
-
 log = logging.getLogger(__name__)
-
-
-class Counted:
-    """Documents on their way into an index, counted by their ids: of several with one id an index keeps the last.
-
-    `lines` is how many came, `distinct` how many different ids they had, `repeated` one that came again.
-    """
-
-    def __init__(self, documents: Iterable[Document]) -> None:
-        self._documents = documents
-        self._ids: set[str] = set()
-        self.lines = 0
-        self.repeated: str | None = None
-
-    @classmethod
-    def of(cls, documents: Iterable[Document]) -> Counted:
-        """The documents, counted; as they are where they are counted already."""
-        return documents if isinstance(documents, cls) else cls(documents)
-
-    def __iter__(self) -> Iterator[Document]:
-        for document in self._documents:
-            if document.id in self._ids:
-                self.repeated = self.repeated or document.id
-            self._ids.add(document.id)
-            self.lines += 1
-            yield document
-
-    @property
-    def distinct(self) -> int:
-        """How many documents an index of them holds."""
-        return len(self._ids)
 
 
 def index_task(backend: Backend, task: Task, progress: Callable[[int], None] | None = None) -> int:
@@ -61,7 +29,7 @@ def index_task(backend: Backend, task: Task, progress: Callable[[int], None] | N
         raise LeserError(f"Backend '{backend.name}' cannot write an index: {hint}.")
     if task.documents is None:
         raise LeserError(f"Task '{task.name}' carries no documents to index. Give a task folder with corpus.jsonl.")
-    counted = Counted(_told(task.documents(), progress))
+    counted = CountedDocuments(_noted(task.documents(), progress))
     count = min(CheckedBackend(backend).index(counted), counted.distinct)
     if count == 0:
         raise LeserError(f"Task '{task.name}' has an empty corpus: the index was made with no document in it.")
@@ -76,7 +44,7 @@ def index_task(backend: Backend, task: Task, progress: Callable[[int], None] | N
     return count
 
 
-def _told(documents: Iterable[Document], progress: Callable[[int], None] | None) -> Iterator[Document]:
+def _noted(documents: Iterable[Document], progress: Callable[[int], None] | None) -> Iterator[Document]:
     for number, document in enumerate(documents, 1):
         yield document
         if progress and number % 1000 == 0:

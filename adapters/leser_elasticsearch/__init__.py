@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from leser.backend import Backend, BackendOptions, Capability, Document, ExpandedQuery, Ranking, SearchError
+from leser.backend import Backend, BackendOptions, Capability, Document, ExpandedQuery, Ranking, SearchError, Transient
 from leser.hooks import hookimpl
 from leser_elasticsearch.analysis import Analysis
 from leser_elasticsearch.checks import facts_of
-from leser_elasticsearch.connection import connect, is_transient, told
+from leser_elasticsearch.connection import connect
 from leser_elasticsearch.engine import Engine
+from leser_elasticsearch.failures import is_transient, start_error
 from leser_elasticsearch.mapping import search_analyzers
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.state import read_state
@@ -59,22 +60,18 @@ class ElasticsearchBackend(Backend):
             return []
 
         try:
-            engine = self._open()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            return [SearchError(f"No answer from Elasticsearch at {self.options.place}: {error}", "transient")] * len(
-                queries
-            )
+            with self._worded():
+                engine = self._open()
+        except Transient as error:
+            return [SearchError(str(error), "transient")] * len(queries)
         return engine.search(queries, k, total)
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
-        """Stored fields; numbers and lists as text. Raises LeserError for what a retry will not mend."""
+        """Stored fields; numbers and lists as text. Raises Transient, and LeserError for what a retry will not mend."""
         if not ids:
             return {}
-        engine = self._open()
-        with self._telling():
-            return engine.fetch(ids, fields)
+        with self._worded():
+            return self._open().fetch(ids, fields)
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
@@ -85,11 +82,8 @@ class ElasticsearchBackend(Backend):
 
     def check(self) -> dict[str, Any]:
         """Server, index, number of documents, fields, and warnings about the template."""
-
-        try:
+        with self._worded(at_start=True):
             return facts_of(self._open(), self.options, self._template)
-        except _client_errors() as error:
-            raise told(error, self.options, self._client) from error
 
     def fingerprint(self) -> str:
         """Options, template, and the index's identity, settings and number of documents when it was opened.
@@ -97,48 +91,42 @@ class ElasticsearchBackend(Backend):
         An index that is written to while it is open keeps its fingerprint: a run asks one engine, not a moving one.
         Where the server does not answer for the moment, it says so: the search that follows has the error.
         """
-
         try:
-            return f"{super().fingerprint()} {self._open().fingerprint}"
-        except _client_errors() as error:
-            if not is_transient(error):
-                raise
+            with self._worded():
+                return f"{super().fingerprint()} {self._open().fingerprint}"
+        except Transient:
             return f"{super().fingerprint()} not ready"
 
     def index(self, documents: Iterable[Document]) -> int:
         """Create the index and fill it. Of one id the last document stays; one refused document is an error."""
-
         self.close()
         client = connect(self.options)
         try:
-            return Writer(client, self.options).write(documents)
-        except _client_errors() as error:
-            raise told(error, self.options) from error
+            with self._worded(at_start=True):
+                return Writer(client, self.options).write(documents)
         finally:
             client.close()
 
     def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:
         """Index terms that each text is searched as, in `field` or in the first searched field."""
-        engine = self._open()
-        assert self._analysis is not None
-        with self._telling():
+        with self._worded():
+            engine = self._open()
+            assert self._analysis is not None
             return self._analysis.terms(texts, field or engine.analysed)
 
     def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
         """Documents that hold each index term in `field`, or in the first searched field."""
-        engine = self._open()
-        with self._telling():
-            return engine.doc_freq(terms, field)
+        with self._worded():
+            return self._open().doc_freq(terms, field)
 
     def _open(self) -> Engine:
-        """The engine, opened by whoever needs it first. Raises LeserError, or the client's error if it may pass."""
+        """The engine, opened by whoever needs it first. Raises LeserError, and the client's errors."""
         with self._lock:
             if self._engine is None:
                 if self.options.template is not None:
                     self._template = read_template(self.options.template, rerank=self.options.match == "rerank")
                 self._client = self._client or connect(self.options)
-                with self._telling():
-                    state = read_state(self._client, self.options)
+                state = read_state(self._client, self.options)
                 # _analyze takes no name that stands for several indices: the first of them speaks for all
                 first = min(state.indices or [self.options.index])
                 self._analysis = Analysis(self._client, first, search_analyzers((state.indices or {}).get(first, {})))
@@ -146,15 +134,14 @@ class ElasticsearchBackend(Backend):
             return self._engine
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Turn the client's errors into words, apart from those that a retry may mend."""
-
+    def _worded(self, *, at_start: bool = False) -> Iterator[None]:
+        """Turn the client's errors into LeserError with what to do; where a call is tried again, what may pass into Transient."""
         try:
             yield
         except _client_errors() as error:
-            if is_transient(error):
-                raise
-            raise told(error, self.options, self._client) from error
+            if is_transient(error) and not at_start:
+                raise Transient(f"No answer from Elasticsearch at {self.options.place}: {error}") from error
+            raise start_error(error, self.options, self._client) from error
 
 
 def _client_errors() -> tuple[type[Exception], ...]:

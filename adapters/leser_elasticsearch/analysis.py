@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
-from leser.characters import well_formed
+from leser.adapter import well_formed
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch

@@ -73,7 +73,7 @@ def _version(client: Elasticsearch) -> str:
 def _check_fields(engine: Engine, options: ElasticsearchOptions) -> None:
     if engine.state.indices is None:
         return
-    others = [name for name in (options.tie_break, options.vector_field) if name]
+    others = [name for name in (options.sort_field, options.vector_field) if name]
     for name in (*engine.builder.weights, *others):
         if "*" not in name and name not in engine.fields.types:
             available = engine.fields.types if name in others else engine.fields.searchable

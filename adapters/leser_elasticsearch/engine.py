@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError
-from leser.characters import well_formed
+from leser.adapter import Refused, well_formed
+from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError, Transient
 from leser.errors import LeserError
-from leser_elasticsearch.connection import error_of, is_transient, search_error
+from leser_elasticsearch.failures import error_of, is_transient, search_error
 from leser_elasticsearch.mapping import Fields
 from leser_elasticsearch.options import ElasticsearchOptions
-from leser_elasticsearch.query import QueryBuilder, Refused
+from leser_elasticsearch.query import QueryBuilder
 from leser_elasticsearch.searched import analysed, searched
 from leser_elasticsearch.state import IndexState
 from leser_elasticsearch.stored import Texts
@@ -207,7 +207,7 @@ class Engine:
                 **wanted,
             )
             if missing := _clusters_missing(answer.body.get("_clusters") or {}):
-                raise ConnectionError(missing)  # no LeserError: it may pass, so the caller asks again
+                raise Transient(missing)
             yield from sorted(answer.body.get("hits", {}).get("hits", ()), key=lambda row: str(row.get("_index")))
 
     def doc_freq(self, terms: Sequence[str], field: str | None) -> list[int]:
@@ -221,6 +221,8 @@ class Engine:
             ]
             for response in self._msearch(bodies, ANSWERED):
                 answer = self._read(response)
+                if isinstance(answer, SearchError) and answer.kind == "transient":
+                    raise Transient(answer.message)
                 if isinstance(answer, SearchError):
                     raise LeserError(f"Elasticsearch cannot count a term in the field '{name}': {answer.message}")
                 counts.append(answer.total or 0)
@@ -246,11 +248,11 @@ def _clusters_missing(clusters: Mapping[str, Any]) -> str | None:
 
 def _check_sort(options: ElasticsearchOptions, template: Template | None) -> None:
     """Refuse a sort of ours beside what Elasticsearch takes without one only."""
-    if options.tie_break is not None and template is not None and template.reorders:
+    if options.sort_field is not None and template is not None and template.reorders:
         raise LeserError(
-            f"Option tie_break of backend 'elasticsearch' sorts the hits, and Elasticsearch takes no sort together with "
-            f'"{template.reorders}", which the template {options.template} has. Leave out -o tie_break (now '
-            f"{options.tie_break}), or take {template.reorders} out of the template."
+            f"Option ties of backend 'elasticsearch' sorts the hits, and Elasticsearch takes no sort together with "
+            f'"{template.reorders}", which the template {options.template} has. Leave out -o ties (now '
+            f"{options.ties}), or take {template.reorders} out of the template."
         )
 
 

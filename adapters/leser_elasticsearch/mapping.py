@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from leser.adapter import unknown_field
 from leser.backend import Filter
 
 TEXT = frozenset({"text", "match_only_text", "search_as_you_type", "annotated_text", "semantic_text"})
@@ -109,11 +110,10 @@ def search_analyzers(index: Mapping[str, Any]) -> dict[str, str]:
 
 
 def filter_clause(condition: Filter, fields: Fields) -> dict[str, Any]:
-    """A clause for the `filter` part of a bool query. Raises ValueError, with words for the user, for an unknown field."""
+    """A clause for the `filter` part of a bool query. Raises Refused for an unknown field."""
     strings, numbers = fields.twin(condition.field, STRING), fields.twin(condition.field, NUMBER)
     if fields.types and strings is None and numbers is None:
-        available = ", ".join(fields.filterable) or "none"
-        raise ValueError(f"No field '{condition.field}' to filter by. Available: {available}.")
+        raise unknown_field(condition.field, fields.filterable, "filter by")
     strings, numbers = strings or numbers or condition.field, numbers or strings or condition.field
     values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
     if condition.op not in ("eq", "in"):

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
+from leser.adapter import CONTENTS
 from leser.errors import LeserError
 from leser_elasticsearch.mapping import STRING, TEXT, Fields
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.state import IndexState
 from leser_elasticsearch.template import Template, read_weights
-
-CONTENTS = "contents"
-"""The field that joins title and text (option `contents`)."""
 
 
 def searched(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leser.errors import LeserError
-from leser_elasticsearch.connection import index_missing
+from leser_elasticsearch.failures import index_missing
 from leser_elasticsearch.options import ElasticsearchOptions
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+from leser.adapter import CONTENTS, KEYWORD_LENGTH, CountedDocuments, joined
 from leser.backend import Document
 from leser.errors import LeserError
-from leser.indexing import KEYWORD_LENGTH, Counted
-from leser_elasticsearch.connection import error_of
+from leser_elasticsearch.failures import error_of
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.state import mark, unfinished
 
@@ -46,7 +46,7 @@ class Writer:
             raise LeserError(f"Option index is the pattern '{name}': `leser index` needs the name of one index.")
         found = self._found(name)
         self._check_found(name, found)
-        counted = Counted.of(documents)
+        counted = CountedDocuments.of(documents)
         rows = iter(counted)
         first = list(islice(rows, PEEKED))
         if found and self._options.existing == "append":
@@ -106,7 +106,7 @@ class Writer:
             self._client.indices.create(index=name, settings=self._settings(), mappings=self._mappings(fields))
         except BadRequestError as error:
             reason = error_of(error)[1]
-            hint = f" Name one of the server's with -o analyzer=NAME (now {self._options.analyzer}); standard is always there."
+            hint = f" Name one of the server's with -o analysis=NAME (now {self._options.analysis}); standard is always there."
             raise LeserError(
                 f"Elasticsearch at {self._options.place} does not make the index '{name}': {reason}."
                 + (hint if "analyzer" in reason else "")
@@ -120,12 +120,12 @@ class Writer:
             "similarity": {"default": {"type": "BM25", "k1": options.k1, "b": options.b}},
         }
         if options.stopwords is not None:
-            settings["analysis"] = {"analyzer": {ANALYZER: {"type": options.analyzer, "stopwords": options.stopwords}}}
+            settings["analysis"] = {"analyzer": {ANALYZER: {"type": options.analysis, "stopwords": options.stopwords}}}
         return settings
 
     def _mappings(self, fields: Iterable[str]) -> dict[str, Any]:
-        text = {"type": "text", "analyzer": ANALYZER if self._options.stopwords is not None else self._options.analyzer}
-        # what leser.indexing.filter_values tells of a text: the string if it is short, and its number if it is one
+        text = {"type": "text", "analyzer": ANALYZER if self._options.stopwords is not None else self._options.analysis}
+        # what leser.adapter.filter_values says of a text: the string if it is short, and its number if it is one
         twins = {
             "keyword": {"type": "keyword", "ignore_above": KEYWORD_LENGTH},
             "number": {"type": "double", "ignore_malformed": True},
@@ -137,8 +137,8 @@ class Writer:
             "date_detection": False,
             "dynamic_templates": [{"later_fields": {"match_mapping_type": "string", "mapping": own}}],
             "properties": {
-                **{name: own for name in fields if name != "contents" and name[:1] != "_"},
-                "contents": text,
+                **{name: own for name in fields if name != CONTENTS and name[:1] != "_"},
+                CONTENTS: text,
             },
         }
 
@@ -191,9 +191,8 @@ class Writer:
 
 def action_of(document: Document, contents: Iterable[str], index: str) -> dict[str, Any]:
     """A document as the bulk API takes it: its own fields, and the field they are joined in."""
-    fields = document.fields
-    joined = fields.get("contents") or " ".join(fields[name] for name in contents if fields.get(name))
-    return {"_op_type": "index", "_index": index, "_id": document.id, "_source": {**fields, "contents": joined}}
+    source = {**document.fields, CONTENTS: joined(document.fields, contents)}
+    return {"_op_type": "index", "_index": index, "_id": document.id, "_source": source}
 
 
 def _consequence(name: str, count: int, *, added: bool) -> tuple[str, str]:

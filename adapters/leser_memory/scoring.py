@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
-from math import isfinite
 from threading import Lock
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leser.adapter import CONTENTS, Refused, check_terms, unknown_field
 from leser.backend import ExpandedQuery, Filter, Hit, Ranking, SearchError
 from leser.characters import well_formed
 from leser_memory.index import Clause, Floats
@@ -37,9 +37,10 @@ class Scorer:
 
     def search(self, query: ExpandedQuery, k: int, *, total: bool) -> Ranking | SearchError:
         """The best k documents of one query."""
-        refused = self._refuse(query)
-        if refused:
-            return SearchError(refused, "query")
+        try:
+            self._check(query)
+        except Refused as refusal:
+            return SearchError(str(refusal), "query")
         scores = np.zeros(len(self._store), dtype=np.float64)
         documents, values = self._clause(query.text, None, "any")
         scores[documents] += values
@@ -115,17 +116,15 @@ class Scorer:
                 self._masks[condition] = mask
         return mask
 
-    def _refuse(self, query: ExpandedQuery) -> str | None:
-        """Why this query can't be searched, or None."""
+    def _check(self, query: ExpandedQuery) -> None:
+        """Raise Refused where this query cannot be searched."""
+        check_terms(query.terms)
         for term in query.terms:
-            if term.weight < 0 or not isfinite(term.weight):
-                return f"Weight {term.weight:g} of the term {term.text!r}: give a number of 0 or more."
-            if term.field is not None and term.field not in self._store.fields and term.field != "contents":
-                return f"No field '{term.field}' to search. Available: {', '.join(self._store.searchable())}."
+            if term.field is not None and term.field not in self._store.fields and term.field != CONTENTS:
+                raise unknown_field(term.field, self._store.searchable())
         for condition in query.filters:
             if condition.field not in self._store.fields:
-                return f"No field '{condition.field}' to filter by. Available: {', '.join(sorted(self._store.fields))}."
-        return None
+                raise unknown_field(condition.field, sorted(self._store.fields), "filter by")
 
 
 def _times(clause: Clause, weight: np.float32) -> Clause:

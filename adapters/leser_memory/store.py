@@ -8,13 +8,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from leser.adapter import filter_values
+from leser.adapter import CONTENTS, filter_values, joined
 from leser.backend import Document, Filter
 from leser_memory.analysis import Analysis
 from leser_memory.index import FieldIndex
-
-JOINED = "contents"
-"""The field that joins title and text (option `contents`); always there."""
 
 
 class Store:
@@ -40,7 +37,7 @@ class Store:
 
     def searchable(self) -> list[str]:
         """Fields a term or the option `fields` may name."""
-        return sorted(self.fields | {JOINED})
+        return sorted(self.fields | {CONTENTS})
 
     def index(self, field: str) -> FieldIndex:
         """The inverted index of a field, made on first use."""
@@ -50,9 +47,7 @@ class Store:
         return self._indexes[field]
 
     def _text(self, document: Document, field: str) -> str | None:
-        if field != JOINED or JOINED in document.fields:
-            return document.fields.get(field)
-        return " ".join(document.fields[name] for name in self._contents if document.fields.get(name))
+        return joined(document.fields, self._contents) if field == CONTENTS else document.fields.get(field)
 
     def mask(self, condition: Filter) -> NDArray[np.bool_]:
         """Which documents meet a filter: numbers are compared as numbers, strings by code point; a missing value never does."""

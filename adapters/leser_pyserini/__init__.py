@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from math import isfinite
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from leser.adapter import CountedDocuments, Refused, check_terms
 from leser.backend import (
     Backend,
     BackendOptions,
@@ -19,7 +19,6 @@ from leser.backend import (
     SearchError,
 )
 from leser.hooks import hookimpl
-from leser.indexing import Counted
 from leser_pyserini.engine import Engine, Writer, row_of
 from leser_pyserini.options import PyseriniOptions
 
@@ -60,10 +59,10 @@ class PyseriniBackend(Backend):
         answers: list[Ranking | SearchError] = []
         sent = []
         for query in queries:
-            bad = next((term for term in query.terms if term.weight < 0 or not isfinite(term.weight)), None)
-            if bad:
-                message = f"Weight {bad.weight:g} of the term {bad.text!r}: give a number of 0 or more."
-                answers.append(SearchError(message, "query"))
+            try:
+                check_terms(query.terms)
+            except Refused as refusal:
+                answers.append(SearchError(str(refusal), "query"))
             else:
                 answers.append(Ranking(()))
                 sent.append((len(answers) - 1, query))
@@ -116,7 +115,7 @@ class PyseriniBackend(Backend):
         """
 
         self.close()
-        counted = Counted.of(documents)
+        counted = CountedDocuments.of(documents)
         with Writer(self.options) as writer:
             rows = (row_of(document, self.options.contents) for document in counted)
             while chunk := list(islice(rows, CHUNK)):

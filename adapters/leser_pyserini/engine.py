@@ -8,9 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from leser.adapter import filter_values
+from leser.adapter import CONTENTS, filter_values, joined, well_formed
 from leser.backend import Document
-from leser.characters import well_formed
 from leser.errors import IndexMissing, LeserError
 from leser_pyserini.jvm import java_class
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 1000
 """Documents, spread over the index, whose ids are looked up at start-up."""
-RESERVED = frozenset({"id", "raw", "contents"})
+RESERVED = frozenset({"id", "raw", CONTENTS})
 """Lucene fields with a meaning of their own in an index that Anserini can open."""
 
 
@@ -120,7 +119,7 @@ def row_of(document: Document, contents: Sequence[str]) -> dict[str, Any]:
     values = {name: filter_values(text) for name, text in own.items()}
     return {
         "id": document.id,
-        "contents": fields.get("contents") or " ".join(fields[name] for name in contents if fields.get(name)),
+        "contents": joined(fields, contents),
         "raw": json.dumps({**fields, "id": document.id}, ensure_ascii=False),
         "text": own,
         "keyword": {name: string for name, (string, _) in values.items() if string is not None},

@@ -8,19 +8,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from leser.backend import BackendOptions, FieldWeights
+from leser.adapter import CONTENTS, IndexOptions
+from leser.backend import FieldWeights
 
 
-class PyseriniOptions(BackendOptions):
+class PyseriniOptions(IndexOptions):
     """Options of the backend 'pyserini'."""
 
     index: Path = Field(Path("leser-demo"), description="folder of the Lucene index")
     fields: FieldWeights = Field(
-        default={"contents": 1.0}, description="fields to search and their weights, e.g. title^3,text"
-    )
-    contents: tuple[str, ...] = Field(
-        ("title", "text"),
-        description="fields joined, with a space between, into the field 'contents' when indexing",
+        default={CONTENTS: 1.0}, description="fields to search and their weights, e.g. title^3,text"
     )
     analysis: Literal["english", "german", "standard"] | None = Field(
         None,
@@ -28,14 +25,9 @@ class PyseriniOptions(BackendOptions):
         "umlauts (also written ae, oe, ue) and light stems (its GermanAnalyzer), compounds kept whole; standard: "
         "words and lower case only; default: as the index was made, and english for a new one",
     )
-    k1: float = Field(0.9, ge=0, description="BM25's saturation of term frequency")
-    b: float = Field(0.4, ge=0, le=1, description="BM25's share of length normalisation")
     threads: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 16), ge=1, description="threads that search one batch"
     )
     heap: str = Field(
         "1g", pattern=r"^\d+[kmgKMG]$", description="memory of the Java machine; fixed by the first index opened"
-    )
-    existing: Literal["refuse", "recreate", "append"] = Field(
-        "refuse", description="what `leser index` does with an index that is already there"
     )

@@ -20,7 +20,8 @@ Where solrpy 2.x stands in the way, and what is done about it here, in the open:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,7 +33,9 @@ from leser.backend import (
     ExpandedQuery,
     Ranking,
     SearchError,
+    Transient,
 )
+from leser.errors import LeserError
 from leser.hooks import hookimpl
 from leser_solr.options import SolrOptions
 
@@ -70,24 +73,17 @@ class SolrBackend(Backend):
 
     def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
         """Search a whole batch, `threads` requests at a time; the score decides, then the document's id."""
-        from leser_solr.failures import NotReady
-
         if not queries:
             return []
         try:
             engine = self._open()
-        except NotReady as error:
+        except Transient as error:
             return [SearchError(str(error), "transient") for _ in queries]
         return engine.search(queries, k, total=total)
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
-        """Stored fields; several values of one field are joined with a space."""
-        from leser_solr.failures import Interrupted, NotReady
-
-        try:
-            return self._open().fetch(ids, fields) if ids else {}
-        except NotReady as error:  # no LeserError, which would end the run: a server that is loading is asked again
-            raise Interrupted(str(error)) from error
+        """Stored fields; several values of one field are joined with a space. Raises Transient and LeserError."""
+        return self._open().fetch(ids, fields) if ids else {}
 
     def close(self) -> None:
         """Close all connections."""
@@ -98,15 +94,14 @@ class SolrBackend(Backend):
 
     def check(self) -> dict[str, Any]:
         """Version and kind of the server, number of documents, fields to search and to filter by, and how they are analysed."""
-        return self._open().facts()
+        with _at_start():
+            return self._open().facts()
 
     def fingerprint(self) -> str:
         """Options, template, schema, and the index's state as of at most half a minute ago."""
-        from leser_solr.failures import NotReady
-
         try:
             return f"{super().fingerprint()} {self._open().state()}"
-        except NotReady:
+        except Transient:
             return f"{super().fingerprint()} not ready"
 
     def analyze(self, texts: Sequence[str], field: str | None = None) -> list[list[str]]:
@@ -126,8 +121,17 @@ class SolrBackend(Backend):
         from leser_solr.writer import Writer
 
         self.close()
-        with Writer(self.options) as writer:
+        with _at_start(), Writer(self.options) as writer:
             return writer.write(documents)
+
+
+@contextmanager
+def _at_start() -> Iterator[None]:
+    """What may pass ends a command that has only begun: whoever typed it decides whether to try again."""
+    try:
+        yield
+    except Transient as error:
+        raise LeserError(str(error)) from error
 
 
 @hookimpl

@@ -43,10 +43,6 @@ def connect(
 ) -> solr.Solr:
     """A connection to `path` below the server's address; nothing is sent yet. Raises LeserError for a missing secret."""
     password, token = secret(options.password_env, "password_env"), secret(options.token_env, "token_env")
-    if (options.user is None) != (password is None):
-        raise LeserError("Options user and password_env of backend 'solr' belong together: give both, or neither.")
-    if token is not None and password is not None:
-        raise LeserError("Give backend 'solr' either user and password_env, or token_env.")
     with _unwarned(options.url):
         connection = solr.Solr(
             options.url + path,

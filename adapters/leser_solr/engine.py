@@ -10,13 +10,14 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError
-from leser.characters import well_formed
-from leser.errors import IndexMissing, LeserError
-from leser_solr.connection import Admin, Line, Params, Pool
-from leser_solr.failures import FAILURES, Interrupted, NotReady, not_solr, raised, search_error, status_of, unreachable
-from leser_solr.query import QueryWriter, Refused
-from leser_solr.schema import NAME, Schema
+from leser.adapter import Refused, well_formed
+from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError, Transient
+from leser.errors import LeserError
+from leser_solr.connection import Line, Params, Pool
+from leser_solr.failures import FAILURES, request_error, search_error
+from leser_solr.opening import check_ties, open_schema, server
+from leser_solr.query import QueryBuilder
+from leser_solr.schema import NAME
 from leser_solr.searched import searched
 from leser_solr.template import Template, read_template
 
@@ -29,7 +30,7 @@ NOTHING = Ranking((), total=0)
 
 
 class Engine:
-    """An open index. Raises LeserError when it cannot be used, NotReady where trying again later may help."""
+    """An open index. Raises LeserError when it cannot be used, Transient where trying again later may help."""
 
     def __init__(self, options: SolrOptions) -> None:
         self._options = options
@@ -38,9 +39,10 @@ class Engine:
         self.schema = open_schema(options, self._pool)
         named = searched(options, template, self.schema, lambda: self._handler_params(template))
         self._fields = named.fields
+        check_ties(options, self.schema)
         self._template = template
         self._by_score = template is None or template.by_score
-        self._writer = QueryWriter(self.schema, named, template, options)
+        self._builder = QueryBuilder(self.schema, named, template, options)
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="leser-solr")
         self._lock = Lock()
         self._state = ("", 0.0)
@@ -67,7 +69,7 @@ class Engine:
 
     def _search_one(self, line: Line, query: ExpandedQuery, k: int, total: bool) -> Ranking | SearchError:
         try:
-            params = self._writer.write(query, k)
+            params = self._builder.params(query, k)
         except Refused as refusal:
             return SearchError(str(refusal), "query")
         if params is None:
@@ -102,7 +104,7 @@ class Engine:
         )
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
-        """Stored fields of the documents with these ids. Raises Interrupted or LeserError."""
+        """Stored fields of the documents with these ids. Raises Transient or LeserError."""
         wanted = list(dict.fromkeys(ids))
         known = [name for name in dict.fromkeys(fields) if NAME.fullmatch(name)]
         chunks = [wanted[start : start + IDS_AT_ONCE] for start in range(0, len(wanted), IDS_AT_ONCE)]
@@ -118,7 +120,7 @@ class Engine:
         if answer["response"]["numFound"] > len(ids):  # several documents of one id would take the place of others
             answer = self._asked(self._options.handler, {**params, "rows": str(answer["response"]["numFound"])})
         if answer.get("responseHeader", {}).get("partialResults"):
-            raise Interrupted("Solr gave some of the documents only")
+            raise Transient("Solr gave some of the documents only")
         rows = answer["response"]["docs"]
         return [
             Document(str(row[key]), {name: _text(row[name]) for name in fields if row.get(name) is not None})
@@ -166,7 +168,7 @@ class Engine:
         try:
             return self._pool.ask(handler, params)
         except FAILURES as error:
-            raise raised(error, self._options) from error
+            raise request_error(error, self._options) from error
 
     def _handler_params(self, template: Template | None) -> Mapping[str, str | list[str]]:
         """What the request handler adds to the template's parameters, with these."""
@@ -219,9 +221,9 @@ class Engine:
             if not state or time.monotonic() - known_at > FRESH:
                 try:
                     state = self._current_state()
-                except (Interrupted, LeserError) as error:
+                except (Transient, LeserError) as error:
                     if not state:  # a run goes on with what was known: its searches will say what is wrong
-                        raise NotReady(str(error)) from error
+                        raise Transient(str(error)) from error
                 self._state = state, time.monotonic()
             return state
 
@@ -239,55 +241,6 @@ class Engine:
         """Finish what is under way and close all connections."""
         self._threads.shutdown()
         self._pool.close()
-
-
-def open_schema(options: SolrOptions, pool: Pool) -> Schema:
-    """The index's schema; raises IndexMissing, NotReady or LeserError where there is none to be had."""
-    try:
-        told = pool.read("/schema").get("schema")
-    except FAILURES as error:
-        if status_of(error) == 404:
-            raise missing(options) from error
-        raise unreachable(error, options) from error
-    if not isinstance(told, Mapping):
-        raise not_solr(options, "its answer to /schema holds no schema")
-    if "uniqueKey" not in told:
-        raise LeserError(
-            f"The schema of '{options.index}' in Solr at {options.url} has no uniqueKey: its documents have no ids that "
-            "judgments could name. Declare one in the schema (<uniqueKey>id</uniqueKey>, a field of type string that every "
-            "document has), reload it and index the documents again."
-        )
-    return Schema(told)
-
-
-def missing(options: SolrOptions) -> LeserError:
-    """Why the index answers 404: it is not there, or there is no Solr at the address at all."""
-    admin = Admin(options)
-    try:
-        cloud = admin.cloud()
-        names = admin.names(cloud=cloud)
-    except FAILURES as error:
-        if status_of(error) == 404 or isinstance(error, json.JSONDecodeError | KeyError):
-            return not_solr(options)
-        names = []  # this user may search, but not list: the index is missing all the same
-    finally:
-        admin.close()
-    there = f" There are: {', '.join(names)}." if names else ""
-    return IndexMissing(
-        f"Solr at {options.url} has no core or collection '{options.index}'.{there}",
-        f"--backend solr --task TASK -o url={options.url} -o index={options.index}",
-    )
-
-
-def server(options: SolrOptions) -> tuple[str, bool | None]:
-    """Version of the server and whether it is a SolrCloud; unknown where this user may not ask."""
-    admin = Admin(options)
-    try:
-        return admin.version(), admin.cloud()
-    except FAILURES:
-        return "unknown", None
-    finally:
-        admin.close()
 
 
 def _turns(waiting: deque[tuple[int, ExpandedQuery]]) -> Iterator[tuple[int, ExpandedQuery]]:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 from solr import SolrException
 
-from leser.backend import SearchError
+from leser.adapter import TRANSIENT_STATUS
+from leser.backend import SearchError, Transient
 from leser.errors import LeserError
 
 if TYPE_CHECKING:
@@ -17,17 +18,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["transient", "query", "engine"]
 
-TRANSIENT = frozenset({408, 429, 502, 503, 504})
 FAILURES = (SolrException, httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError)
 """What a request through solrpy can raise."""
-
-
-class NotReady(LeserError):
-    """Solr does not answer, or not yet: trying again later may help."""
-
-
-class Interrupted(Exception):
-    """A request that is worth repeating failed, outside a search."""
 
 
 class Moved(SolrException):
@@ -78,7 +70,7 @@ def search_error(error: Exception, timeout: float) -> SearchError:
         reason = reason_of(error)
         # a query of more words than Solr allows is answered 500 by its parser `simple`
         own = status == 400 or "TooManyClauses" in reason or "maxClauseCount" in reason
-        kind: Kind = "transient" if status in TRANSIENT else "query" if own else "engine"
+        kind: Kind = "transient" if status in TRANSIENT_STATUS else "query" if own else "engine"
         return SearchError(f"Solr answered {status}: {reason}", kind)
     if isinstance(error, httpx.TimeoutException):
         return SearchError(f"Solr gave no answer within {timeout:g} s (timeout)", "transient")
@@ -87,16 +79,19 @@ def search_error(error: Exception, timeout: float) -> SearchError:
     return SearchError(f"The connection to Solr failed: {type(error).__name__}: {error}", "transient")
 
 
-def raised(error: Exception, options: SolrOptions) -> Exception:
-    """The exception for a failed request outside a search: Interrupted where repeating may help, else LeserError."""
+def request_error(error: Exception, options: SolrOptions) -> Transient | LeserError:
+    """The exception for a failed request outside a search: Transient where repeating may help, else LeserError."""
     failure = search_error(error, options.timeout)
     if failure.kind == "transient":
-        return Interrupted(failure.message)
+        return Transient(failure.message)
     return LeserError(f"{failure.message} ({options.url}, index '{options.index}')")
 
 
-def unreachable(error: Exception, options: SolrOptions) -> LeserError:
-    """The message for a server that cannot be talked to, or that refuses us: 401, 403, 5xx, no connection, no JSON."""
+def open_error(error: Exception, options: SolrOptions) -> Transient | LeserError:
+    """The error of a server that cannot be reached, or that refuses us: 401, 403, 5xx, no connection, no JSON.
+
+    Transient where it may answer later.
+    """
     at = f"Solr at {options.url}"
     if isinstance(error, SolrException):
         status, reason = status_of(error), reason_of(error)
@@ -106,8 +101,8 @@ def unreachable(error: Exception, options: SolrOptions) -> LeserError:
             return LeserError(f"{at} answered 401: {_credentials(options)}")
         if status == 403:
             return LeserError(f"{at} answered 403: this user may not do that ({reason}). {_credentials(options)}")
-        if status in TRANSIENT:
-            return NotReady(
+        if status in TRANSIENT_STATUS:
+            return Transient(
                 f"{at} is not ready ({status}: {reason}). Wait until '{options.index}' is loaded and try again."
             )
         if status in (400, 405):  # to a question that every Solr knows
@@ -117,14 +112,14 @@ def unreachable(error: Exception, options: SolrOptions) -> LeserError:
             )
         return LeserError(f"{at} cannot serve '{options.index}' ({status}: {reason}). Its log says why.")
     if isinstance(error, httpx.TimeoutException):
-        return NotReady(f"{at} gave no answer within {options.timeout:g} s. Look at its load, or raise -o timeout.")
+        return Transient(f"{at} gave no answer within {options.timeout:g} s. Look at its load, or raise -o timeout.")
     if isinstance(error, json.JSONDecodeError):
         return LeserError(f"The server at {options.url} is not Solr: {_address(options)}")
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return LeserError(
             f"The certificate of {options.url} is not trusted ({error}). Name its authority: -o ca_file=FILE."
         )
-    return NotReady(f"No Solr answers at {options.url} ({error}). Start it, or give its address: -o url=...")
+    return Transient(f"No Solr answers at {options.url} ({error}). Start it, or give its address: -o url=...")
 
 
 def not_solr(options: SolrOptions, seen: str = "it answers 404") -> LeserError:
@@ -156,4 +151,4 @@ def _credentials(options: SolrOptions) -> str:
         return f"it does not take the token in the environment variable {options.token_env} (option token_env)."
     if options.user:
         return f"check user '{options.user}' and the password in the environment variable that password_env names."
-    return "it wants credentials. Give -o user=NAME -o password_env=VARIABLE, or -o token_env=VARIABLE."
+    return "it requires credentials. Give -o user=NAME -o password_env=VARIABLE, or -o token_env=VARIABLE."

@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import TYPE_CHECKING
 
+from leser.adapter import INDEX_ORDER, check_terms, unknown_field, well_formed
 from leser.backend import ExpandedQuery, Filter, Term
-from leser.characters import well_formed
 from leser_solr.schema import NAME, Schema
 from leser_solr.searched import Searched
 from leser_solr.template import EXPANSIONS, QUERY, RAW, Template, plain_words
@@ -46,12 +45,8 @@ _LIKE_THE_ORIGINAL = "q.op=OR uf=-* bq='' bf='' pf='' pf2='' pf3=''"
 _MINIMUM = {"any": "mm=0%", "all": "mm=100%", "phrase": "mm=0% qs=0"}
 
 
-class Refused(Exception):
-    """This query cannot be sent; the message says why."""
-
-
-class QueryWriter:
-    """Writes queries for one index; the fields of `searched` are looked in with their weights, summed up."""
+class QueryBuilder:
+    """Builds queries for one index; the fields of `searched` are looked in with their weights, summed up."""
 
     def __init__(self, schema: Schema, searched: Searched, template: Template | None, options: SolrOptions) -> None:
         self._schema = schema
@@ -60,10 +55,12 @@ class QueryWriter:
         self._template = template
         self._rerank = options.match == "rerank"
         self._escape = options.escape
-        self._order = f"score desc,{schema.unique} asc" if options.ties_by_id else "score desc"
+        ties = options.ties or schema.unique
+        self._order = "score desc" if ties == INDEX_ORDER else f"score desc,{ties} asc"
 
-    def write(self, query: ExpandedQuery, k: int) -> Params | None:
+    def params(self, query: ExpandedQuery, k: int) -> Params | None:
         """Parameters of the request; None where no clause is left to match anything. Raises Refused."""
+        check_terms(query.terms)
         params: Params = {"rows": str(k), "fl": f"{self._schema.unique},score"}
         if self._template is None:
             params["sort"] = self._order
@@ -72,8 +69,6 @@ class QueryWriter:
         should: list[str] = []
         must_not: list[str] = []
         for number, term in enumerate(query.terms):
-            if term.weight < 0 or not isfinite(term.weight):
-                raise Refused(f"Weight {term.weight:g} of the term {term.text!r}: give a number of 0 or more.")
             # without a letter or sign it would match nothing, or what the template's q.alt says
             if term.weight and clean(term.text).strip():
                 clause = self._term(term, f"leser.t{number}", params)
@@ -114,8 +109,7 @@ class QueryWriter:
         weight = 1.0 if term.negate else term.weight
         if term.field is not None:
             if not self._schema.can_search(term.field):
-                available = ", ".join(self._schema.searchable()) or "none"
-                raise Refused(f"No field '{term.field}' to search. Available: {available}.")
+                raise unknown_field(term.field, self._schema.searchable())
             return self._simple({term.field: 1.0}, weight, term.match, name)
         if self._template is None or not self._template.takes_maximum or term.negate:
             return self._simple(self._fields, weight, term.match, name)
@@ -142,8 +136,7 @@ class QueryWriter:
         """A filter query on the field's twin for strings or numbers, whichever the value is."""
         string, number = self._schema.twins(condition.field)
         if (string is None and number is None) or not NAME.fullmatch(condition.field):
-            available = ", ".join(self._schema.filterable()) or "none"
-            raise Refused(f"No field '{condition.field}' to filter by. Available: {available}.")
+            raise unknown_field(condition.field, self._schema.filterable(), "filter by")
         values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
         either = []
         for place, value in enumerate(values):

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-CONTENTS = "contents"
-"""The field that joins title and text (option `contents`)."""
+from leser.adapter import CONTENTS
+
 KEYWORD, NUMBER = "__keyword", "__number"
 """Endings of the fields beside a text that LESER writes for filters: the text as it is, and the number it reads as."""
 NAME = re.compile(r"[^\W\d][\w.\-]*")

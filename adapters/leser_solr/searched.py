@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import TYPE_CHECKING
 
+from leser.adapter import CONTENTS
 from leser.errors import LeserError, unknown_name
-from leser_solr.schema import CONTENTS, Schema
+from leser_solr.schema import Schema
 from leser_solr.template import aliases_of
 
 if TYPE_CHECKING:

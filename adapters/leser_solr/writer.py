@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any, Self
 from solr import SolrException
 from solr.transport import SolrTransport
 
-from leser.adapter import filter_values
+from leser.adapter import CONTENTS, CountedDocuments, filter_values, joined
 from leser.backend import Document
 from leser.errors import LeserError
-from leser.indexing import Counted
 from leser_solr.connection import Admin, Pool, certificates, connect
-from leser_solr.engine import open_schema
-from leser_solr.failures import FAILURES, reason_of, search_error, status_of, unreachable
-from leser_solr.schema import CONTENTS, KEYWORD, NAME, NUMBER, Schema
+from leser_solr.failures import FAILURES, open_error, reason_of, search_error, status_of
+from leser_solr.opening import open_schema
+from leser_solr.schema import KEYWORD, NAME, NUMBER, Schema
 
 if TYPE_CHECKING:
     from leser_solr.options import SolrOptions
@@ -67,7 +66,7 @@ class Writer:
             self._cloud = self._admin.cloud()
             exists = self._options.index in self._admin.names(cloud=self._cloud)
         except FAILURES as error:
-            raise unreachable(error, self._options) from error
+            raise open_error(error, self._options) from error
         if exists and self._options.existing == "refuse":
             raise LeserError(
                 f"There is an index '{self._options.index}' in Solr at {self._options.url} already. Add "
@@ -94,7 +93,7 @@ class Writer:
                     action="CREATE",
                     name=options.index,
                     numShards=options.shards,
-                    replicationFactor=options.replicas,
+                    replicationFactor=options.replicas + 1,
                     waitForFinalState="true",
                     **named,
                 )
@@ -107,7 +106,7 @@ class Writer:
                 f"Solr's own tools (bin/solr create -c {options.index}) and add -o existing=append."
             ) from error
         except FAILURES as error:
-            raise unreachable(error, options) from error
+            raise open_error(error, options) from error
 
     def _undo(self, error: BaseException) -> None:
         """Remove a core that was made for documents which did not come; drop what was not committed of the others."""
@@ -130,7 +129,7 @@ class Writer:
             pool.close()
         known = self._prepare(schema)
         count = 0
-        counted = Counted.of(documents)
+        counted = CountedDocuments.of(documents)
         try:
             if self._replace:
                 self._connection.delete_query("*:*")
@@ -241,7 +240,7 @@ def row_of(document: Document, unique: str, contents: Sequence[str]) -> dict[str
     """A document as Solr gets it: its id, the joined field, each field's text, and what filters compare."""
     fields = {name: text for name, text in document.fields.items() if name != unique}
     row: dict[str, Any] = {unique: document.id}
-    row[CONTENTS] = fields.get(CONTENTS) or " ".join(fields[name] for name in contents if fields.get(name))
+    row[CONTENTS] = joined(fields, contents)
     for name, text in fields.items():
         if name != CONTENTS:
             string, number = filter_values(text)

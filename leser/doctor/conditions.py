@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from leser.adapter import filter_values
+from leser.adapter import KEYWORD_LENGTH, filter_values
 from leser.backend import ExpandedQuery, Filter, Ranking, SearchError, Term
 from leser.contract.texts import UNKNOWN
 from leser.doctor.answers import NO_FIELD
@@ -14,7 +14,6 @@ from leser.doctor.asking import DEEP, HEAVY, Broken, answers_of
 from leser.doctor.clauses import TRIED, movable
 from leser.doctor.finding import Finding, State
 from leser.doctor.subject import Subject
-from leser.indexing import KEYWORD_LENGTH
 
 FIELDS = 12
 OPERATIONS: dict[str, Callable[[float, float], bool]] = {

@@ -12,9 +12,9 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from leser.backend import Backend, Document, ExpandedQuery, SearchError
+from leser.backend import Backend, Document, ExpandedQuery, SearchError, Transient
 from leser.engine import answers
 from leser.engine.answers import Answer, Mended
 from leser.errors import EngineDown, LeserError, PluginFault
@@ -46,7 +46,7 @@ class CheckedBackend:
         except LeserError:
             raise
         except Exception as error:
-            return SearchError(f"{type(error).__name__}: {error}")
+            return failure(error, "engine")
         return answer
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
@@ -90,10 +90,11 @@ class CheckedBackend:
             return self._call(method, *values)
         except LeserError:
             raise
-        except (ConnectionError, TimeoutError) as error:
+        except (Transient, ConnectionError, TimeoutError) as error:
+            said = failure(error, "transient").message.rstrip(".")
             raise EngineDown(
-                f"No answer from the engine of backend '{self.backend.name}': {type(error).__name__}: {error}. "
-                "Check that it runs and that its address is right."
+                f"No answer from the engine of backend '{self.backend.name}': {said}. Check that it runs and that its address "
+                "is right."
             ) from error
         except Exception as error:
             raise raised(self._who(method), error, type(self.backend)) from error
@@ -110,6 +111,13 @@ class CheckedBackend:
 
     def _who(self, method: str) -> str:
         return f"{named(self.backend)}: {method}()"
+
+
+def failure(error: Exception, kind: Literal["transient", "query", "engine"]) -> SearchError:
+    """What a method raised, as a value: what it raised as Transient may pass, in its own words; anything else is of `kind`."""
+    if isinstance(error, Transient):
+        return SearchError(str(error) or "the engine gave no reason", "transient")
+    return SearchError(f"{type(error).__name__}: {error}", kind)
 
 
 def named(backend: Backend | type[Backend]) -> str:

@@ -17,7 +17,7 @@ from cachetools import LRUCache
 
 from leser.backend import Backend, Document, ExpandedQuery, Ranking, SearchError, Term
 from leser.engine.answers import Answer, Mended
-from leser.engine.checked import CheckedBackend, named
+from leser.engine.checked import CheckedBackend, failure, named
 from leser.engine.fusion import reciprocal_rank_fusion
 from leser.engine.guards import CircuitBreaker, Counts, SearchStats
 from leser.engine.options import SearchOptions
@@ -215,11 +215,11 @@ class SearchClient:
         except (EngineDown, PluginFault):
             raise
         except LeserError as error:
-            failure = SearchError(str(error), "engine")
+            failed = SearchError(str(error), "engine")
         except Exception as error:
-            failure = SearchError(f"{type(error).__name__}: {error}", "transient")
-        self._noted([failure] * queries, [ExpandedQuery("", "")] * queries)
-        return failure
+            failed = failure(error, "transient")
+        self._noted([failed] * queries, [ExpandedQuery("", "")] * queries)
+        return failed
 
     def _note_mended(self, mended: Mended) -> None:
         """Count what was mended in rankings, and warn of each kind the first time."""
@@ -237,7 +237,7 @@ class SearchClient:
         except LeserError:
             raise
         except Exception as error:
-            return SearchError(f"{type(error).__name__}: {error}", "transient")
+            return failure(error, "transient")
 
     def _noted(self, answers: list[Answer], queries: Sequence[ExpandedQuery]) -> list[Answer]:
         """The answers, once counts and breaker know of the failures among them."""

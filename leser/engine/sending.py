@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -21,9 +21,9 @@ from tenacity import (
     wait_random,
 )
 
-from leser.backend import ExpandedQuery, Ranking, SearchError
+from leser.backend import ExpandedQuery, Ranking, SearchError, Transient
 from leser.engine.answers import Answer
-from leser.engine.checked import CheckedBackend
+from leser.engine.checked import CheckedBackend, failure
 from leser.engine.guards import Counts, Deadline, RateLimit
 from leser.engine.options import SearchOptions
 from leser.errors import EngineDown, LeserError
@@ -121,16 +121,19 @@ class Sender:
     def _call(self, queries: list[ExpandedQuery], k: int, total: bool, deadline: Deadline) -> list[Answer]:
         """One call of the backend. What it raises, LeserError apart, fails this chunk or a query of it, and nothing else.
 
-        An answer that breaks the contract is no failure of the engine: it raises PluginFault.
+        Transient fails the whole chunk for the moment. An answer that breaks the contract is not a failure of the engine: it
+        raises PluginFault.
         """
         try:
             return self._answers(queries, k, total, deadline)
         except LeserError:
             raise
+        except Transient as error:
+            return [failure(error, "transient")] * len(queries)
         except Exception as error:
             log.exception("Backend '%s' raised out of search()", self._backend.backend.name)
             if len(queries) == 1 or isinstance(error, OSError):  # a connection's trouble is no query's
-                return [_failure(error, "engine")] * len(queries)
+                return [failure(error, "engine")] * len(queries)
             return self._apart(queries, k, total, deadline, error)
 
     def _apart(
@@ -141,7 +144,7 @@ class Sender:
         Such a query is refused (kind "query"), as the others are answered. Where none is, the engine is in trouble, which
         few calls show.
         """
-        answers: list[Answer] = [_failure(raised, "engine")] * len(queries)
+        answers: list[Answer] = [failure(raised, "engine")] * len(queries)
         alone: dict[int, Exception] = {}
         spared, answered = 2 * len(queries).bit_length(), False
         middle = len(queries) // 2
@@ -155,13 +158,15 @@ class Sender:
                 raise
             except Exception as error:
                 spared -= 1
-                if len(part) == 1:
+                if isinstance(error, Transient):
+                    answers[part.start : part.stop] = [failure(error, "transient")] * len(part)
+                elif len(part) == 1:
                     alone[part.start] = error
                 else:
                     middle = (part.start + part.stop) // 2
                     parts += [range(middle, part.stop), range(part.start, middle)]
         for place, own in alone.items():
-            answers[place] = _failure(own, "query" if answered else "engine")
+            answers[place] = failure(own, "query" if answered else "engine")
         return answers
 
     def _answers(self, queries: list[ExpandedQuery], k: int, total: bool, deadline: Deadline) -> list[Answer]:
@@ -175,10 +180,6 @@ class Sender:
         took = (answer.took_ms for answer in answers if isinstance(answer, Ranking))
         self._counts.add_latencies(seconds, [share if ms is None else ms for ms in took])
         return answers
-
-
-def _failure(error: Exception, kind: Literal["query", "engine"]) -> SearchError:
-    return SearchError(f"{type(error).__name__}: {error}", kind)
 
 
 _UNASKED = SearchError("not sent yet", "transient")

@@ -13,8 +13,9 @@
             return lambda **options: MyEngine(MyEngine.Options(url=..., **options))
 
 The scope says that the index is built once, not for each test. `backend` says which class is tested: tests of a capability it
-doesn't declare are not collected. Two more fixtures may be overridden, `open_filtered` and `open_missing`
-(leser.testing.backend_optional); without them their tests are not collected.
+doesn't declare are not collected. Three more fixtures may be overridden: `open_filtered` and `open_missing`
+(leser.testing.backend_optional), and `open_unreachable` (leser.testing.backend_unreachable); without them their tests are not
+collected.
 
 Basics come first, then words, batches, terms, filters and hostile text, so the first failure is the one to look at:
 `pytest -x`. A test that is known to fail is overridden with `@pytest.mark.xfail(reason=...)`; one overridden or deleted
@@ -37,6 +38,7 @@ from leser.testing.backend_filters import AnalysisCases, FilterCases, TotalCases
 from leser.testing.backend_hostile import HostileCases
 from leser.testing.backend_index import IndexCases
 from leser.testing.backend_optional import FilteredCases, MissingCases
+from leser.testing.backend_unreachable import UnreachableCases
 from leser.testing.backend_words import SignCases, WordCases
 
 
@@ -51,6 +53,7 @@ class NoOverrides:
 
 
 class BackendContract(
+    UnreachableCases,
     IndexCases,
     MissingCases,
     FilteredCases,

@@ -183,7 +183,7 @@ def indexed(corner: Path, *options: str) -> list[str]:
 
 def test_elasticsearch(elasticsearch_8: Server, corner: Path, tmp_path: Path) -> None:
     index = f"doctor-{uuid4().hex}"
-    chosen = indexed(corner, "elasticsearch", f"url={elasticsearch_8.url}", f"index={index}", "analyzer=standard")
+    chosen = indexed(corner, "elasticsearch", f"url={elasticsearch_8.url}", f"index={index}", "analysis=standard")
     code, output = told(*chosen)
     assert (code, output.splitlines()[-1]) == (0, "ok"), output
     assert elasticsearch_8.version in output

@@ -181,7 +181,7 @@ def test_lucene(shelf: Path) -> None:
 def test_elasticsearch(elasticsearch_8: Server, shelf: Path) -> None:
     options = {"name": "elasticsearch", "url": elasticsearch_8.url, "index": f"typed-{uuid4().hex}"}
     made = ElasticsearchBackend.Options(
-        url=(options["url"],), index=options["index"], fields={"title": 1.0}, analyzer="standard"
+        url=(options["url"],), index=options["index"], fields={"title": 1.0}, analysis="standard"
     )
     backend = ElasticsearchBackend(made)
     backend.index(SHELF)

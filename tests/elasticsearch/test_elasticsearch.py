@@ -80,15 +80,15 @@ def test_check_tells_what_there_is(elasticsearch_9: Server) -> None:
 
 def test_an_index_is_never_overwritten_unasked(elasticsearch_8: Server) -> None:
     name = made(elasticsearch_8, DOCUMENTS[:1])
-    first = opened(elasticsearch_8, name, analyzer="standard")
+    first = opened(elasticsearch_8, name, analysis="standard")
     before = first.fingerprint()
     with pytest.raises(LeserError, match=r"There is an index .* -o existing=recreate .* existing=append"):
         first.index(DOCUMENTS[1:3])
-    appending = opened(elasticsearch_8, name, analyzer="standard", existing="append")
+    appending = opened(elasticsearch_8, name, analysis="standard", existing="append")
     assert appending.index(DOCUMENTS[1:3]) == 2
     assert appending.check()["documents"] == 3
     assert appending.fingerprint().split()[-1] != before.split()[-1]
-    recreating = opened(elasticsearch_8, name, analyzer="standard", existing="recreate")
+    recreating = opened(elasticsearch_8, name, analysis="standard", existing="recreate")
     assert recreating.index(DOCUMENTS[1:3]) == 2
     assert recreating.check()["documents"] == 2
 
@@ -171,7 +171,7 @@ def test_an_alias_or_a_pattern_is_not_replaced(elasticsearch_8: Server, cluster:
 
 def test_a_document_that_is_refused_fails_the_whole(elasticsearch_8: Server) -> None:
     bad = [Document("x" * 600, {"title": "an id too long"}), Document("meta", {"_id": "a reserved name"})]
-    backend = opened(elasticsearch_8, "refusing", analyzer="standard", existing="recreate")
+    backend = opened(elasticsearch_8, "refusing", analysis="standard", existing="recreate")
     with pytest.raises(LeserError) as caught:
         backend.index([DOCUMENTS[0], bad[0], DOCUMENTS[1], *[bad[1]] * 9])
     said = str(caught.value)
@@ -187,7 +187,7 @@ def test_an_index_that_fails_midway_is_not_taken_for_a_whole_one(elasticsearch_8
         yield from (Document(str(n), {"title": "x"}) for n in range(1500))
         raise RuntimeError("disk on fire")
 
-    backend = opened(elasticsearch_8, "broken", analyzer="standard", existing="recreate")
+    backend = opened(elasticsearch_8, "broken", analysis="standard", existing="recreate")
     with pytest.raises(RuntimeError, match="disk on fire"):
         backend.index(broken())
     with pytest.raises(LeserError, match="was not filled to the end"):
@@ -200,7 +200,7 @@ def test_a_busy_server_is_asked_again_while_indexing(elasticsearch_8: Server) ->
     with Proxy(elasticsearch_8) as proxy:
         proxy.throttle(times=2, path="_bulk")
         proxy.status(503, times=1, path="_refresh")
-        backend = opened(proxy.url, "busy", analyzer="standard", existing="recreate")
+        backend = opened(proxy.url, "busy", analysis="standard", existing="recreate")
         assert backend.index(DOCUMENTS) == 12
         assert backend.check()["documents"] == 12
         assert (proxy.counts["throttle"], proxy.counts["status"]) == (2, 1)
@@ -208,8 +208,8 @@ def test_a_busy_server_is_asked_again_while_indexing(elasticsearch_8: Server) ->
 
 
 def test_an_analyzer_that_the_server_lacks(elasticsearch_8: Server) -> None:
-    with pytest.raises(LeserError, match=r"does not make the index 'greek'.*-o analyzer=NAME \(now klingon\)"):
-        opened(elasticsearch_8, "greek", analyzer="klingon").index(DOCUMENTS)
+    with pytest.raises(LeserError, match=r"does not make the index 'greek'.*-o analysis=NAME \(now klingon\)"):
+        opened(elasticsearch_8, "greek", analysis="klingon").index(DOCUMENTS)
 
 
 def test_fields_that_come_late_are_mapped_alike(elasticsearch_8: Server) -> None:
@@ -404,7 +404,7 @@ def test_scores_do_not_depend_on_shards_with_dfs(elasticsearch_8: Server, index:
 def test_ties_are_broken_by_the_field_that_is_named(elasticsearch_8: Server) -> None:
     same = [Document(f"n{n:02}", {"title": "sofa", "sku": f"{(7 * n) % 20:02}"}) for n in range(20)]
     name = made(elasticsearch_8, same, shards=2)
-    backend = opened(elasticsearch_8, name, tie_break="sku.keyword", search_type="dfs_query_then_fetch")
+    backend = opened(elasticsearch_8, name, ties="sku.keyword", search_type="dfs_query_then_fetch")
     found = ranking(backend, SOFA[0], 7)
     assert found.ids == tuple(sorted((d.id for d in same), key=lambda id: (7 * int(id[1:])) % 20)[:7])
     assert len({hit.score for hit in found.hits}) == 1

@@ -26,6 +26,10 @@ class TestElasticsearch8(BackendContract):
     def open_backend(self, elasticsearch_8: Server, index_8: str) -> Callable[..., Backend]:
         return partial(opened, elasticsearch_8, index_8)
 
+    @pytest.fixture
+    def open_unreachable(self) -> Callable[..., Backend]:
+        return partial(opened, "http://127.0.0.1:9")
+
 
 @pytest.fixture(scope="module")
 def index_9(elasticsearch_9: Server) -> str:
@@ -49,7 +53,7 @@ class TestFields(BackendContract):
 
     @pytest.fixture
     def open_backend(self, elasticsearch_8: Server, index_8: str) -> Callable[..., Backend]:
-        return partial(opened, elasticsearch_8, index_8, fields="title^2,text", tie_break="price.number")
+        return partial(opened, elasticsearch_8, index_8, fields="title^2,text", ties="price.number")
 
 
 class TestCombinedFields(BackendContract):

@@ -100,8 +100,8 @@ def failure(backend: ElasticsearchBackend) -> SearchError:
 
 def test_options_that_do_not_fit_together() -> None:
     assert "give one way to log in, not api_key_env and user" in refused(api_key_env="A", user="u", password_env="P")
-    assert "user and password_env go together" in refused(user="u")
-    assert "vector_field and vector_function go together" in refused(vector_field="v")
+    assert "user and password_env belong together" in refused(user="u")
+    assert "vector_field and vector_function belong together" in refused(vector_field="v")
     assert "client_key needs client_cert" in refused(client_key="k.pem")
     assert "give cloud_id or url, not both" in refused(cloud_id="a:b")
     assert "weights of 1 or more" in refused(type="combined_fields", fields="title^0.5,text")
@@ -223,7 +223,7 @@ def test_fields_that_are_not_there(elasticsearch_8: Server, index: str) -> None:
     assert said == (
         f"Unknown field 'titel' of the index '{index}'. Did you mean 'title'? Available: brand, contents, price, text, title."
     )
-    assert "Unknown field" in complaint(opened(elasticsearch_8, index, tie_break="sku"))
+    assert "Unknown field" in complaint(opened(elasticsearch_8, index, ties="sku"))
     assert opened(elasticsearch_8, index, fields="ti*,text").check()["documents"] == 12
 
 
@@ -273,7 +273,7 @@ def test_security(elasticsearch_secure: Server, monkeypatch: pytest.MonkeyPatch,
     for shown in (repr(backend), repr(backend.options), backend.fingerprint(), backend.options.model_dump_json()):
         assert server.password not in shown.replace(str(server.ca_file), "")
     answered_401 = f"Elasticsearch at {server.url} answered 401: "
-    assert complaint(opened(server, name, ca_file=server.ca_file)).startswith(f"{answered_401}it wants a login.")
+    assert complaint(opened(server, name, ca_file=server.ca_file)).startswith(f"{answered_401}it requires a login.")
     monkeypatch.setenv("WRONG", SECRET)
     said = complaint(opened(server, name, **{**login, "password_env": "WRONG"}))
     assert said == f"{answered_401}user '{server.user}' and the password in the environment variable WRONG don't fit."
@@ -296,7 +296,7 @@ def test_security(elasticsearch_secure: Server, monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize(
     ("option", "value", "header"),
-    [("api_key_env", "aWQ6a2V5", "ApiKey aWQ6a2V5"), ("bearer_env", "a.b.c", "Bearer a.b.c")],
+    [("api_key_env", "aWQ6a2V5", "ApiKey aWQ6a2V5"), ("token_env", "a.b.c", "Bearer a.b.c")],
 )
 def test_credentials_on_the_wire(monkeypatch: pytest.MonkeyPatch, option: str, value: str, header: str) -> None:
     monkeypatch.setenv("ES_SECRET", value)
@@ -445,7 +445,7 @@ def test_part_of_the_shards_is_no_answer(elasticsearch_8: Server, cluster: Elast
     """Two indices behind one name, one of which cannot sort: half a ranking would look like a whole one."""
     cluster.indices.create(index=f"{index}-bare", mappings={"properties": {"contents": {"type": "text"}}})
     cluster.index(index=f"{index}-bare", id="x", document={"contents": "sofa"}, refresh=True)
-    error = failure(opened(elasticsearch_8, f"{index}*", tie_break="brand.keyword"))
+    error = failure(opened(elasticsearch_8, f"{index}*", ties="brand.keyword"))
     assert error.kind == "transient"
     assert error.message.startswith("1 of 2 shards did not answer: No mapping found for [brand.keyword]")
     (answer,) = opened(elasticsearch_8, f"{index}*").search(SOFA, 5)

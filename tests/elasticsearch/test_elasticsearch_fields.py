@@ -173,13 +173,11 @@ def test_a_field_that_nobody_named_is_not_said_to_be_unknown(
         opened(server, whole, fields="titel").check()
 
 
-def test_tie_break_beside_a_rescore_names_the_option(server: Server, whole: str, template: Callable[..., Path]) -> None:
+def test_ties_beside_a_rescore_names_the_option(server: Server, whole: str, template: Callable[..., Path]) -> None:
     rescore = {"window_size": 10, "query": {"rescore_query": {"match": {"text": "kitchen"}}}}
     path = template({"match": {"title": "$query"}}, rescore=rescore)
-    with pytest.raises(
-        LeserError, match=r'tie_break .* no sort together with "rescore".*Leave out -o tie_break \(now brand'
-    ):
-        opened(server, whole, template=path, tie_break="brand").check()
+    with pytest.raises(LeserError, match=r'ties .* no sort together with "rescore".*Leave out -o ties \(now brand'):
+        opened(server, whole, template=path, ties="brand").check()
     assert set(scores(opened(server, whole, template=path), "table")) == {"t"}
 
 

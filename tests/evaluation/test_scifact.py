@@ -63,7 +63,7 @@ def test_scifact_bm25(engine: str, tmp_path: Path, folder: Path) -> None:
 def test_elasticsearch_agrees(folder: Path, tmp_path: Path, elasticsearch_8: Server) -> None:
     """The `standard` analysis on both sides: the test distribution of Elasticsearch carries no stemmer."""
     backend = ElasticsearchBackend(
-        ElasticsearchBackend.Options(url=elasticsearch_8.url, index="scifact", analyzer="standard", existing="recreate")
+        ElasticsearchBackend.Options(url=elasticsearch_8.url, index="scifact", analysis="standard", existing="recreate")
     )
     assert backend.index(documents(folder)) == 5183
     assert measure(backend, folder) == pytest.approx(through_lucene(folder, tmp_path, "standard"), abs=0.005)

@@ -145,7 +145,7 @@ def writer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     else:
         server = request.getfixturevalue("elasticsearch_8")
         name = f"repeated-{tmp_path.name.lower()}"
-        elastic: ElasticsearchBackend = opened(server, name, analyzer="standard")
+        elastic: ElasticsearchBackend = opened(server, name, analysis="standard")
         yield elastic
         elastic.close()
         with Elasticsearch(server.url) as client:

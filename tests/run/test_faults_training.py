@@ -73,7 +73,7 @@ def test_a_training_outlives_a_killed_server_and_a_lost_shard(tmp_path: Path) ->
     observer = tmp_path / "observer.py"
     observer.write_text(OBSERVER)
     with start_elasticsearch(tmp_path / "own") as server, Proxy(server) as proxy:
-        backend = {"name": "elasticsearch", "url": proxy.url, "index": "half-*", "analyzer": "standard"}
+        backend = {"name": "elasticsearch", "url": proxy.url, "index": "half-*", "analysis": "standard"}
         search = {"retries": 1, "backoff": 0.05, "breaker_window": 100_000}
         table = training(tmp_path, backend, search=search, training={"steps": 8, "steps_between_evaluations": 4})
         config.write_text(tomli_w.dumps(table))

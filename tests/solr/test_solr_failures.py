@@ -19,6 +19,7 @@ from solr_indexes import indexed, options_for, remove, template_file
 from leser.backend import ExpandedQuery, Ranking, SearchError, Term
 from leser.engine import SearchClient, SearchOptions
 from leser.errors import IndexMissing, LeserError
+from leser.options import validate_options
 from leser.testing import DOCUMENTS
 
 Open = Callable[..., SolrBackend]
@@ -171,7 +172,7 @@ def test_credentials(solr_secure: Server, monkeypatch: pytest.MonkeyPatch, caplo
         ]
         nobody = SolrBackend(options_for(solr_secure, user=None, password_env=None, index=backend.options.index))
         told.append(trouble(nobody.check))
-        assert "401: it wants credentials. Give -o user=NAME -o password_env=VARIABLE" in told[-1]
+        assert "401: it requires credentials. Give -o user=NAME -o password_env=VARIABLE" in told[-1]
         monkeypatch.setenv("SOLR_TEST_PASSWORD", "wrong-hunter2")
         told.append(trouble(open_().check))
         assert "answered 401: check user 'solr'" in told[-1]
@@ -195,10 +196,11 @@ def test_credentials_revoked_during_a_run(solr_secure: Server, monkeypatch: pyte
 
 def test_credentials_belong_together() -> None:
     for given in ({"user": "me"}, {"password_env": "HOME"}):
-        told = trouble(SolrBackend(SolrBackend.Options(**given)).check)  # type: ignore[arg-type]
-        assert "user and password_env of backend 'solr' belong together" in told
-    both = SolrBackend.Options(user="me", password_env="HOME", token_env="HOME")
-    assert "either user and password_env, or token_env" in trouble(SolrBackend(both).check)
+        with pytest.raises(LeserError, match="user and password_env belong together"):
+            validate_options(SolrBackend.Options, given, "backend 'solr'")
+    both = {"user": "me", "password_env": "HOME", "token_env": "HOME"}
+    with pytest.raises(LeserError, match="give one way to log in, not token_env and user"):
+        validate_options(SolrBackend.Options, both, "backend 'solr'")
 
 
 def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:

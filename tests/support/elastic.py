@@ -22,6 +22,6 @@ def opened(server: Server | str, index: str = "leser-demo", **options: object) -
 def made(server: Server, documents: Sequence[Document] = DOCUMENTS, **options: object) -> str:
     """A new index with these documents; the test servers have the analyzer `standard` and no stemmer."""
     name = f"test-{uuid4().hex}"
-    writer = opened(server, name, **{"analyzer": "standard", **options})
+    writer = opened(server, name, **{"analysis": "standard", **options})
     assert writer.index(documents) == len(documents)
     return name
