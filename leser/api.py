@@ -19,6 +19,7 @@ from leser.errors import LeserError
 from leser.expansion import Expansion, ExpansionOptions
 from leser.inspect.run import Run
 from leser.plugins import Registry, load_plugins
+from leser.reward import Reward
 from leser.run.runner import run as run_configuration
 from leser.session import open_backend
 
@@ -26,9 +27,9 @@ from leser.session import open_backend
 def train(
     *,
     task: str | Path | None = None,
-    backend: str | None = None,
+    backend: str | type[Backend] | None = None,
     policy: str | Path | None = None,
-    rewards: Sequence[str] | None = None,
+    rewards: Sequence[str | type[Reward]] | None = None,
     steps: int | None = None,
     group_size: int | None = None,
     queries_per_step: int | None = None,
@@ -36,7 +37,7 @@ def train(
     out: str | Path | None = None,
     config: str | Path | None = None,
     platform: str | Path | None = None,
-    plugins: Iterable[str | Path] = (),
+    plugins: Iterable[str | Path | type[Any]] = (),
     resume: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> Run:
@@ -46,9 +47,9 @@ def train(
 
     Args:
         task: Folder or file of queries and judgments, or the name of a reader that makes its task, such as "demo".
-        backend: Name of the search engine: "memory", "pyserini", "elasticsearch", "solr", or a plugin's.
+        backend: Name of the search engine: "memory", "pyserini", "elasticsearch", "solr", or a plugin's; or its class.
         policy: "smollm2", "tiny", a hub id, or a folder with a saved model.
-        rewards: Rewards as NAME[=WEIGHT], such as ["nDCG@10=0.7", "coverage@10=0.3"].
+        rewards: Rewards as NAME[=WEIGHT], such as ["nDCG@10=0.7", "coverage@10=0.3"]; or classes, each of weight 1.
         steps: GRPO updates.
         group_size: Completions of each query.
         queries_per_step: Queries in one update.
@@ -56,7 +57,8 @@ def train(
         out: Run folder; default: runs/TASK-BACKEND-POLICY-seedN.
         config: TOML file with a configuration.
         platform: TOML file with a platform profile.
-        plugins: Python files that are plugins.
+        plugins: Python files that are plugins, and classes: of a rule, a reader, a baseline, a backend, a reward. A class that
+            was given in Python must be given again to resume or open the run.
         resume: Continue the run in the run folder from its last checkpoint.
         options: Further options by dotted path, such as {"policy.lora_rank": 8}; without a table's name they are the
             backend's, such as {"index": "products"}.
@@ -73,19 +75,21 @@ def train(
         True
     """
     given = {
-        "task": task, "backend": backend, "policy": policy, "rewards": rewards, "steps": steps, "group_size": group_size,
+        "task": task, "backend": backend, "policy": policy,
+        "rewards": None if rewards is None else list(rewards), "steps": steps, "group_size": group_size,
         "queries_per_step": queries_per_step, "seed": seed, "out": out, "resume": resume, "plugins": tuple(plugins),
     }  # fmt: skip
     resolved, registry = configure(given, options, config=config, platform=platform)
-    return Run(run_configuration(resolved, registry), plugins=resolved.plugins)
+    classes = _classes(given)
+    return Run(run_configuration(resolved, registry), plugins=(*resolved.plugins, *classes))
 
 
-def open_run(path: str | Path, plugins: Iterable[str | Path] = ()) -> Run:
+def open_run(path: str | Path, plugins: Iterable[str | Path | type[Any]] = ()) -> Run:
     """Open the folder of a run that was trained before; its engine and policy are opened when they are first needed.
 
     Args:
         path: The run folder.
-        plugins: Python files that are plugins, besides those that the run names itself.
+        plugins: Python files that are plugins, besides those that the run names itself, and classes.
 
     Returns:
         The run; a context manager that closes the engine.
@@ -98,22 +102,22 @@ def open_run(path: str | Path, plugins: Iterable[str | Path] = ()) -> Run:
         ...     run.filter("couch for small room", "sofa; couch").expansions
         (Expansion('sofa'),)
     """
-    return Run.open(Path(path), tuple(map(Path, plugins)))
+    return Run.open(Path(path), tuple(p if isinstance(p, type) else Path(p) for p in plugins))
 
 
 def search(
-    backend: str,
+    backend: str | type[Backend],
     *,
     task: str | Path | None = None,
-    plugins: Iterable[str | Path] = (),
+    plugins: Iterable[str | Path | type[Any]] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Search:
     """Open a search engine by itself, as training would search it.
 
     Args:
-        backend: Name of the search engine.
+        backend: Name of the search engine, or its class.
         task: The task whose documents an in-process engine holds; other engines need none.
-        plugins: Python files that are plugins.
+        plugins: Python files that are plugins, and classes.
         options: Options as for `train`, such as {"index": "products"}.
 
     Returns:
@@ -180,10 +184,27 @@ def configure(
 
     `options` are values by dotted path, `assignments` the same as text (KEY=VALUE). Raises LeserError for what is not valid.
     """
-    said = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+    said = {name: _named(value) for name, value in given.items()}
     flags = {FLAGS[name]: value for name, value in said.items() if value not in (None, False, (), [])}
     loaded = load_config(
         Path(config) if config else None, flags, assignments, Path(platform) if platform else None, options=options
     )
-    registry = load_plugins(loaded.plugins)
+    registry = load_plugins((*loaded.plugins, *_classes(given)))
     return complete(loaded, registry), registry
+
+
+def _classes(given: Mapping[str, Any]) -> list[type[Any]]:
+    """The plugin classes among arguments."""
+    values = [one for value in given.values() for one in (value if isinstance(value, list | tuple) else [value])]
+    return [value for value in values if isinstance(value, type)]
+
+
+def _named(value: Any) -> Any:
+    """An argument as a configuration has it: a class is its name, and of files and classes only the files are named."""
+    if isinstance(value, tuple):
+        return tuple(one for one in value if not isinstance(one, type))
+    if isinstance(value, list):
+        return [_named(one) for one in value]
+    if isinstance(value, type):
+        return getattr(value, "name", value.__qualname__)
+    return str(value) if isinstance(value, Path) else value

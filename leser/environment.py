@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from leser.backend import Document, Ranking, SearchError
 from leser.constraints.asking import Asker
@@ -40,6 +41,12 @@ class Attempt:
     group: int
     completion: str
     finished: bool = True
+
+
+def keep_last(kept: dict[str, Any], most: int) -> None:
+    """Leave the `most` entries that were put in last."""
+    for key in list(kept)[: max(0, len(kept) - most)]:
+        del kept[key]
 
 
 class Environment:
@@ -102,6 +109,11 @@ class Environment:
                 ),
             )
         return {q.id: self._originals[q.id] for q in queries}
+
+    def forget(self, most: int) -> None:
+        """Keep the originals of the `most` queries that were searched last; the others are searched again when asked for."""
+        keep_last(self._originals, most)
+        keep_last(self._refused, most)
 
     def refusal(self, query: Query) -> SearchError | None:
         """Why the engine refuses a query as it stands, once its original was asked for; None where it does not."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -186,12 +186,15 @@ class Registry:
         return "\nNot loaded, and may offer it:" + "".join(lines) if lines else ""
 
 
-def load_plugins(files: Iterable[str | Path] = (), block: Iterable[str] | None = None) -> Registry:
-    """Load every plugin that is installed and the given `files`, and check what they offer.
+def load_plugins(given: Iterable[str | Path | type[Any]] = (), block: Iterable[str] | None = None) -> Registry:
+    """Load every plugin that is installed and those that are given, files and classes, and check what they offer.
 
     `block` names plugins to leave out, by entry point or distribution (default: the variable LESER_BLOCK_PLUGINS, a,b).
-    Raises LeserError for a hook that does not exist, and for a file that cannot be loaded (it was asked for).
+    Raises LeserError for a hook that does not exist, and for a file or a class that cannot be used (it was named).
     """
+    named_plugins = list(given)
+    classes = [plugin for plugin in named_plugins if isinstance(plugin, type)]
+    files = [plugin for plugin in named_plugins if not isinstance(plugin, type)]
     blocked = {name.strip() for name in (os.environ.get(BLOCK_VARIABLE, "").split(",") if block is None else block)} - {
         ""
     }
@@ -222,7 +225,23 @@ def load_plugins(files: Iterable[str | Path] = (), block: Iterable[str] | None =
             raise LeserError(f"The plugin {path} cannot be used: {error}") from error
     _check_hooks(manager, origins)
     offers.extend(_collect(manager, origins))
-    return Registry(manager, offers)
+    return Registry(manager, [*offers, *_offers_of_classes(classes, offers)])
+
+
+def _offers_of_classes(classes: Iterable[type[Any]], known: Sequence[Offer]) -> Iterator[Offer]:
+    """What classes given in Python offer, checked as a hook's are; one that an installed plugin offers is known already."""
+    for cls in dict.fromkeys(classes):
+        if any(offer.cls is cls for offer in known):
+            continue
+        kind = next((kind for kind, (base, _) in BASES.items() if issubclass(cls, base)), None)
+        where = f"{cls.__module__}.{cls.__qualname__}"
+        if kind is None:
+            bases = ", ".join(base.__name__ for base, _ in BASES.values())
+            raise LeserError(f"The class {where} is not a plugin. Inherit from one of: {bases}.")
+        offer = _checked(kind, KINDS[kind], cls, Origin(cls.__qualname__, f"the class {where}"))
+        if offer.broken:
+            raise LeserError(f"The class {where} cannot be used as a {kind}: {offer.state.removeprefix('broken: ')}.")
+        yield offer
 
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:

@@ -1,9 +1,10 @@
-"""Progress: one live line on a terminal, plain lines elsewhere; and the same facts for metrics.jsonl."""
+"""Progress: one live line on a terminal and in a notebook, plain lines elsewhere; the same facts are in metrics.jsonl."""
 
 from __future__ import annotations
 
 import sys
 import time
+from html import escape
 from types import TracebackType
 from typing import Any
 
@@ -43,18 +44,51 @@ def line(row: dict[str, Any]) -> str:
     )
 
 
+class NotebookOutput:
+    """One output of a notebook's cell: what was said, and below it a live line that is replaced, not repeated."""
+
+    def __init__(self) -> None:
+        from IPython import display
+
+        self._display: Any = display  # IPython has no types
+        self._said: list[str] = []
+        self._live = ""
+        self._handle = self._display.display(self._shown(), display_id=True)
+
+    def say(self, text: str) -> None:
+        """Add a line that stays."""
+        self._said.append(text)
+        self._update()
+
+    def live(self, text: str) -> None:
+        """Replace the live line."""
+        self._live = text
+        self._update()
+
+    def _update(self) -> None:
+        if self._handle is not None:
+            self._handle.update(self._shown())
+
+    def _shown(self) -> Any:
+        lines = [escape(line) for line in (*self._said, *([self._live] if self._live else []))]
+        return self._display.HTML("<pre>" + "\n".join(lines) + "</pre>")
+
+
 class Reporter:
     """Tells the user where the run stands. Everything it prints goes to stderr; results go to stdout."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
         self._progress: Progress | None = None
+        self._notebook: NotebookOutput | None = None
         self._task: TaskID | None = None
         self._phase = ""
         self._last_line = 0.0
 
     def __enter__(self) -> Reporter:
-        if self.console.is_terminal:
+        if self.console.is_jupyter:
+            self._notebook = NotebookOutput()
+        elif self.console.is_terminal:
             self._progress = Progress(
                 TextColumn("[bold]{task.description}"),
                 BarColumn(bar_width=20),
@@ -75,10 +109,16 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """A sentence that stays on the screen; it may hold text from outside, which must not drive the terminal."""
+        if self._notebook is not None:
+            self._notebook.say(printable_lines(text))
+            return
         self.console.print(printable_lines(text), markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A sentence that must not be overlooked."""
+        if self._notebook is not None:
+            self._notebook.say(f"WARNING: {printable_lines(text)}")
+            return
         self.console.print(f"WARNING: {printable_lines(text)}", style="bold yellow", markup=False, soft_wrap=True)
 
     def phase(self, name: str, total: int | None, done: int = 0) -> None:
@@ -97,6 +137,8 @@ class Reporter:
             self._progress.update(self._task, completed=step, facts=facts)
             if important:
                 self._progress.console.print(f"{self._phase} {step}: {facts}", markup=False, soft_wrap=True)
+        elif self._notebook is not None:
+            self._notebook.live(f"{self._phase} {step}: {facts}")
         elif important or time.monotonic() - self._last_line >= 10:
             self._last_line = time.monotonic()
             self.console.print(f"{self._phase} {step}: {facts}", markup=False, soft_wrap=True)

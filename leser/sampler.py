@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from leser.environment import Attempt, Environment
+from leser.environment import Attempt, Environment, keep_last
 from leser.expansion import Code, Expansion
 from leser.policy.generate import NoiseKey, Sample, generate
 from leser.prompt import Message, Observation, PromptOptions, chat_prompt, marked_prompt
@@ -57,6 +57,12 @@ class Sampler:
         self._prompts: dict[str, list[int]] = {}
         self._seen: dict[str, Observation] = {}
         self.hits_dropped = 0
+
+    def forget(self, most: int) -> None:
+        """Keep what was asked of the `most` queries that came last: an open run may be asked for as long as a process lives."""
+        keep_last(self._prompts, most)
+        keep_last(self._seen, most)
+        self.environment.forget(most)
 
     def observations(self, queries: Sequence[Query]) -> list[Observation]:
         """What the engine shows for each query, asked once a run."""

@@ -78,7 +78,7 @@ def configured(
     folder: RunFolder,
     flags: Mapping[str, Any] | None = None,
     assignments: Iterable[str] = (),
-    plugins: Iterable[Path] = (),
+    plugins: Iterable[Path | type[Any]] = (),
     platform: Path | None = None,
 ) -> tuple[RunConfig, Registry]:
     """The run's configuration with `flags` and `-o` assignments laid over it, and the plugins it needs.

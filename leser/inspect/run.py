@@ -22,19 +22,23 @@ if TYPE_CHECKING:
     from leser.sampler import Sampler
 
 
+REMEMBERED = 5_000
+"""Queries whose hits and prompts an open run keeps, about 100 MB; one that is asked about again later is searched again."""
+
+
 class Run:
     """A run that was trained. What needs the engine or the policy opens them once, on first use; `close` closes them.
 
     Raises LeserError where the run has not finished, or what it needs is not there any more.
     """
 
-    def __init__(self, folder: RunFolder, plugins: tuple[Path, ...] = ()) -> None:
+    def __init__(self, folder: RunFolder, plugins: tuple[Path | type[Any], ...] = ()) -> None:
         self.folder = folder
         self._plugins = plugins
         self._session: Session | None = None
 
     @classmethod
-    def open(cls, path: Path, plugins: tuple[Path, ...] = ()) -> Run:
+    def open(cls, path: Path, plugins: tuple[Path | type[Any], ...] = ()) -> Run:
         """The run in a folder; raises LeserError where there is none."""
         return cls(open_folder(path), plugins)
 
@@ -72,6 +76,7 @@ class Run:
         sampler = self._sampler
         asked = typed(query)
         sample = sampler.sample([asked], 1, seed=0, step=0, temperature=0.0)[0][0]
+        sampler.forget(REMEMBERED)
         attempt = Attempt(asked, 0, sampler.policy.decode(sample.tokens), sample.finished)
         return list(self._filter.completion(query, attempt.completion, finished=attempt.finished).expansions)
 
@@ -81,7 +86,9 @@ class Run:
 
     def look_up(self, query: str, hits: int = 10) -> Looked:
         """All that `leser expand` shows of a query: its prompt, what was written, and the hits before and after."""
-        return look_up(self._sampler, self._open, query, hits)
+        looked = look_up(self._sampler, self._open, query, hits)
+        self._sampler.forget(REMEMBERED)
+        return looked
 
     @property
     def _open(self) -> Session:

@@ -28,7 +28,7 @@ def test_options_that_do_not_fit_together() -> None:
     assert "give cloud_id or url, not both" in refused(cloud_id="a:b")
     assert "weights of 1 or more" in refused(type="combined_fields", fields="title^0.5,text")
     assert "Did you mean 'api_key_env'" in refused(api_key="A")
-    with pytest.raises(LeserError, match="expected http://host:port"):
+    with pytest.raises(LeserError, match="expected an address like http://host:port"):
         opened("localhost:9200")
 
 
