@@ -73,7 +73,7 @@ def run_ours(case: Case, turns: Turns) -> None:
         batch = GroupBatch(
             prompts=prompts,
             completions=[[s.tokens for s in row] for row in samples],
-            old_logprobs=[[s.logprobs for s in row] for row in samples],
+            sampler_logprobs=[[s.logprobs for s in row] for row in samples],
             advantages=result.advantages,
             active=result.active,
         )

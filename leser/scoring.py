@@ -2,6 +2,9 @@
 
 Total = sum of weight x value over the rewards that apply to the query, less `term_cost` for each expansion. It is not
 divided by the weights that apply: what applies is the same for a whole group, so advantages do not see it.
+
+A gated completion gets one value below the least possible total, and in each component one beyond the end of its range that
+is worst under the component's weight: a gate is a loss however the rewards are combined.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import numpy as np
 from leser.contract.classes import reward_fault
 from leser.declared import Documents
 from leser.errors import EngineDown, LeserError, PluginFault, unknown_name
-from leser.expansion import Code
+from leser.expansion import Code, ExpansionOptions
 from leser.reward import Outcome, Reward, RewardOptions, RewardSpec, parse_spec
 
 if TYPE_CHECKING:
@@ -57,8 +60,10 @@ class RewardSet:
         weights: Sequence[float],
         gated_reward: float | None = None,
         term_cost: float = 0.0,
+        max_expansions: int = ExpansionOptions().max_expansions,
     ) -> None:
         self.term_cost = term_cost
+        self.max_expansions = max_expansions
         if not any(not reward.gate for reward in rewards):
             raise LeserError(
                 "The rewards hold nothing but gates. Add one that measures success, e.g. --reward nDCG@10."
@@ -66,6 +71,7 @@ class RewardSet:
         self.rewards = tuple(rewards)
         self.weights = tuple(weights)
         least = sum(min(0.0, *(w * bound for bound in r.range)) for r, w in self._weighted())
+        least -= term_cost * max_expansions
         if gated_reward is not None and gated_reward > least:
             raise LeserError(
                 f"gated_reward {gated_reward:g} is above {least:g}, the least these rewards can sum to: a completion"
@@ -74,9 +80,12 @@ class RewardSet:
         self.gated_reward = least - GATED_MARGIN if gated_reward is None else gated_reward
 
     @classmethod
-    def of(cls, options: RewardOptions, classes: Mapping[str, type[Reward]]) -> RewardSet:
-        """The rewards that options name, out of `classes`; raises LeserError as `from_specs` does."""
-        return cls.from_specs(options.weights, classes, options.gated_reward, options.term_cost)
+    def of(
+        cls, options: RewardOptions, classes: Mapping[str, type[Reward]], expansion: ExpansionOptions | None = None
+    ) -> RewardSet:
+        """The rewards that options name, out of `classes`, for completions of `expansion`; raises as `from_specs` does."""
+        most = (expansion or ExpansionOptions()).max_expansions
+        return cls.from_specs(options.weights, classes, options.gated_reward, options.term_cost, most)
 
     @classmethod
     def from_specs(
@@ -85,6 +94,7 @@ class RewardSet:
         classes: Mapping[str, type[Reward]],
         gated_reward: float | None = None,
         term_cost: float = 0.0,
+        max_expansions: int = ExpansionOptions().max_expansions,
     ) -> RewardSet:
         """Build from strings `NAME[=WEIGHT]` such as "nDCG@10=0.7"; `classes` maps family names to reward classes."""
         rewards: list[Reward] = []
@@ -97,7 +107,7 @@ class RewardSet:
             weights.append(weight)
         if not rewards:
             raise LeserError("No reward given. Name at least one, e.g. --reward nDCG@10.")
-        return cls(rewards, weights, gated_reward, term_cost)
+        return cls(rewards, weights, gated_reward, term_cost, max_expansions)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -153,6 +163,25 @@ class RewardSet:
         excluded = failed | (~gated & np.isnan(measured).all(axis=1))
         total[excluded] = np.nan
         return Scores(self.names, self.weights, values, total, gated & ~excluded, excluded)
+
+    def components(self, outcomes: Sequence[Outcome], scores: Scores) -> tuple[NDArray[np.float64], tuple[float, ...]]:
+        """The parts of the total one by one, (n, K), and their weights (K,): each reward, gates left out, and the term cost.
+
+        The cost is the negative number of expansions with the weight `term_cost`. NaN where a reward does not apply.
+        """
+        pairs = self._weighted()
+        columns = [scores.values[:, [not reward.gate for reward in self.rewards]]]
+        bounds, weights = [r.range for r, _ in pairs], [w for _, w in pairs]
+        if self.term_cost:
+            columns.append(-np.array([[len(outcome.expansions)] for outcome in outcomes], dtype=np.float64))
+            bounds.append((-float(self.max_expansions), 0.0))
+            weights.append(self.term_cost)
+        values = np.concatenate(columns, axis=1)
+        values[scores.gated] = [
+            min(bound) - GATED_MARGIN if weight > 0 else max(bound) + GATED_MARGIN
+            for bound, weight in zip(bounds, weights, strict=True)
+        ]
+        return values, tuple(weights)
 
     def _weighted(self) -> list[tuple[Reward, float]]:
         return [(r, w) for r, w in zip(self.rewards, self.weights, strict=True) if not r.gate]

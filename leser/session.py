@@ -115,7 +115,7 @@ def open_environment(
         facts = _checked(backend, config)
         client.check_mode(config.expansion)
         ask.check(backend)
-        rewards = RewardSet.of(config.rewards, registry.all("reward"))
+        rewards = RewardSet.of(config.rewards, registry.all("reward"), config.expansion)
         words, table = EngineWords(backend, client.ask), config.rules
         rules = build_book(table.given, registry.all("rule"), words, config.expansion, table.locale)
         expected = expected_of(config.evaluation.judge, rewards, registry.all("reward"), client, task, config.seed)

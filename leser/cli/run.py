@@ -23,6 +23,11 @@ from leser.cli.options import assignments, backend_name, config_file, platform_f
 @click.option(
     "--reward", "rewards", multiple=True, metavar="NAME[=W]", help="A reward and its weight; may be repeated."
 )
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="A published algorithm: grpo, dr-grpo, dapo, gspo or rloo; what else is given wins.",
+)
 @click.option("--policy", metavar="P", help="smollm2, tiny, a hub id, or a folder with a saved model.")
 @click.option("--steps", type=int, metavar="N", help="GRPO updates.")
 @click.option("--group-size", type=int, metavar="G", help="Completions of each query.")
@@ -35,8 +40,8 @@ from leser.cli.options import assignments, backend_name, config_file, platform_f
 def command(platform: Path | None, config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """Train a policy to expand queries, with a search engine as the teacher, and evaluate it against baselines.
 
-    Each of these overrides the one before: defaults, --platform, --config, flags, -o. Relative paths in a platform profile
-    start from its file, all others from here. The run folder keeps the result: --resume needs no profile.
+    Each of these overrides the one before: defaults, --preset, --platform, --config, flags, -o. Relative paths in a platform
+    profile start from its file, all others from here. The run folder keeps the result: --resume needs no profile.
     """
     from leser.api import configure
     from leser.run.runner import run

@@ -55,7 +55,7 @@ def check_profile(path: Path, plugins: Iterable[Path] = ()) -> Checked:
     ]
     refuse_problems(profile, problems)
 
-    rewards = RewardSet.of(config.rewards, registry.all("reward"))
+    rewards = RewardSet.of(config.rewards, registry.all("reward"), config.expansion)
     book = build_book(config.rules.given, *_compiled(config, registry))
     return Checked(profile, config, rewards, book)
 
@@ -89,7 +89,7 @@ def _named(config: RunConfig, registry: Registry) -> Iterator[Problem]:
 
     rewards = registry.all("reward")
     try:
-        RewardSet.of(config.rewards, rewards)
+        RewardSet.of(config.rewards, rewards, config.expansion)
     except LeserError as error:
         yield Problem(("rewards", "weights"), str(error))
     try:

@@ -15,12 +15,14 @@ from leser.config.profile import EXTENDS
 from leser.config.site import move, sited
 from leser.config.tables import PLUGIN_TABLES, GatheringTable, RunConfig, default_name
 from leser.errors import LeserError
+from leser.grpo.presets import preset
 from leser.options import Options, validate_options
 from leser.textfile import read_text
 
 FLAGS = {
     "task": "task.name",
     "backend": "backend.name",
+    "preset": "preset",
     "rewards": "rewards.weights",
     "policy": "policy.name",
     "steps": "training.steps",
@@ -46,17 +48,20 @@ def load_config(
     """Read a TOML file, merge `flags` (dotted path to value), `options` and then `-o` assignments over it, and validate it.
 
     `options` are values by dotted path, what `assignments` are as text; without a table's name they are the backend's. The
-    flag `plugins` adds to the files that are named already. `platform` is a profile that is laid under the file;
-    `moved_to` one that a finished run's policy is taken to: its site replaces the file's. Raises LeserError naming the
-    file, the table and the option that is wrong.
+    flag `plugins` adds to the files that are named already, `preset` lies under everything. `platform` is a profile that is
+    laid under the file; `moved_to` one that a finished run's policy is taken to: its site replaces the file's. Raises
+    LeserError naming the file, the table and the option that is wrong.
     """
 
-    values: dict[str, Any] = sound_profile(platform).values if platform else {}
+    flags = dict(flags or {})
+    values: dict[str, Any] = {} if (named := flags.pop("preset", None)) is None else preset(named)
+    if platform:
+        lay(values, sound_profile(platform).values)
     if path:
         lay(values, _read_run(path))
     if moved_to:
         move(values, sound_profile(moved_to).values)
-    for dotted, value in (flags or {}).items():
+    for dotted, value in flags.items():
         table, dot, key = dotted.partition(".")
         if dot and key == "name" and table in PLUGIN_TABLES and _names_another(values.get(table, {}), table, value):
             values[table] = {}  # the file's options are another plugin's

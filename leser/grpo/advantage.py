@@ -1,6 +1,13 @@
 """Advantages: how much better each completion did than the others of its query. Pure functions on float64 arrays.
 
-A = (r - baseline) / scale, over the completions of a group that count. GRPO (arXiv 2402.03300) divides by the group's
+A = (r - baseline) / scale, over the completions of a group that count:
+
+    GRPO     (r - mean) / std              baseline = mean, scale = group
+    Dr. GRPO  r - mean                     baseline = mean, scale = none
+    RLOO      r - mean of the others       baseline = leave_one_out, scale = none
+    GDPO      sum_k w_k (r_k - mean_k) / std_k, then standardised over the batch      combine = each
+
+GRPO (arXiv 2402.03300) divides by the group's
 standard deviation; Dr. GRPO (arXiv 2503.20783) by nothing; Lite PPO (arXiv 2508.08221) by the batch's. RLOO (arXiv
 2402.14740) takes the mean of the others as baseline. GDPO normalises every reward by itself before they are added, so
 that different combinations of rewards with one sum stay different.
@@ -82,13 +89,20 @@ def normalised(
     count = usable.sum(axis=1, keepdims=True)
     centred = np.where(usable, kept - kept.sum(axis=1, keepdims=True) / np.maximum(count, 1), 0.0)
     advantages = centred * (count / np.maximum(count - 1, 1)) if baseline == "leave_one_out" else centred
-    if scale == "group":
-        advantages = advantages / (
-            np.sqrt((centred**2).sum(axis=1, keepdims=True) / np.maximum(count - 1, 1)) + EPSILON
-        )
-    elif scale == "batch" and usable.sum() > 1:
-        advantages = advantages / (float(np.std(rewards[usable], ddof=1)) + EPSILON)
+    advantages = advantages / divisor(rewards, usable, scale)
     return np.where(usable & ~zero_variance[:, None], advantages, 0.0)
+
+
+def divisor(rewards: Array, usable: Mask, scale: Literal["none", "group", "batch"]) -> Array:
+    """What advantages are divided by, (B, 1): 1, or the unbiased deviation of the group's or the batch's rewards + EPSILON."""
+    if scale == "group":
+        kept = np.where(usable, rewards, 0.0)
+        count = usable.sum(axis=1, keepdims=True)
+        centred = np.where(usable, kept - kept.sum(axis=1, keepdims=True) / np.maximum(count, 1), 0.0)
+        return np.asarray(np.sqrt((centred**2).sum(axis=1, keepdims=True) / np.maximum(count - 1, 1)) + EPSILON)
+    if scale == "batch" and usable.sum() > 1:
+        return np.full((len(rewards), 1), float(np.std(rewards[usable], ddof=1)) + EPSILON)
+    return np.ones((len(rewards), 1))
 
 
 def _each(components: Array, weights: Array, usable: Mask, options: GrpoOptions) -> tuple[Array, Mask]:
@@ -117,6 +131,17 @@ def with_term_credit(
     """
     credits = [advantage if np.isnan(loss) else (1 - share) * advantage + share * loss for loss in lost]
     return [advantage if term < 0 else float(credits[term]) for term in term_of_token]
+
+
+def overlong_penalty(lengths: npt.ArrayLike, limit: int, options: GrpoOptions) -> Array:
+    """What is taken off each reward for length: overlong_penalty * (|y| - s) / (limit - s) beyond s = overlong_start * limit.
+
+    DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13); `lengths` are tokens, the penalty is in units of reward.
+    """
+    begin = options.overlong_start * limit
+    return options.overlong_penalty * np.clip(
+        (np.asarray(lengths, dtype=np.float64) - begin) / (limit - begin), 0.0, 1.0
+    )
 
 
 def spread(advantages: npt.ArrayLike, lengths: Sequence[Sequence[int]], width: int) -> npt.NDArray[Any]:

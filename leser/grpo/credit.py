@@ -1,10 +1,14 @@
-"""Term credit: what each term of a completion is worth, asked of the engine by leaving it out.
+"""Credit: what each term of a completion is worth, asked of the engine.
 
-A completion's advantage pays all its tokens alike, the good term and the bad one. A search costs far less than a sampled
-completion, so each completion is searched again without each of its terms; what the reward loses is that term's worth,
-and to stop is worth 0. A completion is a row of choices, slot by slot: this term, another one, or the end. The mean worth
-of what the group's completions chose in a slot is that slot's baseline, as the group's mean reward is a completion's; so a
-filler loses against a term that helps, in the same slot, and the end loses where another term would have helped.
+A completion's advantage pays all its tokens alike, the good term and the bad one. A completion is a row of choices, slot by
+slot: this term, another one, or the end. A search costs far less than a sampled completion, so the engine is asked:
+
+- prefix: each prefix of the terms is searched. Slot j has the return R_j = r - r(terms before j): what followed from the choice,
+  against what was there already. r(terms before j) depends on earlier choices only, so it is a valid baseline, and so is the
+  mean of R_j over the other completions that reached slot j: the gradient is that of the reward, on average, with less noise.
+  What a gated completion loses is paid by the slot that broke it, because the prefix before it could still be read.
+- leave-one-out: a slot's worth is r - r(without its term), less the group's mean in the slot. A term's worth there depends on
+  terms that come later, so the gradient is biased: of two terms with one meaning neither is paid.
 """
 
 from __future__ import annotations
@@ -16,17 +20,20 @@ import numpy as np
 
 from leser.environment import Attempt
 from leser.expansion import MARKER, Code
-from leser.grpo.advantage import with_term_credit
+from leser.grpo.advantage import divisor, with_term_credit, zero_variance_groups
+from leser.grpo.slots import slot_of_token, written_terms
 from leser.policy.generate import Sample
 from leser.reward import Outcome
-from leser.task import Split
+from leser.task import Query, Split
 
 if TYPE_CHECKING:
     from leser.grpo.options import GrpoOptions
     from leser.sampler import Sampler
     from leser.scoring import Scores
 
+__all__ = ["slot_of_token", "term_credit"]
 Array = np.ndarray[Any, Any]
+READABLE = (Code.OK, Code.NONE, Code.NOTHING_FOUND)
 
 
 def term_credit(
@@ -40,31 +47,82 @@ def term_credit(
 ) -> Array:
     """Advantages of single tokens, (B, G, C), from (B, G) ones: the tokens of a slot share what was chosen there.
 
-    With c = `term_credit`, a token of slot j gets (1 - c) * A + c * (worth - mean worth of the group in slot j); reasoning,
-    and completions that were gated or not searched, keep A. A leave-one-out search that failed leaves that term with A.
+    With c = `credit_share`, a token of slot j gets (1 - c) * A + c * credit_j, credit_j divided by what A was divided by;
+    reasoning, excluded completions and zero-variance groups keep A, and so does a slot whose search failed. Under leave-one-out
+    gated completions keep A too.
     """
     flat = [s for row in samples for s in row]
-    longest = max(len(s.tokens) for s in flat)
-    per_token = np.repeat(advantages[..., None], longest, axis=2)
-    worth = _worths(sampler, split, outcomes, scores)
-    size = advantages.shape[1]
+    per_token = np.repeat(advantages[..., None], max(len(s.tokens) for s in flat), axis=2)
+    shape, size = advantages.shape, advantages.shape[1]
+    totals, usable = scores.total.reshape(shape), ~scores.excluded.reshape(shape)
+    divisors = divisor(totals, usable, options.scale)
+    alive = np.repeat(~zero_variance_groups(totals, usable, options.zero_variance_range), size)
+    chosen = [i for i in range(len(flat)) if alive[i] and not scores.excluded[i]]
+    if options.credit == "prefix":
+        worth = _returns(sampler, split, flat, outcomes, scores, chosen)
+    else:
+        worth = _worths(sampler, split, outcomes, scores, chosen)
     for row in range(len(samples)):
         members = {i: worth[i] for i in range(row * size, (row + 1) * size) if i in worth}
-        for index, relative in _against_slot(members).items():
-            slots = slot_of_token(sampler, flat[index].tokens, len(relative) - 1).tolist()
-            values = with_term_credit(float(advantages[row, index % size]), slots, relative, options.term_credit)
+        prefix = options.credit == "prefix"
+        credits = against_others(members, options.baseline) if prefix else against_mean(members)
+        for index, credit in credits.items():
+            slots = slot_of_token(sampler, flat[index].tokens, len(credit) - 1).tolist()
+            scaled = [value / float(divisors[row, 0]) for value in credit]
+            values = with_term_credit(float(advantages[row, index % size]), slots, scaled, options.credit_share)
             per_token[row, index % size, : len(values)] = values
     return per_token
 
 
-def _worths(sampler: Sampler, split: Split, outcomes: Sequence[Outcome], scores: Scores) -> dict[int, list[float]]:
-    """For each completion that was searched, what its reward loses without each term, then 0 for the end."""
-    readable = (Code.OK, Code.NONE, Code.NOTHING_FOUND)
+def _returns(
+    sampler: Sampler,
+    split: Split,
+    flat: Sequence[Sample],
+    outcomes: Sequence[Outcome],
+    scores: Scores,
+    chosen: Sequence[int],
+) -> dict[int, list[float]]:
+    """For each completion chosen, r - r(terms before the slot) by slot, the end's last; NaN where a search failed."""
+    said = {index: _prefixes(sampler, flat[index], outcomes[index]) for index in chosen}
+    asked: dict[tuple[str, str], Query] = {}
+    for index, prefixes in said.items():
+        query = outcomes[index].query
+        asked |= dict.fromkeys(((query.id, prefix) for prefix in prefixes), query)  # prefixes shared in a group: once
+    attempts = [Attempt(query, number, text) for number, ((_, text), query) in enumerate(asked.items())]
+    if not attempts:
+        return {}
+    totals = sampler.environment.score(sampler.environment.judge(attempts, split)).total  # NaN where the search failed
+    before = dict(zip(asked, totals.tolist(), strict=True))
+    returns: dict[int, list[float]] = {}
+    for index, prefixes in said.items():
+        query, total = outcomes[index].query, float(scores.total[index])
+        returns[index] = [total - before[query.id, prefix] for prefix in prefixes]
+        if outcomes[index].code in READABLE or flat[index].finished:
+            returns[index].append(0.0)  # nothing follows the end
+    return returns
+
+
+def _prefixes(sampler: Sampler, sample: Sample, outcome: Outcome) -> list[str]:
+    """What each slot but the end found written: nothing, the first term, the first two, ... as completions."""
+    environment = sampler.environment
+    if outcome.code in READABLE:
+        terms = outcome.expansions
+        return [environment.say(terms[:count]) for count in range(len(terms))]
+    written = written_terms(sampler, sample.tokens)
+    lead = f"{MARKER} " if environment.expansion.reasoning else ""
+    return [environment.say(), *(lead + ";".join(written[:count]).strip() for count in range(1, len(written)))]
+
+
+def _worths(
+    sampler: Sampler, split: Split, outcomes: Sequence[Outcome], scores: Scores, chosen: Sequence[int]
+) -> dict[int, list[float]]:
+    """For each completion chosen that was searched, what its reward loses without each term, then 0 for the end."""
     worth: dict[int, list[float]] = {}
     asked: list[int] = []
     attempts: list[Attempt] = []
-    for index, outcome in enumerate(outcomes):
-        if outcome.code not in readable or scores.gated[index] or scores.excluded[index]:
+    for index in chosen:
+        outcome = outcomes[index]
+        if outcome.code not in READABLE or scores.gated[index]:
             continue
         worth[index] = []
         for term in range(len(outcome.expansions)):
@@ -80,31 +138,29 @@ def _worths(sampler: Sampler, split: Split, outcomes: Sequence[Outcome], scores:
     return {index: [*terms, 0.0] for index, terms in worth.items()}
 
 
-def _against_slot(members: dict[int, list[float]]) -> dict[int, list[float]]:
+def against_others(members: dict[int, list[float]], baseline: str) -> dict[int, list[float]]:
+    """Each return less the mean of what the other members have in the same slot, 0 where no other got that far; unbiased.
+
+    Under `baseline` mean this is scaled by (G - 1) / G in every slot, as a group's mean that holds the completion itself scales
+    an advantage: with all members in the slot it is the return less the slot's mean.
+    """
+    scale = 1.0 if baseline == "leave_one_out" else (len(members) - 1) / max(1, len(members))
+    relative: dict[int, list[float]] = {}
+    for index, values in members.items():
+        relative[index] = []
+        for slot, value in enumerate(values):
+            others = [v[slot] for i, v in members.items() if i != index and slot < len(v) and not np.isnan(v[slot])]
+            relative[index].append(scale * (value - (float(np.mean(others)) if others else 0.0)))
+    return relative
+
+
+def against_mean(members: dict[int, list[float]]) -> dict[int, list[float]]:
     """Each worth less the mean of what the members chose in the same slot (those that had ended before have no say)."""
     relative: dict[int, list[float]] = {index: [] for index in members}
     for slot in range(max((len(worth) for worth in members.values()), default=0)):
         chosen = {index: worth[slot] for index, worth in members.items() if slot < len(worth)}
         known = [value for value in chosen.values() if not np.isnan(value)]
-        baseline = float(np.mean(known)) if known else 0.0
+        mean = float(np.mean(known)) if known else 0.0
         for index, value in chosen.items():
-            relative[index].append(value - baseline)
+            relative[index].append(value - mean)
     return relative
-
-
-def slot_of_token(sampler: Sampler, tokens: Sequence[int], terms: int) -> Array:
-    """For each token the slot it decides: a term and the separator before it share one, the end has the last; -1: reasoning."""
-    decode = sampler.policy.decode
-    start = 0  # characters before the list of expansions: the last marker ends the reasoning, as the parser reads it
-    if sampler.environment.expansion.reasoning:
-        start = decode(tokens).rfind(MARKER) + len(MARKER)
-    slots = np.full(len(tokens), -1)
-    before = ""
-    for position in range(len(tokens)):
-        through = decode(tokens[: position + 1])
-        if through == before and position:  # the end token decodes to nothing
-            slots[position] = terms
-        elif len(through) > start:
-            slots[position] = min(through[start:].count(";"), terms)
-        before = through
-    return slots

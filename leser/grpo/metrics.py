@@ -12,6 +12,7 @@ from leser.expansion import Code
 from leser.reward import Outcome
 
 if TYPE_CHECKING:
+    from leser.policy.generate import Sample
     from leser.sampler import Sampler
 
 Analyze = Callable[[Sequence[str]], list[list[str]]]
@@ -39,6 +40,15 @@ def behaviour(sampler: Sampler, outcomes: Sequence[Outcome], tokens: Sequence[in
         "nothing_found": sum(o.code is Code.NOTHING_FOUND for o in outcomes) / count,
         "no_expansion": sum(o.code is Code.NONE for o in outcomes) / count,
     }
+
+
+def sampled_entropy(samples: Sequence[Sequence[Sample]]) -> float:
+    """Mean of -log p over the tokens of all completions as they were drawn: their entropy in nats per token, estimated.
+
+    Zero-variance groups are in it: a policy that is sure of most queries shows here, and not in the entropy of the other groups.
+    """
+    values = [value for row in samples for s in row for value in s.logprobs]
+    return -fmean(values) if values else 0.0
 
 
 MANY_QUERIES = 8

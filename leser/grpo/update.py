@@ -1,65 +1,63 @@
-"""One policy update: micro-batches of whole groups, the gradient exact for any split and number of processes.
+"""Updates of the policy from one batch: the gradient exact for any split and number of processes.
 
 Every process holds some groups of the optimiser batch. The denominators are added up over processes before the first
 backward pass and gradients after the last one, so the step is the one a single process would take on all groups.
+
+With more than one update, rho = p / p_old, and p_old is what training's own code gave before the first update: the sampler's
+log-probabilities differ from it by rounding (in bfloat16 by tenths of a nat), which is no move of the policy.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from leser.grpo.batch import GroupBatch, Piece, Ragged, micro_batches, mini_batches, padded, passes, select
 from leser.grpo.loss import LossParts, batch_denominator, policy_loss
 from leser.grpo.optimizer import make_optimizer
 from leser.grpo.options import GrpoOptions
-from leser.policy.packed import group_logprobs
+from leser.policy.packed import GroupLogprobs, group_logprobs
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
 
-__all__ = ["GroupBatch", "GrpoOptions", "UpdateStats", "learning_rate", "make_optimizer", "policy_update"]
-Ragged = Sequence[Sequence[Sequence[float]]]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupBatch:
-    """B groups of G completions and what they earned.
-
-    `advantages` (B, G), or (B, G, C) for single tokens; `active` (B, G) False for completions that count nowhere.
-    `old_logprobs` are those noted while sampling, `reference_logprobs` those of the policy GRPO started with (needed
-    for a KL weight above 0); both as ragged as `completions`.
-    """
-
-    prompts: Sequence[list[int]]
-    completions: Sequence[Sequence[list[int]]]
-    advantages: Any
-    active: Any
-    old_logprobs: Ragged | None = None
-    reference_logprobs: Ragged | None = None
+__all__ = [
+    "GroupBatch", "GrpoOptions", "UpdateStats", "accumulate", "learning_rate", "make_optimizer", "micro_batches",
+    "policy_update",
+]  # fmt: skip
+Noted = list[list[list[float]]]
+MEANS = ("entropy", "kl", "update_kl", "clipped_low", "clipped_high", "corrected", "sampler_gap")
+"""Figures that are means over active tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateStats:
-    """What one update did, over all processes; means are over active tokens (nats a token where it is a log)."""
+    """What the updates from one batch did, over all processes; means are over active tokens (nats a token where it is a log).
+
+    `update_kl` is KL(policy that sampled || policy) before the last update, `corrected` the share of tokens whose importance
+    weight was truncated or masked, `updates` those that were made.
+    """
 
     loss: float
     grad_norm: float
     learning_rate: float
     entropy: float
     kl: float
+    update_kl: float
     clipped_low: float
     clipped_high: float
+    corrected: float
     log_ratio_max: float
     sampler_gap: float
     tokens: int
     passes: int
+    updates: int
     skipped: int
 
     def metrics(self) -> dict[str, float]:
@@ -89,122 +87,147 @@ def policy_update(
     total: int | None = None,
     rate: float | None = None,
 ) -> UpdateStats:
-    """Update the policy's weights from one batch, `options.epochs_per_batch` times.
+    """Update the policy's weights from one batch: `epochs_per_batch` passes over it, each in `mini_batches` updates.
 
-    `rate` is the peak learning rate (else the options'), `total` the number of updates its schedule spans. A step whose
-    gradient is not finite is skipped and counted. The statistics are those of the last epoch.
+    `rate` is the peak learning rate (else the options'), `total` the number of updates its schedule spans. An update whose
+    gradient is not finite is skipped and counted; `stop_kl` ends the updates early. The statistics are those of the last pass.
     """
     lr = learning_rate(step, options, total=total, peak=rate)
     for group in optimizer.param_groups:
         group["lr"] = lr
-    skipped = 0
-    for epoch in range(options.epochs_per_batch):
-        optimizer.zero_grad(set_to_none=True)
-        # on the first epoch the policy is the one that sampled: its own log-probabilities are the old ones
-        sums, passes = accumulate(policy, batch, options, on_policy=epoch == 0)
-        norm = _all_reduce_and_clip(optimizer, options.max_grad_norm)
-        if math.isfinite(norm):
-            optimizer.step()
-        else:
-            skipped += 1
+    whole = replace(batch, old_logprobs=None)
+    if options.mini_batches > 1:  # the second of them no longer meets the policy that sampled
+        whole = replace(batch, old_logprobs=_own_logprobs(policy, batch, options))
+    updates = skipped = 0
+    stopped = False
+    for _ in range(options.epochs_per_batch):
+        noted = _empty(batch) if whole.old_logprobs is None and options.epochs_per_batch > 1 else None
+        found: list[dict[str, float]] = []
+        for part in mini_batches(whole, options.mini_batches):
+            optimizer.zero_grad(set_to_none=True)
+            sums = accumulate(policy, part, options, on_policy=whole.old_logprobs is None, noted=noted)
+            found.append(sums[0] | {"passes": sums[1]})
+            norm = _all_reduce_and_clip(optimizer, options.max_grad_norm)
+            stopped = options.stop_kl is not None and _mean(found[-1:], "update_kl") > options.stop_kl
+            if stopped:
+                break
+            if not found[-1]["tokens"]:
+                continue  # no group had anything to teach, on any process: moments stay as they are
+            if math.isfinite(norm):
+                optimizer.step()
+                updates += 1
+            else:
+                skipped += 1
+        if stopped:
+            break
+        if noted is not None:
+            whole = replace(batch, old_logprobs=noted)
     optimizer.zero_grad(set_to_none=True)
-    tokens = max(sums["tokens"], 1.0)
-    mean = {name: sums[name] / tokens for name in ("entropy", "kl", "clipped_low", "clipped_high", "sampler_gap")}
     return UpdateStats(
-        loss=sums["loss"], grad_norm=norm, learning_rate=lr, log_ratio_max=sums["log_ratio_max"],
-        tokens=int(sums["tokens"]), passes=passes, skipped=skipped, **mean,
+        loss=sum(f["loss"] for f in found) / len(found), grad_norm=norm, learning_rate=lr,
+        log_ratio_max=max(f["log_ratio_max"] for f in found), tokens=int(sum(f["tokens"] for f in found)),
+        passes=int(sum(f["passes"] for f in found)), updates=updates, skipped=skipped,
+        **{name: _mean(found, name) for name in MEANS},
     )  # fmt: skip
 
 
 def accumulate(
-    policy: Policy, batch: GroupBatch, options: GrpoOptions, *, on_policy: bool = True
+    policy: Policy,
+    batch: GroupBatch,
+    options: GrpoOptions,
+    *,
+    on_policy: bool = True,
+    noted: Noted | None = None,
 ) -> tuple[dict[str, float], int]:
-    """Add the gradient of the whole batch's loss to the parameters; returns sums over processes and the passes made."""
-    lengths = torch.tensor([[len(c) for c in group] for group in batch.completions], dtype=torch.float64)
+    """Add the gradient of the whole batch's loss to the parameters; returns sums over processes and the passes made.
+
+    `on_policy`: the batch's `old_logprobs` are not read, the policy's present ones stand in their place. `noted` is filled with
+    these, as ragged as the completions, for the updates to come.
+    """
     active = torch.as_tensor(np.asarray(batch.active, dtype=bool))
-    own = batch_denominator(lengths, active, options.loss, options.loss_length)
-    denominator, tokens = _all_sum([own, float((lengths * active).sum())], policy.device)
-    sums = dict.fromkeys(("loss", "entropy", "kl", "clipped_low", "clipped_high", "sampler_gap"), 0.0)
-    biggest, passes = 0.0, 0
-    for part in micro_batches(batch, options):
-        parts, mask, extra = _backward(policy, part, options, denominator, on_policy)
-        passes += 1
-        sums["loss"] += float(parts.loss.detach())
-        sums["kl"] += float(parts.kl)
-        sums["clipped_low"] += float(parts.clipped_low)
-        sums["clipped_high"] += float(parts.clipped_high)
-        sums["entropy"] += float((extra["entropy"] * mask).sum())
-        sums["sampler_gap"] += float((extra["gap"] * mask).sum())
+    lengths = torch.tensor([[float(len(c)) for c in group] for group in batch.completions], dtype=torch.float64)
+    own = batch_denominator(lengths.reshape(active.shape), active, options.loss, options.loss_length)
+    counted = float((lengths.reshape(active.shape) * active).sum())
+    denominator, tokens = _all_sum([own, counted], policy.device)
+    sums = dict.fromkeys(("loss", *MEANS), 0.0)
+    biggest, made = 0.0, 0
+    for pieces in passes(batch, options):
+        part = select(batch, pieces)
+        result, mask, shape = _forward(policy, part, options)
+        if noted is not None:
+            _note(noted, pieces, result)
+        parts, extra = _backward(policy, part, options, denominator, on_policy, result, mask, shape)
+        made += 1
+        for name in ("loss", "kl", "update_kl", "clipped_low", "clipped_high", "corrected"):
+            sums[name] += float(getattr(parts, name).detach())
+        for name, values in extra.items():
+            sums[name] += float((values * mask).sum())
         biggest = max(biggest, float(parts.log_ratio_max))
     names = list(sums)
     sums = dict(zip(names, _all_sum([sums[n] for n in names], policy.device), strict=True))
-    return {**sums, "tokens": tokens, "log_ratio_max": biggest}, passes
+    return {**sums, "tokens": tokens, "log_ratio_max": biggest}, made
+
+
+Shape = tuple[int, ...]
+
+
+def _forward(policy: Policy, part: GroupBatch, options: GrpoOptions) -> tuple[GroupLogprobs, Tensor, Shape]:
+    """Log-probabilities with gradient, and the mask (B, G, C) of tokens of active completions."""
+    result = group_logprobs(policy, part.prompts, part.completions, temperature=options.temperature)
+    active = torch.as_tensor(np.asarray(part.active, dtype=bool), device=policy.device)
+    return result, result.mask & active.unsqueeze(-1), tuple(result.logprobs.shape)
 
 
 def _backward(
-    policy: Policy, part: GroupBatch, options: GrpoOptions, denominator: float, on_policy: bool
-) -> tuple[LossParts, Tensor, dict[str, Tensor]]:
-    result = group_logprobs(policy, part.prompts, part.completions, temperature=options.temperature)
-    shape, device = result.mask.shape, policy.device
-    active = torch.as_tensor(np.asarray(part.active, dtype=bool), device=device)
-    mask = result.mask & active.unsqueeze(-1)
-    advantages = torch.as_tensor(np.asarray(part.advantages), dtype=torch.float32, device=device)
-    advantages = advantages.unsqueeze(-1).expand(shape) if advantages.dim() == 2 else advantages[..., : shape[2]]
-    noted = None if part.old_logprobs is None else padded(part.old_logprobs, shape).to(device)
+    policy: Policy, part: GroupBatch, options: GrpoOptions, denominator: float, on_policy: bool, result: GroupLogprobs,
+    mask: Tensor, shape: Shape,
+) -> tuple[LossParts, dict[str, Tensor]]:  # fmt: skip
+    def laid(values: Ragged | None) -> Tensor | None:
+        return None if values is None else padded(values, shape).to(policy.device)
+
+    advantages = torch.as_tensor(np.asarray(part.advantages), dtype=torch.float32, device=policy.device)
+    advantages = advantages.unsqueeze(-1).expand(shape) if advantages.dim() == 2 else advantages[..., : shape[-1]]
+    old = None if on_policy else laid(part.old_logprobs)
+    sampled = laid(part.sampler_logprobs)
     parts = policy_loss(
         result.logprobs,
         mask,
         advantages,
         denominator=denominator,
         options=options,
-        old_logprobs=None if on_policy else noted,
-        reference_logprobs=None
-        if part.reference_logprobs is None
-        else padded(part.reference_logprobs, shape).to(device),
+        old_logprobs=old,
+        reference_logprobs=laid(part.reference_logprobs),
+        sampler_logprobs=sampled,
+        entropy=result.entropy,
     )
     parts.loss.backward()  # type: ignore[no-untyped-call]
-    gap = torch.zeros(shape, device=device) if noted is None else (result.logprobs.detach() - noted).abs()
-    return parts, mask, {"entropy": result.entropy, "gap": gap}
+    own = result.logprobs.detach() if old is None else old
+    gap = torch.zeros_like(own) if sampled is None else (own - sampled).abs()
+    return parts, {"entropy": result.entropy, "sampler_gap": gap}
 
 
-def micro_batches(batch: GroupBatch, options: GrpoOptions) -> Iterator[GroupBatch]:
-    """The groups that have something to teach, longest prompts together, at most `tokens_per_pass` tokens at once."""
-    size = [len(p) + sum(map(len, group)) for p, group in zip(batch.prompts, batch.completions, strict=True)]
-    advantages, active = np.asarray(batch.advantages), np.asarray(batch.active, dtype=bool)
-    taught = [i for i in range(len(size)) if active[i].any() and (options.kl or np.any(advantages[i][active[i]]))]
-    chosen: list[int] = []
-    used = 0
-    for i in sorted(taught, key=lambda i: (len(batch.prompts[i]), i)):
-        if chosen and used + size[i] > options.tokens_per_pass:
-            yield _select(batch, chosen)
-            chosen, used = [], 0
-        chosen.append(i)
-        used += size[i]
-    if chosen:
-        yield _select(batch, chosen)
+def _own_logprobs(policy: Policy, batch: GroupBatch, options: GrpoOptions) -> Noted:
+    """The policy's log-probabilities of the batch by training's own code, without gradient; empty where nothing is taught."""
+    noted = _empty(batch)
+    with torch.no_grad():
+        for pieces in passes(batch, options):
+            _note(noted, pieces, _forward(policy, select(batch, pieces), options)[0])
+    return noted
 
 
-def _select(batch: GroupBatch, rows: Sequence[int]) -> GroupBatch:
-    def some(values: Ragged | None) -> Ragged | None:
-        return None if values is None else [values[i] for i in rows]
-
-    return GroupBatch(
-        [batch.prompts[i] for i in rows],
-        [batch.completions[i] for i in rows],
-        np.asarray(batch.advantages)[list(rows)],
-        np.asarray(batch.active)[list(rows)],
-        some(batch.old_logprobs),
-        some(batch.reference_logprobs),
-    )
+def _empty(batch: GroupBatch) -> Noted:
+    return [[[] for _ in group] for group in batch.completions]
 
 
-def padded(values: Ragged, shape: Sequence[int]) -> Tensor:
-    """Ragged numbers as a float32 tensor of `shape` (B, G, C), 0 after each row's end."""
-    out = torch.zeros(*shape)
-    for b, group in enumerate(values):
-        for g, row in enumerate(group):
-            out[b, g, : len(row)] = torch.tensor(row, dtype=torch.float32)
-    return out
+def _note(noted: Noted, pieces: list[Piece], result: GroupLogprobs) -> None:
+    lengths = result.mask.sum(-1).tolist()
+    for (group, columns), values, held in zip(pieces, result.logprobs.tolist(), lengths, strict=True):
+        for column, row, length in zip(columns, values, held, strict=False):
+            noted[group][column] = row[:length]
+
+
+def _mean(found: list[dict[str, float]], name: str) -> float:
+    return sum(f[name] for f in found) / max(sum(f["tokens"] for f in found), 1.0)
 
 
 def _all_sum(values: list[float], device: torch.device) -> list[float]:

@@ -10,30 +10,26 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from leser.engine import SearchStats
-from leser.environment import Attempt
-from leser.grpo.advantage import group_advantages
+from leser.grpo.batch import GroupBatch
 from leser.grpo.credit import term_credit
-from leser.grpo.metrics import behaviour
+from leser.grpo.metrics import behaviour, sampled_entropy
 from leser.grpo.options import GrpoOptions
-from leser.grpo.update import GroupBatch, policy_update
+from leser.grpo.queries import batch_of, curriculum_batch, note_spreads
+from leser.grpo.update import policy_update
 from leser.policy.packed import group_logprobs
 from leser.policy.policy import Policy
-from leser.reward import Outcome
 from leser.sampler import Answers, Sampler
-from leser.scoring import GATED_MARGIN, RewardSet, Scores, mean_of
+from leser.scoring import mean_of
 from leser.task import Query, Split
+from leser.training.rollout import advantages_of, excluded, refilled, roll_out, rows_of, totals, why_dropped
 from leser.training.state import TrainingState, load_saved
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ def train_grpo(state: TrainingState) -> None:
     with state.interruption:
         while not counters.stopped and counters.done < training.steps:
             started, before = time.monotonic(), session.client.stats()
-            queries = batch_of(train.queries, training.queries_per_step, schedule.seed, counters.done)
+            queries = _next_queries(state, schedule)
             step = grpo_step(
                 state.sampler, state.optimizer, train, queries, options, schedule, counters.done,
                 reference=reference, number=counters.update + 1,
@@ -74,6 +70,8 @@ def train_grpo(state: TrainingState) -> None:
             counters.update += 1
             row = {"phase": "grpo", "step": counters.update, **step.metrics, **searched}
             state.keep_rollouts(step.rollouts)
+            if options.curriculum == "spread":
+                note_spreads(counters.spreads, rewards_by_query(step.rollouts))
             due = counters.done % training.steps_between_evaluations == 0 or counters.done == training.steps
             answers = state.evaluate_on_dev() if due else None
             if answers is not None:
@@ -112,38 +110,23 @@ def grpo_step(
     `step` counts GRPO's updates from 0, `number` is what the rollouts call it; `reference` is the frozen policy that the KL
     term keeps near (needed where `options.kl` is above 0).
     """
-    started = time.monotonic()
-    environment, shape = sampler.environment, (len(queries), options.group_size)
-    # rollout: G completions for each query
-    samples = sampler.sample(
-        queries, options.group_size, seed=schedule.seed, step=step, temperature=options.temperature
-    )
-    sampled = time.monotonic()
-    # rewards: what the engine makes of each
-    attempts = [
-        Attempt(query, group, sampler.policy.decode(s.tokens), s.finished)
-        for group, (query, row) in enumerate(zip(queries, samples, strict=True))
-        for s in row
-    ]
-    outcomes = environment.judge(attempts, split)
-    scores = environment.score(outcomes)
-    # advantages, (queries, G)
-    result = group_advantages(
-        scores.total.reshape(shape),
-        excluded=scores.excluded.reshape(shape),
-        components=_components(environment.rewards, scores).reshape(*shape, -1),
-        weights=[w for r, w in zip(environment.rewards.rewards, scores.weights, strict=True) if not r.gate],
-        options=options,
-    )
+    # rollout: G completions for each query, and what the engine makes of each
+    found = roll_out(sampler, split, queries, options, schedule.seed, step)
+    if options.refill:
+        found = refilled(found, sampler, split, options, schedule.seed, step)
+    # advantages, (groups, G)
+    result = advantages_of(found, sampler, options)
     advantages: Any = result.advantages
-    if options.term_credit > 0:
-        advantages = term_credit(sampler, split, samples, outcomes, scores, result.advantages, options)
+    credited = time.monotonic()
+    if options.credit != "none":
+        scores = replace(found.scores, total=totals(found, sampler, options), excluded=excluded(found, options))
+        advantages = term_credit(sampler, split, found.samples, found.outcomes, scores, result.advantages, options)
     judged = time.monotonic()
     # loss and update
     batch = GroupBatch(
-        prompts=sampler.prompts(queries),
-        completions=[[s.tokens for s in row] for row in samples],
-        old_logprobs=[[s.logprobs for s in row] for row in samples],
+        prompts=sampler.prompts(found.queries),
+        completions=[[s.tokens for s in row] for row in found.samples],
+        sampler_logprobs=[[s.logprobs for s in row] for row in found.samples],
         advantages=advantages,
         active=result.active,
     )
@@ -156,34 +139,34 @@ def grpo_step(
     )
     # log
     metrics = {
-        "reward": mean_of(scores.total),
-        **{f"reward_{n}": mean_of(c) for n, c in zip(scores.names, scores.values.T, strict=True)},
-        "zero_variance_groups": float(result.zero_variance.mean()),
-        **behaviour(sampler, outcomes, [len(s.tokens) for row in samples for s in row]),
+        "reward": mean_of(found.scores.total),
+        **{f"reward_{n}": mean_of(c) for n, c in zip(found.scores.names, found.scores.values.T, strict=True)},
+        **why_dropped(found, result, options),
+        "refilled_groups": float(len(found.queries) - len(queries)),
+        **behaviour(sampler, found.outcomes, found.lengths),
+        "entropy_all": sampled_entropy(found.samples),
         **update.metrics(),
-        "sample_s": sampled - started,
-        "search_s": judged - sampled,
+        "sample_s": found.sample_s,
+        "search_s": found.search_s + judged - credited,
         "update_s": time.monotonic() - judged,
     }
-    rows = _rows(step if number is None else number, outcomes, scores, result.advantages.reshape(-1), scores.names)
-    return Step(metrics, rows)
+    return Step(metrics, rows_of(step if number is None else number, found, result.advantages))
 
 
-def batch_of(queries: Sequence[Query], size: int, seed: int, step: int) -> list[Query]:
-    """The queries of step number `step` (from 0): passes over all of them, each in an order decided by (seed, pass).
+def rewards_by_query(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """The rewards of a step's completions by query id, those that were not measured left out."""
+    rewards: dict[str, list[float]] = {}
+    for row in rows:
+        if row["reward"] is not None:
+            rewards.setdefault(row["query_id"], []).append(row["reward"])
+    return rewards
 
-    Passes run on across steps, so that no query is dropped because the batch size does not divide their number.
-    """
-    size = min(size, len(queries))
-    chosen: list[Query] = []
-    position = step * size
-    while len(chosen) < size:
-        number, offset = divmod(position + len(chosen), len(queries))
-        order = np.random.Generator(np.random.Philox(key=[seed, number])).permutation(len(queries))
-        for i in order[offset : offset + size - len(chosen)]:
-            # a query that ends one pass and begins the next would make two groups of one query
-            chosen.append(queries[i])
-    return list({q.id: q for q in chosen}.values())
+
+def _next_queries(state: TrainingState, schedule: Schedule) -> list[Query]:
+    training, train, done = state.session.config.training, state.session.task.train, state.counters.done
+    if state.session.config.grpo.curriculum == "spread":
+        return curriculum_batch(train.queries, training.queries_per_step, schedule.seed, done, state.counters.spreads)
+    return batch_of(train.queries, training.queries_per_step, schedule.seed, done)
 
 
 def _begin(state: TrainingState) -> None:
@@ -231,36 +214,3 @@ def reference_logprobs(reference: Policy, batch: GroupBatch, temperature: float)
             for values, group in zip(found.logprobs.tolist(), batch.completions[part], strict=True):
                 rows.append([row[: len(tokens)] for row, tokens in zip(values, group, strict=False)])
     return rows
-
-
-def _components(rewards: RewardSet, scores: Scores) -> Array:
-    """The rewards one by one, gates left out; a gated completion gets less than the least of each."""
-    values = scores.values[:, [not r.gate for r in rewards.rewards]].copy()
-    values[scores.gated] = [min(r.range) - GATED_MARGIN for r in rewards.rewards if not r.gate]
-    return values
-
-
-def _known(value: float) -> float | None:
-    """None for what does not apply or was not measured: a table's empty cell, not a number."""
-    return None if np.isnan(value) else float(value)
-
-
-def _rows(
-    step: int, outcomes: Sequence[Outcome], scores: Scores, advantages: Array, names: Sequence[str]
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "step": step,
-            "query_id": outcome.query.id,
-            "query": outcome.query.text,
-            "completion": outcome.completion,
-            "expansions": [e.text for e in outcome.expansions],
-            "weights": [e.weight for e in outcome.expansions],
-            **{f"reward_{n}": _known(v) for n, v in zip(names, row, strict=True)},
-            "reward": _known(total),
-            "advantage": float(advantage),
-            "code": str(outcome.code),
-            "reason": outcome.reason,
-        }
-        for outcome, row, total, advantage in zip(outcomes, scores.values, scores.total, advantages, strict=True)
-    ]

@@ -61,6 +61,7 @@ class Counters:
     grpo_seconds: float = 0.0
     mark: int = 0  # length of metrics.jsonl
     stopped: str = ""  # the sign for which the monitor ended GRPO
+    spreads: dict[str, float] = field(default_factory=dict)  # by query: how much its completions' rewards differed
 
     @property
     def done(self) -> int:

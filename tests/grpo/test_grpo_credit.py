@@ -46,7 +46,7 @@ def test_a_filler_loses_and_a_term_that_helps_gains_in_the_same_slot(policy):
     samples = [[Sample(policy.encode_completion(t), [0.0] * 20, True) for t in said]]
     outcomes = sampler.environment.judge([Attempt(COUCH, 0, t) for t in said], SPLIT)
     scores = sampler.environment.score(outcomes)
-    paid = term_credit(sampler, SPLIT, samples, outcomes, scores, np.zeros((1, 3)), GrpoOptions(term_credit=1.0))
+    paid = term_credit(sampler, SPLIT, samples, outcomes, scores, np.zeros((1, 3)), GrpoOptions(credit="leave-one-out"))
     good, filler, none = (row[0] for row in paid[0])
     worth = [scores.total[0] - scores.total[2], scores.total[1] - scores.total[2], 0.0]
     assert [good, filler, none] == pytest.approx([w - np.mean(worth) for w in worth])
@@ -62,6 +62,8 @@ def test_what_was_gated_keeps_its_own_advantage(policy):
     outcomes = sampler.environment.judge([Attempt(COUCH, 0, t) for t in said], SPLIT)
     scores = sampler.environment.score(outcomes)
     advantages = np.array([[0.5, -0.5]])
-    paid = term_credit(sampler, SPLIT, samples, outcomes, scores, advantages, GrpoOptions(term_credit=0.5))
+    paid = term_credit(
+        sampler, SPLIT, samples, outcomes, scores, advantages, GrpoOptions(credit="leave-one-out", credit_share=0.5)
+    )
     assert set(paid[0, 1]) == {-0.5}
     assert paid[0, 0, 0] == pytest.approx(0.25)  # alone in its slot, it is its own baseline

@@ -84,7 +84,7 @@ SHORT: dict[str, Any] = {
         "steps_between_evaluations": 80, "max_evaluations": 7, "samples": 0,
     },
     "training": {"steps": 90, "queries_per_step": 32, "steps_between_evaluations": 20},
-    "grpo": {"group_size": 16, "learning_rate": 5e-4, "term_credit": 0.5},
+    "grpo": {"group_size": 16, "learning_rate": 5e-4, "credit": "prefix"},
     "rewards": {"weights": ["nDCG@10=1.0"]},
     "evaluation": {"baselines": ["original"], "best_of": 0, "prompted": False, "warmup_plus": False, "resamples": 2000},
 }  # fmt: skip
