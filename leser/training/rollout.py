@@ -110,7 +110,8 @@ def excluded(found: Rollout, options: GrpoOptions) -> npt.NDArray[np.bool_]:
     """Completions (B * G,) that leave baseline, loss and token count: failed searches, and those cut where they are masked."""
     if options.truncated == "gated":
         return found.scores.excluded
-    return found.scores.excluded | np.array([not s.finished for row in found.samples for s in row], dtype=bool)
+    cut = np.array([not s.finished for row in found.samples for s in row], dtype=bool)
+    return np.logical_or(found.scores.excluded, cut)
 
 
 def why_dropped(found: Rollout, result: Advantages, options: GrpoOptions) -> dict[str, float]:
