@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from leser.grpo.options import GrpoOptions
+from leser.policy.memory import TOKENS_PER_PASS
 
 Ragged = Sequence[Sequence[Sequence[float]]]
 Piece = tuple[int, list[int]]
 """A group's number and which of its completions."""
-TOKENS_PER_PASS = 8192
-"""Tokens in one pass where `tokens_per_pass` names no number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from leser.grpo.batch import GroupBatch, Piece, Ragged, micro_batches, mini_batc
 from leser.grpo.loss import LossParts, batch_denominator, policy_loss
 from leser.grpo.optimizer import make_optimizer
 from leser.grpo.options import GrpoOptions
+from leser.policy.memory import pass_tokens
 from leser.policy.packed import GroupLogprobs, group_logprobs
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def accumulate(
     denominator, tokens = _all_sum([own, counted], policy.device)
     sums = dict.fromkeys(("loss", *MEANS), 0.0)
     biggest, made = 0.0, 0
-    for pieces in passes(batch, options):
+    for pieces in passes(batch, _sized(policy, options)):
         part = select(batch, pieces)
         result, mask, shape = _forward(policy, part, options)
         if noted is not None:
@@ -169,6 +170,13 @@ def accumulate(
 
 
 Shape = tuple[int, ...]
+
+
+def _sized(policy: Policy, options: GrpoOptions) -> GrpoOptions:
+    """The options with the tokens of a pass that the device holds, where none are given."""
+    if options.tokens_per_pass is not None:
+        return options
+    return options.model_copy(update={"tokens_per_pass": pass_tokens(policy, options)})
 
 
 def _forward(policy: Policy, part: GroupBatch, options: GrpoOptions) -> tuple[GroupLogprobs, Tensor, Shape]:
@@ -210,7 +218,7 @@ def _own_logprobs(policy: Policy, batch: GroupBatch, options: GrpoOptions) -> No
     """The policy's log-probabilities of the batch by training's own code, without gradient; empty where nothing is taught."""
     noted = _empty(batch)
     with torch.no_grad():
-        for pieces in passes(batch, options):
+        for pieces in passes(batch, _sized(policy, options)):
             _note(noted, pieces, _forward(policy, select(batch, pieces), options)[0])
     return noted
 
