@@ -62,8 +62,10 @@ def pass_tokens(policy: Policy, options: HasPass) -> int:
     free = free_bytes(policy.device)
     if free is None:
         return TOKENS_PER_PASS
-    # gradients and, before the first step, moments are still to be allocated
-    room = free - 12 * sum(p.numel() for p in policy.model.parameters() if p.requires_grad)
+    # gradients and, before the first step, moments are still to be allocated; autocast keeps a rounded copy of the weights
+    trained = sum(p.numel() for p in policy.model.parameters() if p.requires_grad)
+    copied = 2 * trained if policy.precision == "bf16" else 0
+    room = free - 12 * trained - copied
     fitting = int(PASS_SHARE * room / activation_bytes(policy))
     return 1 << max(FEWEST_TOKENS, min(fitting, MOST_TOKENS)).bit_length() - 1
 
@@ -82,14 +84,16 @@ def activation_bytes(policy: Policy) -> int:
 def layer_bytes(shape: Any, half: int, *, adapters: bool = False) -> int:
     """Bytes per token kept by one layer of a model's configuration: norms in float32, factors of products in `half` bytes.
 
-    Two norms keep input and result, five of seven products their rounded input, attention its queries, keys, values and
-    output, the gated feed-forward its two products, the activation and their product.
+    Norms and sums keep five rows of the model's width, five of seven products a rounded copy of their input, attention its
+    queries, keys, values and output, the gated feed-forward its two products, the activation and their product. Without
+    half precision attention gathers rectangles: about as much again as the rows of keys and values themselves.
     """
     width = int(shape.hidden_size)
     ffn = int(getattr(shape, "intermediate_size", None) or 4 * width)
     heads = int(shape.num_attention_heads)
     size = int(getattr(shape, "head_dim", None) or width // heads)
     pairs = 2 * size * int(getattr(shape, "num_key_value_heads", None) or heads)
-    norms = 4 * 4 * width + (5 * half * width if half == 2 else 0)
-    whole = norms + half * (3 * heads * size + 2 * pairs) + 4 * half * ffn
+    norms = 5 * 4 * width + (5 * half * width if half == 2 else 0)
+    rectangles = 0 if half == 2 else half * (heads * size + 4 * pairs)
+    whole = norms + rectangles + half * (3 * heads * size + 2 * pairs) + 4 * half * ffn
     return whole + (whole // 4 if adapters else 0)  # adapters keep their inputs in float32

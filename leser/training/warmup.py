@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
 
-from leser.policy.packed import group_logprobs
+from leser.policy.memory import pass_tokens
 from leser.sampler import Sampler
 from leser.training.state import TrainingState
+from leser.training.supervised import Example, supervised_step
 from leser.warmup.progress import WarmupProgress
 from leser.warmup.reasoning import encoded
 from leser.warmup.sampled import sampled_targets
@@ -84,7 +84,9 @@ def train_supervised(state: TrainingState, targets: list[Target], stage: str, se
         while not ended:
             step, batch = next(rows)
             rate = peak * min(1.0, (step + 1) / RISING_STEPS)
-            progress.losses.append(supervised_step(sampler, state.optimizer, batch, rate))
+            bound = pass_tokens(sampler.policy, session.config.grpo)
+            loss = supervised_step(sampler.policy, state.optimizer, batch, rate, bound)
+            progress.take(loss)
             progress.step = step + 1
             progress.seconds = time.monotonic() - started
             spent = seconds is not None and progress.seconds >= seconds
@@ -94,7 +96,7 @@ def train_supervised(state: TrainingState, targets: list[Target], stage: str, se
                 answers = state.evaluate_on_dev()
                 better = progress.note(answers.value, original)
                 progress.seconds = time.monotonic() - started
-                row = {"phase": stage, "step": counters.update, "loss": progress.loss}
+                row = {"phase": stage, "step": counters.update, "loss": progress.loss, "skipped": progress.skipped}
                 state.log({**row, **state.dev_row(answers), "elapsed_s": progress.seconds}, important=True)
                 if better:
                     state.save(best_folder)
@@ -104,18 +106,6 @@ def train_supervised(state: TrainingState, targets: list[Target], stage: str, se
                 state.checkpoint()
             state.interruption.stop_if_asked()
     state.load(best_folder)
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One query's prompt and the token ids of its targets (each ends with the end token).
-
-    `given` says how many tokens at the start of each target are not taught; none given: every token is.
-    """
-
-    prompt: list[int]
-    completions: list[list[int]]
-    given: tuple[int, ...] = ()
 
 
 def examples(sampler: Sampler, targets: Sequence[Target], *, leading_space: bool = False) -> list[Example]:
@@ -142,30 +132,3 @@ def batches(rows: Sequence[Example], size: int, seed: int, start: int) -> Iterat
         order = np.random.Generator(np.random.Philox(key=[seed, number])).permutation(len(rows))
         yield step, [rows[i] for i in order[offset * size : (offset + 1) * size]]
         step += 1
-
-
-def supervised_step(
-    sampler: Sampler, optimizer: torch.optim.Optimizer, batch: Sequence[Example], rate: float, chunk: int = 16
-) -> float:
-    """One update; returns the mean negative log-likelihood a token, in nats."""
-    sampler.policy.model.train()
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.zero_grad(set_to_none=True)
-    tokens = sum(len(c) for e in batch for c in e.completions) - sum(sum(e.given) for e in batch)
-    total = 0.0
-    for first in range(0, len(batch), chunk):
-        part = batch[first : first + chunk]
-        result = group_logprobs(
-            sampler.policy, [e.prompt for e in part], [e.completions for e in part], temperature=1.0
-        )
-        mask = result.mask.clone()
-        for row, example in enumerate(part):
-            for column, given in enumerate(example.given):
-                mask[row, column, :given] = False
-        loss = -(result.logprobs * mask).sum() / tokens
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += float(loss.detach())
-    torch.nn.utils.clip_grad_norm_(sampler.policy.model.parameters(), 1.0)
-    optimizer.step()
-    return total

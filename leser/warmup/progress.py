@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from leser.errors import LeserError
 from leser.warmup.options import WarmupOptions
 
 BEGINNING = 10
@@ -23,6 +24,14 @@ class WarmupProgress:
     loss: float = float("inf")  # mean between the last two evaluations
     losses: list[float] = field(default_factory=list)  # since the last evaluation
     seconds: float = 0.0
+    skipped: int = 0  # updates so far whose gradient was not finite
+
+    def take(self, loss: float | None) -> None:
+        """Take in the loss of an update, None where it was skipped."""
+        if loss is None:
+            self.skipped += 1
+        else:
+            self.losses.append(loss)
 
     def ended(self, options: WarmupOptions) -> bool:
         """Whether dev has stood still for long enough."""
@@ -33,8 +42,13 @@ class WarmupProgress:
 
         `original` is what dev earns when every query is left alone. Before it beats that, a policy learns which words there
         are, then which belong to which query: dev falls first and the loss tells the progress. Until then the latest is the
-        best, and no standstill is counted.
+        best, and no standstill is counted. Raises LeserError when every update since the last evaluation was skipped.
         """
+        if not self.losses:
+            raise LeserError(
+                f"Supervised training skipped all its steps since the last evaluation ({self.skipped} in all): loss or "
+                "gradient was not finite. Lower warmup.learning_rate, or set policy.precision=fp32."
+            )
         self.evaluations += 1
         loss = fmean(self.losses)
         below = self.evaluations <= BEGINNING and max(self.best, value) <= original
