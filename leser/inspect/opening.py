@@ -94,6 +94,7 @@ def configured(
 
 def open_sampler(folder: RunFolder, session: Session) -> Sampler:
     """The policy that the run keeps (the best on dev), asking through `session`; raises LeserError without one."""
+    from leser.policy.adapters import load_trained
     from leser.policy.loading import load_policy
     from leser.sampler import Sampler
 
@@ -103,8 +104,15 @@ def open_sampler(folder: RunFolder, session: Session) -> Sampler:
             f"The run in {folder.path} has saved no policy yet: {saved} is missing. "
             f"Resume with: {resume_command(folder.config_path)}"
         )
-    # adapters were merged when the policy was saved, and a folder has no revision
-    options = config.policy.model_copy(update={"name": str(saved), "lora_rank": 0, "revision": None})
+    if not (saved / "config.json").is_file():  # adapters alone: they are merged when training ends
+        base = folder.path / "policies" / "base"
+        options = config.policy.model_copy(update={"name": str(base)} if base.is_dir() else {})
+        policy = load_policy(options)
+        load_trained(policy, saved)
+        return Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens)
+    # adapters were merged when training ended, and a folder has no revision
+    merged = {"name": str(saved), "lora_rank": 0, "dtype": "float32", "quantize": "none", "revision": None}
+    options = config.policy.model_copy(update=merged)
     return Sampler(load_policy(options), session.environment, config.prompt, config.training.max_new_tokens)
 
 

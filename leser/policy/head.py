@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def head(policy: Policy, hidden: Tensor) -> Tensor:
     """Logits (N, V) float32 of hidden states (N, d), with the scaling and capping its configuration names."""
-    output: Any = policy.causal_lm.get_output_embeddings()
+    model: Any = policy.causal_lm
+    output: Any = model.get_output_embeddings()
     if type(output) is torch.nn.Linear and policy.precision == "bf16":
         dtype = compute_dtype(policy)
         logits = product(hidden.to(dtype), output.weight.to(dtype).t())
@@ -84,7 +85,8 @@ def score_hidden(
     policy: Policy, hidden: Tensor, targets: Tensor, temperature: float, *, with_entropy: bool = False
 ) -> tuple[Tensor, Tensor]:
     """The same from hidden states (N, d), never with all logits alive at once where they are many."""
-    output: Any = policy.causal_lm.get_output_embeddings()
+    model: Any = policy.causal_lm
+    output: Any = model.get_output_embeddings()
     if type(output) is not torch.nn.Linear or output.bias is not None:
         return _score_any(policy, hidden, targets, temperature, with_entropy)
     vocabulary = len(output.weight)

@@ -16,6 +16,7 @@ import platformdirs
 import torch
 
 from leser.errors import LeserError
+from leser.policy.adapters import with_adapters
 from leser.policy.attention import ATTENTION_NAME, SharedPrefix, register, sliding_window, why_not_shared
 from leser.policy.options import SMOLLM2_HUB_ID, PolicyOptions, check_policy, offline, smollm2_gguf
 from leser.policy.policy import MARKERS, Kind, Policy
@@ -131,9 +132,29 @@ def _load(options: PolicyOptions, cache_dir: Path | None) -> Policy:
             dtype=getattr(torch, options.dtype),
             use_safetensors=True,
             trust_remote_code=options.trust_remote_code,
+            **_quantized(options),
             **extra,
         )
     return _policy(options, model, tokenizer)
+
+
+def _quantized(options: PolicyOptions) -> dict[str, Any]:
+    """What the reader of a model is given for frozen weights in 4 bits: they are quantised on their way to the device."""
+    if options.quantize == "none":
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    make: Any = BitsAndBytesConfig
+    settings = make(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=options.quantize,
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, options.dtype),
+    )
+    return {
+        "quantization_config": settings,
+        "device_map": {"": options.device if options.device != "auto" else _best_device()},
+    }
 
 
 def _policy(options: PolicyOptions, model: Any, tokenizer: Any) -> Policy:
@@ -187,7 +208,9 @@ def prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
     """Device, type, adapters, shared-prefix attention; dropout off, since a shared prompt would share its noise too."""
     device = options.device if options.device != "auto" else _best_device()
     _check_device(options)
-    model = policy.causal_lm.to(getattr(torch, options.dtype)).to(device)
+    model: Any = policy.causal_lm
+    if not getattr(model, "is_quantized", False):  # one that is stays in the types and on the device it was read to
+        model = model.to(getattr(torch, options.dtype)).to(device)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -202,7 +225,7 @@ def prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
         # the newer name came within transformers 5
         enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
         enable({"use_reentrant": False})
-    policy.model = _with_lora(model, options, seed) if options.lora_rank else model
+    policy.model = with_adapters(model, options, seed) if options.lora_rank else model
     policy.model.eval()
     policy.max_context = min(policy.max_context, options.max_context or policy.max_context)
     return policy
@@ -241,26 +264,6 @@ def _shared(model: Any, options: PolicyOptions) -> SharedPrefix:
         )
     log.warning("Policy '%s' does not share prompts within a group (slower, same results): %s.", options.name, reason)
     return SharedPrefix(False, reason)
-
-
-def _with_lora(model: Any, options: PolicyOptions, seed: int) -> torch.nn.Module:
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError:
-        raise LeserError(
-            "policy.lora_rank needs the package peft. Run: pip install peft, or set -o policy.lora_rank=0."
-        ) from None
-    config = LoraConfig(
-        r=options.lora_rank,
-        lora_alpha=options.lora_alpha,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # before the adapters are made, for their weights are drawn then
-        wrapped: torch.nn.Module = get_peft_model(model, config)
-    return wrapped
 
 
 def _converted_folder(gguf: Path, cache_dir: Path | None) -> Path:

@@ -62,6 +62,12 @@ class PolicyOptions(Options):
     )
     lora_rank: int = Field(0, ge=0, description="rank of LoRA adapters on all linear layers; 0 trains every weight")
     lora_alpha: int = Field(32, gt=0, description="LoRA scale: the adapters' output is multiplied by alpha / rank")
+    lora_rslora: bool = Field(
+        False, description="multiply the adapters' output by alpha / sqrt(rank) instead (rsLoRA), for ranks above 32"
+    )
+    quantize: Literal["none", "nf4"] = Field(
+        "none", description="nf4: the frozen weights under LoRA in 4 bits (QLoRA), on a GPU with bitsandbytes"
+    )
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
     trust_remote_code: bool = Field(
         False, description="run model code that comes with a hub id; only for code you have read"
@@ -89,6 +95,8 @@ class PolicyOptions(Options):
                 "that most of them never change. Set policy.precision=bf16 instead (float32 weights, bfloat16 passes), or "
                 "train adapters over frozen weights with policy.lora_rank"
             )
+        if self.quantize != "none" and not self.lora_rank:
+            raise ValueError("quantize is for frozen weights under adapters: set policy.lora_rank=16 with it")
         return self
 
 
@@ -118,6 +126,15 @@ def check_policy(options: PolicyOptions) -> str:
         raise LeserError(
             "policy.lora_rank needs the package peft. Run: pip install peft, or set -o policy.lora_rank=0."
         )
+    if options.quantize != "none":
+        if find_spec("bitsandbytes") is None:
+            raise LeserError(
+                "policy.quantize needs the package bitsandbytes. Run: pip install bitsandbytes, or set -o policy.quantize=none."
+            )
+        if options.name == "tiny":
+            raise LeserError(
+                "policy.quantize is not for the policy 'tiny', which is small. Set -o policy.quantize=none."
+            )
     if options.name == "tiny":
         if options.tiny.heads % options.tiny.kv_heads or options.tiny.d_model % (2 * options.tiny.heads):
             raise LeserError("policy.tiny: kv_heads must divide heads, and d_model must be an even multiple of heads.")

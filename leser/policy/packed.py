@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from leser.policy.adapters import adapters_of
 from leser.policy.attention import DoesNotFit, PackedRow
 from leser.policy.head import head, score, score_hidden
 from leser.policy.precision import autocast, disagreement, exactly, weight_dtype
@@ -148,7 +149,8 @@ def _training_mode(policy: Policy) -> Iterator[None]:
     """Train mode while gradient checkpointing wants it (layers checkpoint only then); dropout was set to 0 at load."""
     policy.model.train(policy.gradient_checkpointing and torch.is_grad_enabled())
     try:
-        yield
+        with adapters_of(policy):
+            yield
     finally:
         policy.model.eval()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from leser.characters import SUBSTITUTE, well_formed
 from leser.errors import LeserError
 from leser.policy.attention import SharedPrefix
 from leser.policy.chat import ChatTemplate, TurnMarks, special_ids
+from leser.policy.merging import merged
 from leser.policy.options import Precision
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Policy:
     max_context: int
     gradient_checkpointing: bool = False
     precision: Precision = "fp32"
+    adapter: str = ""  # adapters that its passes use where they are not the trained ones
     shared: SharedPrefix = field(default_factory=SharedPrefix)
 
     @property
@@ -132,10 +133,8 @@ class Policy:
         return list(tokens[:-1] if tokens and tokens[-1] in self.eos_ids else tokens)
 
     def save(self, folder: Path) -> None:
-        """Write a `save_pretrained` folder (safetensors) that `load_policy` reads; adapters are merged into a copy."""
-        model: Any = self.model
-        if hasattr(model, "peft_config"):
-            model = copy.deepcopy(model).merge_and_unload()
+        """Write a `save_pretrained` folder (safetensors) that `load_policy` reads; adapters are merged into a float32 copy."""
+        model: Any = merged(self.model) if hasattr(self.model, "peft_config") else self.model
         model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(str(folder))
 

@@ -128,6 +128,7 @@ def _train_and_evaluate(session: Session, folder: RunFolder, policy: Policy, mon
         for text in prompt_notes(sampler, dev):
             reporter.warn(text)
         train(state)
+        state.export()
         evaluation = evaluate_on_test(state)
     except (KeyboardInterrupt, LeserError):
         reporter.say(f"Stopped. Resume with: {resume_command(folder.config_path)}")

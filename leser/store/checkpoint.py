@@ -70,8 +70,14 @@ def load_weights(checkpoint: Path, model: torch.nn.Module, optimizer: torch.opti
     from safetensors.torch import load_file
 
     stored = load_file(checkpoint / "model.safetensors")
+    held = _kept(model)
+    if strange := sorted(stored.keys() - held.keys()):
+        raise LeserError(
+            f"The checkpoint {checkpoint} holds weights that this policy does not train ({strange[0]}): another version of LESER "
+            "or another policy wrote it. Resume with that version, or start a new run with another --out."
+        )
     with torch.no_grad():
-        for name, parameter in model.state_dict(keep_vars=True).items():
+        for name, parameter in held.items():
             if name in stored:
                 parameter.copy_(stored[name])
     moments = checkpoint / "optimizer.safetensors"
@@ -88,15 +94,22 @@ def prune(folder: Path, keep: int, best: str | None) -> None:
 
 
 def _tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The weights, a tied one once (safetensors refuses two names for one storage)."""
+    """The weights, a tied one once (safetensors refuses two names for one storage); of a frozen model the trained ones."""
     seen: dict[int, str] = {}
     out = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in _kept(model).items():
         if tensor.data_ptr() in seen:
             continue
         seen[tensor.data_ptr()] = name
         out[name] = tensor.detach().cpu().contiguous()
     return out
+
+
+def _kept(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """What a checkpoint holds of a model: all of it, or what is trained where the rest is frozen and never changes."""
+    whole: dict[str, torch.Tensor] = model.state_dict(keep_vars=True)
+    trained = {name: tensor for name, tensor in whole.items() if tensor.requires_grad}
+    return trained if any(not p.requires_grad for p in model.parameters()) else whole
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -8,7 +8,6 @@ failed is in neither baseline, loss nor token count.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,13 +22,14 @@ from leser.grpo.metrics import behaviour, sampled_entropy
 from leser.grpo.options import GrpoOptions
 from leser.grpo.queries import batch_of, curriculum_batch, note_spreads
 from leser.grpo.update import policy_update
+from leser.policy.adapters import frozen_reference
 from leser.policy.packed import group_logprobs
 from leser.policy.policy import Policy
 from leser.sampler import Answers, Sampler
 from leser.scoring import mean_of
 from leser.task import Query, Split
 from leser.training.rollout import advantages_of, excluded, refilled, roll_out, rows_of, totals, why_dropped
-from leser.training.state import TrainingState, load_saved
+from leser.training.state import TrainingState
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +189,7 @@ def _keep(state: TrainingState, answers: Answers) -> None:
 
 def _reference(state: TrainingState) -> Policy:
     """The policy GRPO started from, frozen."""
-    policy = copy.deepcopy(state.sampler.policy)
-    load_saved(policy, state.policies / "warmup")
-    policy.model.requires_grad_(False)
-    return policy
+    return frozen_reference(state.sampler.policy, state.policies / "warmup")
 
 
 def _searched(before: SearchStats, after: SearchStats, seconds: float) -> dict[str, float]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from leser.environment import Attempt
 from leser.errors import LeserError
 from leser.files import write_folder
 from leser.grpo.metrics import behaviour
-from leser.grpo.update import make_optimizer
+from leser.grpo.optimizer import make_optimizer
 from leser.monitor.monitor import Monitor
+from leser.policy.adapters import has_adapters, load_trained, save_trained
 from leser.sampler import Answers, Sampler
 from leser.scoring import mean_of
 from leser.session import Session
@@ -26,24 +26,7 @@ from leser.training.interrupt import Interruption
 from leser.warmup.progress import WarmupProgress
 
 if TYPE_CHECKING:
-    from leser.policy.policy import Policy
-
-
-def load_saved(policy: Policy, folder: Path) -> None:
-    """Put the weights of a folder that `Policy.save` wrote into a policy of the same shape."""
-    from safetensors.torch import load_file
-
-    stored = {k: v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
-    model = policy.causal_lm
-    with torch.no_grad():
-        for name, weight in model.state_dict(keep_vars=True).items():
-            plain = name.replace(".base_layer.", ".")  # what an adapter wraps keeps its weights under this name
-            if plain in stored:
-                weight.copy_(stored[plain])
-            elif ".lora_B." in name:
-                weight.zero_()  # saved weights hold the adapters' part: they start anew from there
-            elif ".lora_" not in name and not name.endswith("lm_head.weight"):  # a tied head is stored once
-                raise LeserError(f"{folder} does not hold this policy's weights ({plain}). Start the run anew.")
+    pass
 
 
 @dataclass(slots=True)
@@ -138,11 +121,24 @@ class TrainingState:
 
     def load(self, folder: Path) -> None:
         """Put the weights of a saved policy in place."""
-        load_saved(self.sampler.policy, folder)
+        load_trained(self.sampler.policy, folder)
 
     def save(self, folder: Path) -> None:
-        """Save the policy as it is now."""
-        write_folder(folder, self.sampler.policy.save)
+        """Save what is trained as it is now: the policy, or its adapters alone."""
+        write_folder(folder, partial(save_trained, self.sampler.policy))
+
+    def export(self) -> None:
+        """Make policy/ a whole policy that serves by itself: adapters are merged in float32, and kept beside."""
+        folder, policy = self.folder.path / "policy", self.sampler.policy
+        if not has_adapters(policy) or (folder / "config.json").is_file():
+            return
+
+        def fill(part: Path) -> None:
+            policy.save(part)
+            save_trained(policy, part)
+
+        self.load(folder)
+        write_folder(folder, fill)
 
     def keep_rollouts(self, rows: list[dict[str, Any]]) -> None:
         """Keep the rows of completions until the next checkpoint writes them."""
