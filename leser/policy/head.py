@@ -2,7 +2,7 @@
 
 With h the hidden states, z = h W^T / temperature and p = softmax(z): log p(t) = z[t] - logsumexp(z), H = logsumexp(z) -
 sum p z. Both gradients are known in closed form, d log p(t) / dz = onehot(t) - p and dH / dz = -p (log p + H), so no graph
-over the vocabulary is kept: chunks of z are kept where memory allows and computed again where not, and the gradient of W
+over the vocabulary is kept: chunks of log p are kept where memory allows and computed again where not, and the gradient of W
 is added up in one buffer. Products are in the policy's precision, all else is float32.
 """
 
@@ -61,9 +61,10 @@ class Shaping:
             logits = torch.tanh(logits / self.cap) * self.cap
         return logits
 
-    def backward(self, grad: Tensor, shaped: Tensor) -> Tensor:
-        """The gradient before shaping from the one after it, in place."""
+    def backward(self, grad: Tensor, shaped: Tensor | None) -> Tensor:
+        """The gradient before shaping from the one after it, in place; what was shaped is needed for a cap alone."""
         if self.cap:
+            assert shaped is not None
             grad *= 1 - (shaped / self.cap) ** 2
         if self.scale:
             grad *= self.scale
@@ -89,12 +90,12 @@ def score_hidden(
     output: Any = model.get_output_embeddings()
     if type(output) is not torch.nn.Linear or output.bias is not None:
         return _score_any(policy, hidden, targets, temperature, with_entropy)
-    vocabulary = len(output.weight)
+    vocabulary, shaping = len(output.weight), Shaping.of(policy)
     plan = _Plan(
         rows=max(16, head_elements(hidden.device) // vocabulary),
-        keep=logits_to_keep(hidden.device, len(targets) * vocabulary),
+        keep=shaping.cap is None and logits_to_keep(hidden.device, len(targets) * vocabulary),
         temperature=temperature,
-        shaping=Shaping.of(policy),
+        shaping=shaping,
         dtype=compute_dtype(policy),
         with_entropy=with_entropy,
     )
@@ -135,20 +136,18 @@ class _HeadScore(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, plan: _Plan) -> tuple[Tensor, Tensor]:
+        needed = any(ctx.needs_input_grad[:2])
+        values, entropies, kept = [], [], []
         with torch.autocast(hidden.device.type, enabled=False):
             factor = weight.to(plan.dtype)
-            values, entropies, kept = [], [], []
             for states, wanted in zip(torch.split(hidden, plan.rows), torch.split(targets, plan.rows), strict=True):
-                shaped = plan.shaping.apply(product(states.to(plan.dtype), factor.t()))
-                logits = shaped / plan.temperature
-                value, entropy = score(logits, wanted, 1.0)
-                values.append(value)
-                entropies.append(entropy)
-                kept += [logits] if plan.keep else []
-        needed = any(ctx.needs_input_grad[:2])
-        ctx.plan = plan
-        ctx.save_for_backward(hidden, weight, targets, *(kept if needed else []))
+                logs, _ = _chunk(states.to(plan.dtype), factor, plan)
+                values.append(logs.gather(-1, wanted.unsqueeze(-1)).squeeze(-1))
+                entropies.append(-logs.exp().mul_(logs).sum(-1))
+                kept += [logs] if plan.keep and needed else []
         found = torch.cat(values), torch.cat(entropies)
+        ctx.plan = plan
+        ctx.save_for_backward(hidden, weight, targets, *kept)
         if not plan.with_entropy:
             ctx.mark_non_differentiable(found[1])
         return found
@@ -164,9 +163,9 @@ class _HeadScore(torch.autograd.Function):
             for number, first in enumerate(range(0, len(targets), plan.rows)):
                 part = slice(first, first + plan.rows)
                 states = hidden[part].to(plan.dtype)
-                logits = kept[number] if kept else plan.shaping.apply(product(states, factor.t())) / plan.temperature
-                below = _below(logits, targets[part], grads[0][part], grads[1][part], plan)
-                below = below.to(plan.dtype)
+                logs, shaped = (kept[number], None) if kept else _chunk(states, factor, plan)
+                below = _below(logs, targets[part], grads[0][part], grads[1][part], plan)
+                below = plan.shaping.backward(below, shaped).to(plan.dtype)
                 if grad_hidden is not None:
                     grad_hidden[part] = product(below, factor).to(hidden.dtype)
                 if ctx.needs_input_grad[1]:
@@ -175,10 +174,17 @@ class _HeadScore(torch.autograd.Function):
         return grad_hidden, None if grad_weight is None else grad_weight.to(weight.dtype), None, None
 
 
-def _below(logits: Tensor, targets: Tensor, on_value: Tensor, on_entropy: Tensor, plan: _Plan) -> Tensor:
-    """The gradient of the products h W^T from those of log-probabilities and entropies."""
-    normaliser = torch.logsumexp(logits, dim=-1, keepdim=True)
-    logs = logits - normaliser
+def _chunk(states: Tensor, factor: Tensor, plan: _Plan) -> tuple[Tensor, Tensor]:
+    """Log-probabilities (n, V) of all tokens, and the logits before the temperature."""
+    shaped = plan.shaping.apply(product(states, factor.t()))
+    logits = shaped if plan.temperature == 1 else shaped / plan.temperature
+    if logits.is_cuda:
+        return torch.log_softmax(logits, dim=-1), shaped
+    return logits - torch.logsumexp(logits, dim=-1, keepdim=True), shaped
+
+
+def _below(logs: Tensor, targets: Tensor, on_value: Tensor, on_entropy: Tensor, plan: _Plan) -> Tensor:
+    """The gradient of the shaped logits from those of log-probabilities and entropies."""
     grad = logs.exp()
     if plan.with_entropy:
         entropy = -(grad * logs).sum(-1, keepdim=True)
@@ -186,8 +192,7 @@ def _below(logits: Tensor, targets: Tensor, on_value: Tensor, on_entropy: Tensor
     else:
         grad *= -on_value.unsqueeze(-1)
     grad.scatter_add_(-1, targets.unsqueeze(-1), on_value.unsqueeze(-1))
-    grad /= plan.temperature
-    return plan.shaping.backward(grad, logits * plan.temperature if plan.shaping.cap else logits)
+    return grad if plan.temperature == 1 else grad.div_(plan.temperature)
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
