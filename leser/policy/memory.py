@@ -66,19 +66,34 @@ def pass_tokens(policy: Policy, options: HasPass) -> int:
     trained = sum(p.numel() for p in policy.model.parameters() if p.requires_grad)
     copied = 2 * trained if policy.precision == "bf16" else 0
     room = free - 12 * trained - copied
-    fitting = int(PASS_SHARE * room / activation_bytes(policy))
+    return fitting_tokens(room, activation_bytes(policy))
+
+
+def fitting_tokens(room: int, per_token: int) -> int:
+    """Tokens of a pass for this many bytes free, a power of two."""
+    fitting = int(PASS_SHARE * room / per_token)
     return 1 << max(FEWEST_TOKENS, min(fitting, MOST_TOKENS)).bit_length() - 1
 
 
-def activation_bytes(policy: Policy) -> int:
-    """Bytes per token that a training pass keeps for its backward pass, from the model's configuration."""
+def activation_bytes(policy: Policy, half: int | None = None) -> int:
+    """Bytes per token that a training pass keeps for its backward pass, from the model's configuration.
+
+    `half` are the bytes of what goes into a product: 2 or 4; None: those of the policy's precision.
+    """
     config: Any = policy.causal_lm.config.get_text_config()
-    half = 2 if compute_dtype(policy).itemsize == 2 else 4  # bytes of what goes into a product
+    half = half or compute_dtype(policy).itemsize
     kept = layer_bytes(config, half, adapters=hasattr(policy.model, "peft_config"))
     layers = int(config.num_hidden_layers)
     if policy.gradient_checkpointing:
         return 4 * layers * int(config.hidden_size) + kept
     return layers * kept
+
+
+def pair_bytes(shape: Any, size: int) -> int:
+    """Bytes per token of all layers' keys and values, each number of `size` bytes."""
+    heads = int(shape.num_attention_heads)
+    width = int(getattr(shape, "head_dim", None) or int(shape.hidden_size) // heads)
+    return 2 * size * width * int(getattr(shape, "num_key_value_heads", None) or heads) * int(shape.num_hidden_layers)
 
 
 def layer_bytes(shape: Any, half: int, *, adapters: bool = False) -> int:

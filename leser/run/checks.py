@@ -110,6 +110,25 @@ def _hold_passage(policy: Policy) -> None:
         )
 
 
+def memory_of(session: Session, policy: Policy) -> str:
+    """What the run needs in a GPU's memory, for prompts as long as the longest of the first train queries'."""
+    from leser.policy.sizes import Batch, memory_table
+    from leser.sampler import Sampler
+
+    config = session.config
+    sampler = Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens)
+    longest = max(map(len, sampler.prompts(session.task.train.queries[:TRIED_QUERIES])))
+    batch = Batch(
+        min(config.training.queries_per_step, len(session.task.train.queries)),
+        config.grpo.group_size,
+        longest,
+        config.training.max_new_tokens,
+        config.grpo.tokens_per_pass,
+        config.grpo.kl > 0,
+    )
+    return memory_table(policy, config.policy, batch)
+
+
 def policy_notes(policy: Policy) -> list[str]:
     """What a user should know of the policy that was loaded."""
     notes = []

@@ -19,7 +19,15 @@ from leser.plugins import Registry
 from leser.policy.options import check_policy
 from leser.policy.threads import choose_threads
 from leser.progress import Reporter
-from leser.run.checks import check_asked, check_context, check_final, check_writing, policy_notes, prompt_notes
+from leser.run.checks import (
+    check_asked,
+    check_context,
+    check_final,
+    check_writing,
+    memory_of,
+    policy_notes,
+    prompt_notes,
+)
 from leser.run.primary import settle_primary
 from leser.run.trial import TRIED_QUERIES, example_search, try_baselines, try_rewards_and_rules
 from leser.session import Session, describe, open_session
@@ -78,7 +86,8 @@ def _check_outline(session: Session, folder: RunFolder) -> None:
     policy = preview_policy(session.config.policy, task_texts=texts)
     for text in [*policy_notes(policy), *check_writing(session, policy)]:
         session.reporter.say(text)
-    check_room(folder, policy.model)
+    session.reporter.say(memory_of(session, policy))
+    check_room(folder, policy.model, session.config.training.keep_checkpoints)
 
 
 def _run_in(folder: RunFolder, session: Session, monitor: Monitor) -> None:
@@ -99,7 +108,7 @@ def _run_in(folder: RunFolder, session: Session, monitor: Monitor) -> None:
         try:
             policy = build_policy(session, folder)
             notes = check_writing(session, policy)
-            check_room(folder, policy.model)
+            check_room(folder, policy.model, config.training.keep_checkpoints)
         except LeserError:
             if fresh:  # a folder that holds nothing but a configuration that cannot work would only be in the way
                 shutil.rmtree(folder.path / "policies", ignore_errors=True)

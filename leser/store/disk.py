@@ -46,16 +46,38 @@ def telling_when_full(folder: RunFolder) -> Iterator[None]:
         ) from error
 
 
-def check_room(folder: RunFolder, model: torch.nn.Module) -> None:
-    """Raise DiskFull when not even one checkpoint and one saved policy of this model fit."""
-    weights = sum(p.numel() * p.element_size() for p in model.state_dict().values())
-    moments = sum(2 * p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    needed, free = 2 * weights + moments, _free(folder.path)
+def check_room(folder: RunFolder, model: torch.nn.Module, keep: int) -> None:
+    """Raise DiskFull when what a run of this model comes to hold does not fit; `keep` are the checkpoints it keeps.
+
+    What a run that resumes holds already is not asked for again.
+    """
+    needed = held_bytes(model, keep) - _held(folder)
+    free = _free(folder.path)
     if free < needed:
         raise DiskFull(
-            f"A checkpoint and a saved policy take {_megabytes(needed)}, but only {_megabytes(free)} are free where "
-            f"{folder.path} lies. Make room, or choose another folder with --out."
+            f"Checkpoints and saved policies take {_megabytes(needed)}, but only {_megabytes(free)} are free where "
+            f"{folder.path} lies. Make room, choose another folder with --out, or lower training.keep_checkpoints."
         )
+
+
+def held_bytes(model: torch.nn.Module, keep: int) -> int:
+    """Most bytes of checkpoints and policies that a run holds at once.
+
+    Checkpoints: the latest `keep`, the best on dev and the one that is being written, each with weights and moments; of
+    adapters over frozen weights the adapters alone. Policies: base, warmup, warmup-plus and the best, one of them being
+    written beside its predecessor; adapters are merged into one whole policy in float32 when training ends.
+    """
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    if any(not p.requires_grad for p in model.parameters()):
+        merged = 4 * sum(p.numel() for p in model.parameters())
+        return 4 * trained * (3 * (keep + 2) + 5) + merged
+    return (keep + 2) * (weights + 8 * trained) + 5 * weights
+
+
+def _held(folder: RunFolder) -> int:
+    places = (folder.checkpoints, folder.path / "policies", folder.path / "policy")
+    return sum(file.stat().st_size for place in places for file in place.rglob("*.safetensors"))
 
 
 def _error_number(error: BaseException) -> int:
