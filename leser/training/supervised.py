@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from leser.policy.memory import TOKENS_PER_PASS
 from leser.policy.packed import group_logprobs
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Example:
 
 
 def supervised_step(
-    policy: Policy, optimizer: torch.optim.Optimizer, batch: Sequence[Example], rate: float, bound: int
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    batch: Sequence[Example],
+    rate: float,
+    bound: int = TOKENS_PER_PASS,
 ) -> float | None:
     """One update, at most `bound` tokens in a pass; returns the mean negative log-likelihood per token, in nats.
 

@@ -21,7 +21,7 @@ from leser.sampler import Sampler
 from leser.task import Query, Split
 from leser.training.grpo import Schedule, Step, grpo_step
 from leser.training.rollout import advantages_of, roll_out
-from leser.training.warmup import Example, supervised_step
+from leser.training.supervised import Example, supervised_step
 
 DEAD = [Query(f"dead{i}", "navy couch") for i in range(3)]
 LIVE = [Query(f"live{i}", "navy couch") for i in range(3)]
@@ -39,7 +39,7 @@ def policy() -> Policy:
     sampler, optimizer = sampler_of(made), make_optimizer(made, GrpoOptions())
     said = [made.encode_completion(t) for t in ("sofa", "tall; floor", "none")]
     for _ in range(150):
-        supervised_step(sampler, optimizer, [Example(p, said) for p in sampler.prompts([COUCH, NOTHING])], 1e-2)
+        supervised_step(sampler.policy, optimizer, [Example(p, said) for p in sampler.prompts([COUCH, NOTHING])], 1e-2)
     return made
 
 

@@ -15,7 +15,8 @@ from places import ROOT
 from leser.cli.main import main
 from leser.evaluation.statistics import paired
 from leser.options import MOST_SEED
-from leser.training.warmup import Example, batches
+from leser.training.supervised import Example
+from leser.training.warmup import batches
 
 RANGE = f"A seed is a whole number from 0 to {MOST_SEED}"
 TOO_LONG = "12345678901234567890"

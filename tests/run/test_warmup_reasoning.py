@@ -21,7 +21,8 @@ from leser.sampler import Sampler
 from leser.session import open_session
 from leser.store.folder import RunFolder
 from leser.task import Split
-from leser.training.warmup import Example, examples, supervised_step
+from leser.training.supervised import Example, supervised_step
+from leser.training.warmup import examples
 from leser.warmup.reasoning import encoded, reasoned
 from leser.warmup.targets import Target, read_targets, write_targets
 
@@ -83,10 +84,10 @@ def test_the_loss_is_that_of_the_part_after_the_reasoning(sampler: Sampler, tmp_
     given, (first, second) = batch[0].given[0], batch[0].completions
     taught = torch.cat([logprobs[0, given : len(first)], logprobs[1, : len(second)]])
     optimizer = torch.optim.SGD(sampler.policy.model.parameters(), lr=0.0)
-    assert supervised_step(sampler, optimizer, batch, 0.0) == pytest.approx(float(-taught.mean()), rel=1e-5)
+    assert supervised_step(sampler.policy, optimizer, batch, 0.0) == pytest.approx(float(-taught.mean()), rel=1e-5)
     whole = [Example(batch[0].prompt, batch[0].completions)]
     everything = torch.cat([logprobs[0, : len(first)], logprobs[1, : len(second)]])
-    assert supervised_step(sampler, optimizer, whole, 0.0) == pytest.approx(float(-everything.mean()), rel=1e-5)
+    assert supervised_step(sampler.policy, optimizer, whole, 0.0) == pytest.approx(float(-everything.mean()), rel=1e-5)
 
 
 def test_with_a_leading_space_the_first_word_is_the_token_that_it_is_elsewhere(
