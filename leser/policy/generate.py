@@ -83,15 +83,17 @@ class _Run:
         found: dict[int, list[Sample]] = {}
         while waiting:
             part = waiting[:size]
+            answers: list[list[Sample]] | None = None
             try:
                 answers = self._pass([prompts[i] for i in part], [noise[i] for i in part])
             except DoesNotFit as error:
                 give_up(self.policy, str(error))
                 return None
             except torch.OutOfMemoryError:
-                if size == 1:
+                if len(part) == 1:
                     raise
-                size = -(-min(size, len(part)) // 2)
+            if answers is None:  # out of memory; what the pass held went with the exception
+                size = -(-len(part) // 2)
                 self.state.release()
                 continue
             found |= zip(part, answers, strict=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from leser.policy.policy import Policy
 
 log = logging.getLogger(__name__)
-KEPT_STEPS = 4
+KEPT_STEPS = 8
 PASS_BYTES = 1 << 30  # of one pass where the device's free memory is not known
 SMALLEST_PASS, LARGEST_PASS = 1 << 28, 1 << 33
 NARROWEST = 64  # own tokens that a graph looks at, at the least; doubled when a pass goes beyond

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from leser.policy.policy import Policy
 
 LOOK_EVERY = 4  # tokens between two questions to the device whether any row goes on
-WORTH_MOVING = 16  # tokens still to come, at the least, for finished rows to be left out
-ROUND_WIDTH = 64  # prompt widths are multiples of it, so that shapes come again
+WORTH_MOVING = (
+    64  # tokens still to come, at the least, for ended rows to be left out: a new shape may have to be captured
+)
+ROUND_WIDTH = 64  # prompt widths are 1, 2, 3, 4, 6, 8, 12 and so on times it, so that shapes come again
 
 
 def static_pass(
@@ -40,8 +42,8 @@ def static_pass(
         return [[] for _ in noise]
     cache, lengths, logits = prompts
     starts = list(accumulate((len(rows) for rows in noise), initial=0))
-    group, place = arrange([list(range(first, last)) for first, last in pairwise(starts)], 2 * len(noise))
-    width = -(-next(iter(cache.values()))[0].shape[2] // ROUND_WIDTH) * ROUND_WIDTH
+    group, place = arrange([list(range(first, last)) for first, last in pairwise(starts)])
+    width = rounded(-(-next(iter(cache.values()))[0].shape[2] // ROUND_WIDTH)) * ROUND_WIDTH
     shape = Shape(len(place.prompts), group, width, limit, temperature, policy.eos_ids)
     step = state.step(shape, cache)
     flat = [numbers for rows in noise for numbers in rows]
@@ -76,41 +78,47 @@ def _run(state: SamplingState, step: GraphedStep, policy: Policy, place: Place, 
 
 
 def _fewer(step: GraphedStep, place: Place, live: Sequence[bool]) -> tuple[Shape, Place, Place] | None:
-    """A rectangle of half the rows or less that holds the live ones: its shape, whence it is filled, whose rows it holds."""
+    """A rectangle of half the rows that holds the live ones: its shape, whence it is filled, whose rows it holds.
+
+    Half as high or half as wide and nothing between, so that few shapes come up.
+    """
     shape = step.buffers.shape
-    if sum(live) > shape.rows // 2:
-        return None
-    lines = [[s for s in range(b * shape.group, (b + 1) * shape.group) if live[s]] for b in range(shape.prompts)]
-    group, chosen = arrange(lines, shape.prompts)
-    smaller = shape._replace(prompts=len(chosen.prompts), group=group)
-    if smaller.rows > shape.rows // 2 or smaller.prompts > shape.prompts:
-        return None
-    rows = [place.rows[slot] if slot >= 0 else -1 for slot in chosen.rows]
-    return smaller, chosen, Place([place.prompts[b] if b >= 0 else -1 for b in chosen.prompts], rows)
+    rows = [[s for s in range(b * shape.group, (b + 1) * shape.group) if live[s]] for b in range(shape.prompts)]
+    for group, height in ((-(-shape.group // 2), shape.prompts), (shape.group, -(-shape.prompts // 2))):
+        lines = _lines(rows, group)
+        if len(lines) <= height and group * height < shape.rows:
+            chosen = _placed(lines, group, height)
+            held = [place.rows[slot] if slot >= 0 else -1 for slot in chosen.rows]
+            prompts = [place.prompts[b] if b >= 0 else -1 for b in chosen.prompts]
+            return shape._replace(prompts=height, group=group), chosen, Place(prompts, held)
+    return None
 
 
-def arrange(rows: Sequence[Sequence[int]], most_lines: int) -> tuple[int, Place]:
+def arrange(rows: Sequence[Sequence[int]]) -> tuple[int, Place]:
     """The smallest rectangle that holds these rows, listed by prompt: its group size, and what stands where.
 
     Prompts of the same number of rows keep one line each. Otherwise the group may be a power of two, and a prompt with
-    more rows has several lines, each with a copy of its keys and values; `most_lines` bounds those of all.
+    more rows has several lines, each with a copy of its keys and values; at most twice as many as there are prompts.
     """
-    counts = [len(slots) for slots in rows]
-    largest = max(counts)
+    largest = max(len(slots) for slots in rows)
     sizes = [largest, *(1 << k for k in range(largest.bit_length()) if 1 << k < largest)]
-    heights = {size: rounded(sum(-(-n // size) for n in counts)) for size in sizes}
-    fitting = [size for size in sizes if heights[size] <= most_lines] or [largest]
-    group = min(fitting, key=lambda size: (heights[size] * size, -size))
-    lines = [(b, part) for b, slots in enumerate(rows) for part in _parts(slots, group)]
-    empty = rounded(len(lines)) - len(lines)
-    return group, Place(
+    lines = {size: _lines(rows, size) for size in sizes}
+    fitting = [size for size in sizes if len(lines[size]) <= 2 * len(rows)]
+    group = min(fitting, key=lambda size: (rounded(len(lines[size])) * size, -size))
+    return group, _placed(lines[group], group, rounded(len(lines[group])))
+
+
+def _lines(rows: Sequence[Sequence[int]], group: int) -> list[tuple[int, Sequence[int]]]:
+    """Each prompt's number with its rows, at most `group` in a line."""
+    return [(b, slots[first : first + group]) for b, slots in enumerate(rows) for first in range(0, len(slots), group)]
+
+
+def _placed(lines: Sequence[tuple[int, Sequence[int]]], group: int, height: int) -> Place:
+    empty = height - len(lines)
+    return Place(
         [b for b, _ in lines] + [-1] * empty,
         [slot for _, part in lines for slot in (*part, *[-1] * (group - len(part)))] + [-1] * (empty * group),
     )
-
-
-def _parts(slots: Sequence[int], size: int) -> list[Sequence[int]]:
-    return [slots[first : first + size] for first in range(0, len(slots), size)]
 
 
 def rounded(count: int) -> int:

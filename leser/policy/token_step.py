@@ -191,8 +191,8 @@ class TokenStep:
         scale = dim**-0.5 if scaling is None else scaling
         masked = torch.add(self.mask[..., : width + self.seen], scores, alpha=scale)
         weights = torch.softmax(masked, dim=-1).to(values.dtype)
-        of_prompt = weights[..., :width].flatten(2, 3).flatten(0, 1) @ values.flatten(0, 1)
-        of_own = weights[..., width:].transpose(1, 2).reshape(rows * kv_heads, share, self.seen) @ own_values
+        of_prompt = torch.bmm(weights[..., :width].flatten(2, 3).flatten(0, 1), values.flatten(0, 1))
+        of_own = torch.bmm(weights[..., width:].transpose(1, 2).reshape(rows * kv_heads, share, -1), own_values)
         out = of_own.view(batch, group, kv_heads, share, -1)
         out.add_(of_prompt.view(batch, kv_heads, group, share, -1).transpose(1, 2))
         return out.view(rows, heads, -1)
