@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from leser.policy.fused import fuse
 from leser.policy.head import head
 from leser.policy.precision import weight_dtype
 
@@ -41,6 +42,8 @@ class Shadow:
         self.model = copy.deepcopy(source, memo).train(False)
         vars(self.model).pop("peft_config", None)  # it has no adapters any more
         self.refresh()
+        fuse(self.model)  # which may move a weight into a larger matrix, once
+        self.targets = [memo[id(weight)].detach() for weight in plain]
 
     @torch.no_grad()
     def refresh(self) -> None:
