@@ -4,7 +4,8 @@
 
 Counts what PyTorch's dispatcher runs below autograd, views left out, in the middle of a pass on a CPU. "plain" is the model's own
 cache with a loop in Python, "ragged" LESER's loop for a CPU, "static" the step that a CUDA graph replays: those are still
-run, but launched at once.
+run, but launched at once. "copy" is the static step over the bfloat16 copy of the weights, as on a GPU; `norms` of its
+operators count once there, where RMSNorm is one kernel, and six times here.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from typing import Any
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from leser.policy import tiny
+from leser.policy.fused import FusedNorm
 from leser.policy.generate import Decoding, NoiseKey, generate
+from leser.policy.graphs import SamplingState
 from leser.policy.loading import prepare
 from leser.policy.options import PolicyOptions, TinyOptions
 from leser.policy.policy import Policy
+from leser.policy.shadow import Shadow
 
 NO_WORK = {
     "view", "_unsafe_view", "transpose", "t", "permute", "expand", "slice", "select", "unsqueeze", "squeeze", "detach",
@@ -82,6 +86,15 @@ def main(arguments: list[str] | None = None) -> None:
     for name, how in ways.items():
         found = count(policy, given.rows, how)
         result[name] = {"operators_per_token": sum(found.values()), "most": dict(found.most_common(8))}
+    state = SamplingState.of(policy)
+    state.shadow = Shadow(policy)
+    found = count(policy, given.rows, "static")
+    norms = sum(isinstance(module, FusedNorm) for module in state.shadow.model.modules())
+    result["copy"] = {
+        "operators_per_token": sum(found.values()),
+        "norms": norms,
+        "most": dict(found.most_common(8)),
+    }
     print(json.dumps(result, indent=2))
 
 

@@ -41,19 +41,19 @@ class Joined(nn.Module):
         self.seen: Tensor | None = None
         self.parts: tuple[Tensor, ...] = ()
 
-    def _join(self, parameters: Sequence[nn.Parameter]) -> nn.Parameter:
+    def _join(self, parameters: Sequence[Tensor]) -> nn.Parameter:
         whole = nn.Parameter(torch.cat([p.detach() for p in parameters]), requires_grad=False)
-        for parameter, rows in zip(parameters, whole.detach().split(self.sizes), strict=True):
+        for parameter, rows in zip(parameters, torch.split(whole.detach(), self.sizes), strict=True):
             parameter.data = rows  # whoever writes to the layer's own parameter writes here
         return whole
 
     def part(self, x: Tensor, number: int) -> Tensor:
         """What layer `number` makes of x: all are computed for the first, kept until the last has come."""
         if number == 0:
-            self.seen, self.parts = x, F.linear(x, self.weight, self.bias).split(self.sizes, dim=-1)
+            self.seen, self.parts = x, torch.split(F.linear(x, self.weight, self.bias), self.sizes, dim=-1)
         elif self.seen is not x:  # a model that asks in another order
-            bias = None if self.bias is None else self.bias.split(self.sizes)[number]
-            return F.linear(x, self.weight.split(self.sizes)[number], bias)
+            bias = None if self.bias is None else torch.split(self.bias, self.sizes)[number]
+            return F.linear(x, torch.split(self.weight, self.sizes)[number], bias)
         found = self.parts[number]
         if number == len(self.sizes) - 1:
             self.seen, self.parts = None, ()

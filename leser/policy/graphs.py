@@ -39,13 +39,13 @@ class SamplingState:
         self.why_no_graph: str | None = None if policy.device.type == "cuda" else "it is not on a CUDA device"
         self.steps: OrderedDict[Shape, GraphedStep] = OrderedDict()
         self.pool: Any = None  # a handle, which the graphs keep alive
-        self.pass_bytes = pass_bytes(policy.device)
         if policy.precision == "bf16" and copies_weights(policy):
             reason = why_no_shadow(policy)
             if reason is None:
                 self.shadow = Shadow(policy)
             else:
                 self.do_without(policy, f"its weights are rounded in every pass, because {reason}")
+        self.pass_bytes = pass_bytes(policy.device)
 
     @staticmethod
     def of(policy: Policy) -> SamplingState:
@@ -98,7 +98,7 @@ class GraphedStep:
 
     def advance(self, policy: Policy, done: int, *, graph: bool) -> None:
         """Run the step after `done` own tokens: replayed, or by Python where `graph` is False or not to be had."""
-        seen = own_width(done + 1, self.buffers.shape.limit)
+        seen = own_width(done + 1, self.buffers.shape.columns)
         if graph and self.state.why_no_graph is None and seen not in self.graphs:
             self._capture(policy, seen)
         if graph and seen in self.graphs:
@@ -146,12 +146,12 @@ def copies_weights(policy: Policy) -> bool:
     return policy.device.type == "cuda"
 
 
-def own_width(needed: int, limit: int) -> int:
-    """Own tokens that a step looks at: the least of 64, 128, 256 and so on that holds `needed`, or `limit`."""
+def own_width(needed: int, columns: int) -> int:
+    """Own tokens that a step looks at: the least of 64, 128, 256 and so on that holds `needed`, or all `columns`."""
     width = NARROWEST
     while width < needed:
         width *= 2
-    return min(width, limit)
+    return min(width, columns)
 
 
 def pass_bytes(device: torch.device) -> int:

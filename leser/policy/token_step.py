@@ -40,6 +40,11 @@ class Shape(NamedTuple):
         """Completions in the rectangle."""
         return self.prompts * self.group
 
+    @property
+    def columns(self) -> int:
+        """Own tokens that buffers hold: a multiple of 8, for matrix products on a GPU are faster when rows are aligned."""
+        return -(-self.limit // 8) * 8
+
 
 class Place(NamedTuple):
     """Where rows go: the prompt of each of the B lines (-1 for none), and the row in each of the B * G slots (-1 for none)."""
@@ -70,11 +75,11 @@ class TokenStep:
         self.layers = {
             layer: _Layer(
                 *(x.new_zeros(batch, x.shape[1], width, x.shape[3]) for x in pair),
-                *(x.new_zeros(rows, x.shape[1], limit, x.shape[3]) for x in pair),
+                *(x.new_zeros(rows, x.shape[1], shape.columns, x.shape[3]) for x in pair),
             )
             for layer, pair in like.items()
         }
-        self.mask = torch.zeros(batch, 1, 1, 1, width + limit, device=device)  # added to scores: 0 or -inf
+        self.mask = torch.zeros(batch, 1, 1, 1, width + shape.columns, device=device)  # added to scores: 0 or -inf
         self.uniform = torch.zeros(rows, limit, device=device)
         self.drawn = torch.zeros(rows, limit, dtype=torch.long, device=device)
         self.logprobs = torch.zeros(rows, limit, device=device)
@@ -84,7 +89,7 @@ class TokenStep:
         self.live, self.finished = (torch.zeros(rows, dtype=torch.bool, device=device) for _ in range(2))
         self.step = torch.zeros(1, dtype=torch.long, device=device)  # which of its own tokens every row reads next
         self.ends = torch.tensor(ends, device=device)
-        self.seen = limit
+        self.seen = shape.columns
 
     @property
     def nbytes(self) -> int:
@@ -94,7 +99,7 @@ class TokenStep:
 
     def load(self, cache: Cache, lengths: Tensor, place: Place, noise: Sequence[Any]) -> None:
         """Begin with prompts that were read (their keys and values, and tokens (B',)); no token is drawn yet."""
-        device, (batch, group, width, limit, *_) = self.mask.device, self.shape
+        device, (batch, group, _, limit, *_) = self.mask.device, self.shape
         torch._foreach_zero_(
             [t for layer in self.layers.values() for t in layer]
         )  # NaN of an earlier pass must not stay
@@ -107,7 +112,7 @@ class TokenStep:
         tokens = torch.ones(batch, dtype=torch.long, device=device)  # a line without a prompt sees one key of zeros
         tokens[: len(lines)] = lengths[lines]
         self.mask.fill_(float("-inf"))
-        seen = torch.arange(width + limit, device=device) < tokens.view(-1, 1)
+        seen = torch.arange(self.mask.shape[-1], device=device) < tokens.view(-1, 1)
         self.mask.masked_fill_(seen.view(self.mask.shape), 0.0)
         self.start.copy_(tokens.repeat_interleave(group, output_size=self.shape.rows))
         if self.shape.temperature:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
-from toy_policies import EOS, VOCABULARY, token_rows, toy_policy
+from toy_policies import EOS, token_rows, toy_policy
 
+from leser.errors import LeserError
+from leser.policy import generate as generate_module
 from leser.policy import static
 from leser.policy.drawing import BLOCK, NoiseKey, Sample, by_blocks, by_running_sum
 from leser.policy.generate import generate
-from leser.policy.graphs import SamplingState, own_width
+from leser.policy.graphs import KEPT_STEPS, GraphedStep, SamplingState, own_width
 from leser.policy.packed import group_logprobs
 from leser.policy.policy import Policy
+from leser.policy.token_step import Place
 
 
 def ragged_groups(sizes: list[int]) -> list[list[NoiseKey]]:
@@ -69,13 +75,13 @@ def test_groups_of_unequal_sizes_and_several_passes() -> None:
 
 def test_rows_that_ended_are_left_out_without_changing_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     moved: list[tuple[int, int]] = []
-    carry = static.GraphedStep.carry_from
+    carry = GraphedStep.carry_from
 
-    def noted(self: static.GraphedStep, old: static.GraphedStep, place: static.Place, done: int) -> None:
+    def noted(self: GraphedStep, old: GraphedStep, place: Place, done: int) -> None:
         moved.append((old.buffers.shape.rows, self.buffers.shape.rows))
         carry(self, old, place, done)
 
-    monkeypatch.setattr(static.GraphedStep, "carry_from", noted)
+    monkeypatch.setattr(GraphedStep, "carry_from", noted)
     policy = toy_policy("qwen3")
     ragged, fixed = both(policy, [9, 4, 17], [8, 8, 8], 230, 2.0)
     assert_same(ragged, fixed)
@@ -154,5 +160,44 @@ def test_rectangles_hold_every_row_once() -> None:
     assert static.arrange([list(range(64)), [64], [65], [66]])[1].prompts.count(0) > 1  # a large one has several
 
 
-def test_vocabulary_of_the_toy_is_below_a_block() -> None:
-    assert VOCABULARY < BLOCK  # the tests by blocks above are those of larger ones
+def test_out_of_memory_halves_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that is short is played by an error of the allocator's kind for more than two prompts."""
+    policy = toy_policy("qwen3")
+    wanted = both(policy, [9, 4, 17, 30, 5], [2, 2, 2, 2, 2], 12, 1.0)[1]
+    sizes: list[int] = []
+    whole = generate_module.static_pass
+
+    def short(*given: Any, **how: Any) -> list[list[Sample]]:
+        sizes.append(len(given[3]))
+        if sizes[-1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return whole(*given, **how)
+
+    monkeypatch.setattr(generate_module, "static_pass", short)
+    assert_same(wanted, both(policy, [9, 4, 17, 30, 5], [2, 2, 2, 2, 2], 12, 1.0)[1])
+    assert sizes == [5, 3, 2, 2, 1]
+
+
+def test_what_is_kept_goes_with_the_model() -> None:
+    policy = toy_policy("qwen3")
+    both(policy, [9, 4], [2, 2], 6, 1.0)
+    state = weakref.ref(SamplingState.of(policy))
+    del policy
+    gc.collect()
+    assert state() is None
+
+
+def test_few_shapes_are_kept() -> None:
+    policy = toy_policy("llama")
+    for limit in range(3, 3 + 2 * KEPT_STEPS):
+        both(policy, [9, 4], [2, 2], limit, 1.0)
+    assert [shape.limit for shape in SamplingState.of(policy).steps] == list(range(3 + KEPT_STEPS, 3 + 2 * KEPT_STEPS))
+
+
+def test_weights_that_are_not_numbers_are_an_error() -> None:
+    policy = toy_policy("llama")
+    both(policy, [9], [2], 4, 1.0)
+    with torch.no_grad():
+        next(iter(policy.model.parameters())).fill_(float("nan"))
+    with pytest.raises(LeserError, match="not numbers"):
+        generate(policy, [[3, 4]], ragged_groups([2]), max_new_tokens=4, temperature=1.0, decoding="static")
