@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leser.policy.fused_attention import FusedAttention, agrees, fusable
+
 TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers that read the same input, one after the other, by the names that most families of models give them."""
 
@@ -80,11 +82,29 @@ def fuse(model: nn.Module) -> None:
             if (norm := _fused_norm(child)) is not None:
                 setattr(module, name, norm)
         for names in TOGETHER:
-            layers: list[Any] = [getattr(module, name, None) for name in names]
-            if _may_join(layers):
-                joined = Joined(layers)
-                for number, name in enumerate(names):
-                    setattr(module, name, Part(joined, number))
+            _join(module, names)
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if (attention := _fused_attention(child)) is not None:
+                setattr(module, name, attention)
+
+
+def _join(module: nn.Module, names: Sequence[str]) -> None:
+    layers: list[Any] = [getattr(module, name, None) for name in names]
+    if any(type(layer) is not nn.Linear for layer in layers):
+        return
+    if len({layer.in_features for layer in layers}) > 1 or len({layer.bias is None for layer in layers}) > 1:
+        return
+    joined = Joined(layers)
+    for number, name in enumerate(names):
+        setattr(module, name, Part(joined, number))
+
+
+def _fused_attention(layer: Any) -> FusedAttention | None:
+    if not fusable(layer) or not isinstance(layer.q_proj, Part):
+        return None
+    fused = FusedAttention(layer, layer.q_proj.joined)
+    return fused if agrees(layer, fused) else None
 
 
 def _fused_norm(module: nn.Module) -> FusedNorm | None:
@@ -98,9 +118,3 @@ def _fused_norm(module: nn.Module) -> FusedNorm | None:
     x = torch.linspace(-3, 5, 4 * len(weight), dtype=weight.dtype, device=weight.device).view(4, -1)
     rounding = 8 * torch.finfo(weight.dtype).eps
     return fused if torch.allclose(fused(x), module(x), rtol=rounding, atol=rounding) else None
-
-
-def _may_join(layers: Sequence[Any]) -> bool:
-    if any(type(layer) is not nn.Linear for layer in layers):
-        return False
-    return len({layer.in_features for layer in layers}) == 1 and len({layer.bias is None for layer in layers}) == 1

@@ -10,6 +10,7 @@ from toy_policies import toy_model, toy_policy
 from transformers import GemmaConfig, GemmaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from leser.policy.fused import FusedNorm, Joined, Part, fuse
+from leser.policy.fused_attention import FusedAttention, agrees
 from leser.policy.shadow import Shadow
 
 SMALL: dict[str, Any] = {
@@ -43,15 +44,17 @@ def logits(model: Any) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("kind", "norms", "joined"), [("llama", 5, 4), ("qwen3", 9, 4), ("qwen2", 5, 4), ("gpt2", 0, 0)]
+    ("kind", "norms", "joined", "attentions"),
+    [("llama", 5, 4, 2), ("qwen3", 9, 4, 2), ("qwen2", 5, 4, 2), ("mistral", 5, 4, 0), ("gpt2", 0, 0, 0)],
 )
-def test_the_same_logits(kind: str, norms: int, joined: int) -> None:
+def test_the_same_logits(kind: str, norms: int, joined: int, attentions: int) -> None:
     model = model_of(kind)
     before, size = logits(model), sum(p.numel() for p in model.parameters())
     fuse(model)
     assert torch.allclose(logits(model), before, atol=1e-4)
     assert sum(isinstance(m, FusedNorm) for m in model.modules()) == norms
     assert len({id(m) for m in model.modules() if isinstance(m, Joined)}) == joined
+    assert sum(isinstance(m, FusedAttention) for m in model.modules()) == attentions
     assert sum(p.numel() for p in model.parameters()) == size
 
 
@@ -62,6 +65,25 @@ def test_a_norm_that_computes_something_else_stays() -> None:
     fuse(model)
     assert not any(isinstance(m, FusedNorm) for m in model.modules())
     assert torch.allclose(logits(model), before, atol=1e-4)
+
+
+def test_an_attention_that_computes_something_else_is_noticed() -> None:
+    layer = model_of("llama").model.layers[0].self_attn
+    fused = FusedAttention(layer, Joined([layer.q_proj, layer.k_proj, layer.v_proj]))
+    with torch.no_grad():
+        assert agrees(layer, fused)
+        fused.scaling *= 1.1
+        assert not agrees(layer, fused)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "qwen2"])
+def test_decoding_on_the_models_own_cache(kind: str) -> None:
+    """The way of prompts that are not shared: the model's cache, one token at a time."""
+    model = model_of(kind)
+    ids, how = torch.arange(3, 12).view(1, -1), {"max_new_tokens": 8, "do_sample": False, "eos_token_id": 119}
+    wanted = model.generate(ids, **how).tolist()
+    fuse(model)
+    assert model.generate(ids, **how).tolist() == wanted
 
 
 def test_parts_in_another_order_and_nothing_kept() -> None:
