@@ -2,10 +2,11 @@
 
     python -m benchmarks.decode_ops [--layers 30] [--rows 16]
 
-Counts what PyTorch's dispatcher runs below autograd, views left out, in the middle of a pass on a CPU. "plain" is the model's own
-cache with a loop in Python, "ragged" LESER's loop for a CPU, "static" the step that a CUDA graph replays: those are still
-run, but launched at once. "copy" is the static step over the bfloat16 copy of the weights, as on a GPU; RMSNorm is one
-kernel there and several operators here, which `with_one_kernel_per_norm` leaves out.
+Counts what PyTorch's dispatcher runs below autograd, views left out, in the middle of a pass on a CPU. "plain" is the
+model's own cache with a loop in Python, one prompt after the other (there are two). "ragged" is LESER's loop for a CPU.
+"static" is the step that a CUDA graph replays: its operators still run, but are launched at once. "copy" is the static step
+over the bfloat16 copy of the weights, as on a GPU; RMSNorm is one kernel there and several operators here, which
+`with_one_kernel_per_norm` leaves out.
 """
 
 from __future__ import annotations
