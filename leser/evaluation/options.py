@@ -36,6 +36,11 @@ class EvaluationOptions(Options):
         description="also ask the policy before training for passages (baselines query2doc, pseudo-document); not `tiny`, "
         "which writes no sentences",
     )
+    search: bool = Field(
+        False,
+        description="also search for each test query's expansions (the system `search`), with the options of [verified] and "
+        "without its judgments: what the teacher reaches; at most verified.budget searches per query",
+    )
     prompted: bool = Field(True, description="also ask the policy as it was before any training")
     best_of: int = Field(8, ge=0, description="completions sampled for the system best-of-N; 0 leaves it out")
     warmup_plus: bool = Field(True, description="also train supervised for as long as GRPO took")

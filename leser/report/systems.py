@@ -40,6 +40,7 @@ MEANING = {
     "query2doc": "words of a passage that the untrained policy writes after worked examples, tuned on dev",
     "pseudo-document": "words of a passage that it writes from the titles found, tuned on dev; no training",
     IDEAL: "the task’s own best expansions: a reference that reads the judgments, no rival",
+    "search": "verified search on the engine for each query, judged without labels; no model",
     "prompted": "the policy before any training",
     "warmup": "the policy after the supervised warm-up",
     "warmup+": "the control: the warm-up’s training for as long as GRPO took",

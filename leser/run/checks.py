@@ -13,7 +13,9 @@ from leser.evaluation.trec import check_ids, run_files
 from leser.expansion import Expansion
 from leser.policy.options import PolicyOptions
 from leser.run.primary import measures_shown
+from leser.run.search_row import SEARCH
 from leser.run.trial import TRIED_QUERIES
+from leser.warmup.searched import read_target_file
 
 if TYPE_CHECKING:
     from leser.environment import Environment
@@ -40,10 +42,18 @@ def check_final(session: Session, split: Split) -> None:
         )
     baselines = baselines_of(config.evaluation, config.policy)
     best_of = [f"best-of-{config.evaluation.best_of}"] if config.evaluation.best_of else []
-    run_files([*baselines, IDEAL, "prompted", "warmup", "warmup+", *best_of, POLICY])
+    search = [SEARCH] if config.evaluation.search else []
+    run_files([*baselines, IDEAL, *search, "prompted", "warmup", "warmup+", *best_of, POLICY])
     check_ids("query", (query.id for query in (*split.queries, *split.no_result)))
     if any(registry.get("baseline", name).tuned for name in baselines):
         session.environment.rewards.two_rankings_only()
+
+
+def check_targets(session: Session) -> None:
+    """Raise LeserError for a file of targets that the warm-up could not learn from."""
+    options = session.config.warmup
+    if options.enabled and options.targets_file is not None:
+        read_target_file(options.targets_file, session.task.train, options, session.config.expansion)
 
 
 def check_context(options: PolicyOptions, new_tokens: int) -> None:

@@ -11,6 +11,7 @@ import resource
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -34,6 +35,7 @@ from leser.report.provenance import provenance
 from leser.report.systems import measures_of
 from leser.run.holes import holes_content
 from leser.run.primary import measures_shown
+from leser.run.search_row import SEARCH, search_run
 from leser.sampler import Answers, Sampler
 from leser.session import Session, context_of
 from leser.store.disk import DiskFull
@@ -57,7 +59,7 @@ def evaluate_on_test(state: TrainingState) -> dict[str, Any]:
         left_out.append(said)
         reporter.warn(said)
 
-    runs = [*baseline_runs(session, test, leave_out), *_policy_runs(state)]
+    runs = [*baseline_runs(session, test, leave_out), *_search_runs(session, test, leave_out), *_policy_runs(state)]
     result = evaluate(
         test,
         runs,
@@ -139,16 +141,28 @@ def baseline_runs(session: Session, split: Split, leave_out: Callable[[str], Non
         fit_baseline(baseline, context)
         return run_of_baseline(baseline, asked, depth, found)
 
-    runs = []
-    for name in (*baselines_of(config.evaluation, config.policy), *((IDEAL,) if task.ideal is not None else ())):
-        try:
-            runs.append(ran(name))
-        except (EngineDown, DiskFull):
-            raise
-        except Exception as error:  # whatever a baseline, which may be a plugin's, raises
-            why = str(error) if isinstance(error, LeserError) else f"{type(error).__name__}: {error}"
-            leave_out(f"The system '{name}' failed and is left out of the evaluation. {why}")
-    return runs
+    names = (*baselines_of(config.evaluation, config.policy), *((IDEAL,) if task.ideal is not None else ()))
+    return [run for name in names for run in _unless_failed(name, partial(ran, name), leave_out)]
+
+
+def _unless_failed(name: str, run: Callable[[], SystemRun], leave_out: Callable[[str], None]) -> list[SystemRun]:
+    """The system's run, or none where it failed and `leave_out` was told why."""
+    try:
+        return [run()]
+    except (EngineDown, DiskFull):
+        raise
+    except Exception as error:  # whatever a baseline or a reward, which may be a plugin's, raises
+        why = str(error) if isinstance(error, LeserError) else f"{type(error).__name__}: {error}"
+        leave_out(f"The system '{name}' failed and is left out of the evaluation. {why}")
+        return []
+
+
+def _search_runs(session: Session, split: Split, leave_out: Callable[[str], None]) -> list[SystemRun]:
+    """Verified search's own answers, where they are wanted."""
+    if not session.config.evaluation.search:
+        return []
+    asked, depth = asked_of(split), depth_of(session, split)
+    return _unless_failed(SEARCH, lambda: search_run(session, split, asked, depth), leave_out)
 
 
 def asked_of(split: Split) -> tuple[Query, ...]:

@@ -23,6 +23,7 @@ from leser.run.checks import (
     check_asked,
     check_context,
     check_final,
+    check_targets,
     check_writing,
     memory_of,
     policy_notes,
@@ -66,6 +67,7 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
         try_rewards_and_rules(session)
         try_baselines(session)
         check_final(session, session.task.test)
+        check_targets(session)
         with closing(open_monitor(session)) as monitor:
             if config.dry_run:
                 folder.check_writable()

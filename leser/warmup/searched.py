@@ -70,11 +70,12 @@ def targets_of(
 ) -> list[Target]:
     """At most `targets_per_query` targets per query, as the rows rank them, their terms in one order."""
     read = [(query, _read(completion, expansion, path), gain) for query, completion, gain in rows]
-    given = Counter(term for _, term in {(query, e.text) for query, terms, _ in read for e in terms})
+    queries_of = Counter(term for _, term in {(query, e.text) for query, terms, _ in read for e in terms})
+    sets_of = Counter(e.text for _, terms, _ in read for e in terms)
     kept: dict[str, dict[frozenset[str], Target]] = {}
     for query, terms, gain in read:
         own = kept.setdefault(query, {})
-        ordered = sorted(terms, key=lambda e: (-given[e.text], e.text))
+        ordered = sorted(terms, key=lambda e: (-queries_of[e.text], -sets_of[e.text], e.text))
         if len(own) < options.targets_per_query:
             said = render(ordered, reasoning=expansion.reasoning)
             own.setdefault(frozenset(e.text for e in terms), Target(queries[query], said, gain))

@@ -44,6 +44,7 @@ def test_one_line_per_query_in_order(whole):
     assert rows[0]["completion"] == "sofa ^0.4"
     assert set(rows[0]) == {
         "query_id", "query", "answer", "expansions", "completion", "before", "after", "kept@10", "searches", "failed",
+        "others",
     }  # fmt: skip
     assert (rows[1]["answer"], rows[1]["completion"]) == ("none", "none")
 
