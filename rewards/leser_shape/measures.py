@@ -22,6 +22,7 @@ class KeptParameters(Options):
     """Parameters of kept."""
 
     rel: int = Field(1, ge=1, description="least grade that counts as relevant")
+    all: bool = Field(False, description="every hit of the original counts, judged or not: no label is needed")
     min: float | None = Field(None, gt=0, le=1, description="least share that must be kept; makes this reward a gate")
 
 
@@ -60,7 +61,8 @@ class Kept(Reward):
     """Share of the original's relevant top k that is still in the expanded top k (kept@k, kept(min=0.8)@10).
 
     With `min` it is a gate: 1 where at least that share is kept, else 0. Does not apply where the original's top k
-    holds nothing relevant.
+    holds nothing relevant. With `all` every hit counts (kept(all=true)@10): an anchor for judges that need no labels,
+    which drift where nothing holds what the original found.
     """
 
     name = "kept"
@@ -77,7 +79,7 @@ class Kept(Reward):
 
     def _share(self, outcome: Outcome) -> float | None:
         top = set(outcome.original.ids[: self.depth])
-        relevant = {doc for doc in top if outcome.grades.get(doc, 0) >= self.options.rel}
+        relevant = {doc for doc in top if self.options.all or outcome.grades.get(doc, 0) >= self.options.rel}
         if not relevant or outcome.expanded is None:
             return None
         share = len(relevant.intersection(outcome.expanded.ids[: self.depth])) / len(relevant)
