@@ -158,6 +158,10 @@ class Environment:
         found = feedback_terms(query.text, texts, [hit.score for hit in hits], wanted)
         return tuple(term.text for term in found)
 
+    def weigh(self, weight: float) -> None:
+        """Give expansions that name no weight this one from now on."""
+        self.expansion = self.expansion.model_copy(update={"weight": weight})
+
     def analyze(self, texts: Sequence[str]) -> list[list[str]]:
         """The engine's index terms of each text, where it can say them; else lower-cased words. Raises EngineDown."""
         words = self._words_of(texts)

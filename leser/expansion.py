@@ -46,6 +46,11 @@ class ExpansionOptions(Options):
     weight: float = Field(
         0.5, gt=0, description="weight of an expansion that names none; weights in a completion multiply it"
     )
+    tune_weight: bool = Field(
+        False,
+        description="choose the weight by searches, starting from `weight`: on train before targets are proven, on dev after "
+        "the warm-up and at the end; weight.json of the run folder holds what was chosen, and serving reads it",
+    )
     max_weight: float = Field(4.0, gt=0, description="largest weight a completion may name")
     reasoning: bool = Field(False, description="the policy reasons before it lists expansions")
 

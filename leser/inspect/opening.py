@@ -21,6 +21,7 @@ from leser.errors import LeserError
 from leser.plugins import Registry, load_plugins
 from leser.session import Session
 from leser.store.folder import RunFolder
+from leser.store.weights import SERVED, kept_weights
 from leser.textfile import read_text
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ def open_sampler(folder: RunFolder, session: Session) -> Sampler:
             f"The run in {folder.path} has saved no policy yet: {saved} is missing. "
             f"Resume with: {resume_command(folder.config_path)}"
         )
+    if (weight := kept_weights(folder.path).get(SERVED)) is not None:
+        session.environment.weigh(weight)
     if not (saved / "config.json").is_file():  # adapters alone: they are merged when training ends
         base = folder.path / "policies" / "base"
         options = config.policy.model_copy(update={"name": str(base)} if base.is_dir() else {})

@@ -39,8 +39,10 @@ from leser.run.search_row import SEARCH, search_run
 from leser.sampler import Answers, Sampler
 from leser.session import Session, context_of
 from leser.store.disk import DiskFull
+from leser.store.weights import SERVED
 from leser.task import Query, Split, Task
 from leser.training.state import TrainingState
+from leser.training.weight import tune_on_dev
 from leser.warmup.targets import read_targets, worked_examples
 
 DEPTH = 100
@@ -161,8 +163,13 @@ def _search_runs(session: Session, split: Split, leave_out: Callable[[str], None
     """Verified search's own answers, where they are wanted."""
     if not session.config.evaluation.search:
         return []
-    asked, depth = asked_of(split), depth_of(session, split)
-    return _unless_failed(SEARCH, lambda: search_run(session, split, asked, depth), leave_out)
+    environment, asked, depth = session.environment, asked_of(split), depth_of(session, split)
+    tuned = environment.expansion.weight
+    environment.weigh(session.config.expansion.weight)  # what the options of [verified] were checked against
+    try:
+        return _unless_failed(SEARCH, lambda: search_run(session, split, asked, depth), leave_out)
+    finally:
+        environment.weigh(tuned)
 
 
 def asked_of(split: Split) -> tuple[Query, ...]:
@@ -197,6 +204,7 @@ def _policy_runs(state: TrainingState) -> list[SystemRun]:
     asked, depth = asked_of(test), depth_of(state.session, test)
 
     def run_of(name: str, sampler: Sampler) -> SystemRun:
+        tune_on_dev(state, name, sampler)
         return policy_run(name, sampler.answer(test, asked, depth))
 
     runs = []
@@ -211,7 +219,7 @@ def _policy_runs(state: TrainingState) -> list[SystemRun]:
             state.load(state.policies / "warmup-plus")
             runs.append(run_of("warmup+", state.sampler))
     state.load(state.folder.path / "policy")
-    runs.append(run_of("leser", state.sampler))
+    runs.append(run_of(SERVED, state.sampler))
     return runs
 
 

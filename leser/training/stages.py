@@ -12,6 +12,7 @@ from leser.task import drawn
 from leser.training.grpo import train_grpo
 from leser.training.state import TrainingState
 from leser.training.warmup import warm_up, warm_up_more
+from leser.training.weight import GRPO, tune_before_targets, tune_on_dev
 from leser.warmup.nothing import left_alone, limit_left_alone
 from leser.warmup.reasoning import reasoned
 from leser.warmup.searched import read_target_file, searched_targets
@@ -31,6 +32,7 @@ def train(state: TrainingState) -> None:
         else:
             state.save(state.policies / "warmup")
     if counters.stage in ("warmup", "grpo"):
+        tune_on_dev(state, GRPO, state.sampler)
         train_grpo(state)
     if wants_more:
         warm_up_more(state, targets)
@@ -40,6 +42,8 @@ def find_targets(state: TrainingState) -> list[Target]:
     """The warm-up's targets, sought once per run; targets.jsonl of the run folder keeps them."""
     session, path = state.session, state.folder.path / "targets.jsonl"
     train, reporter, options = session.task.train, session.reporter, session.config.warmup
+    if options.targets == "proven" and options.targets_file is None:
+        tune_before_targets(state)
     if path.exists():
         return read_targets(path, train)
     found = _sought(state)
