@@ -140,7 +140,9 @@ def _scatter(policy: Policy, values: list[Tensor], entropies: list[Tensor], comp
     if not values:
         return GroupLogprobs(empty, mask, empty)
     return GroupLogprobs(
-        empty.masked_scatter(mask, torch.cat(values).float()), mask, empty.masked_scatter(mask, torch.cat(entropies).float())
+        empty.masked_scatter(mask, torch.cat(values).float()),
+        mask,
+        empty.masked_scatter(mask, torch.cat(entropies).float()),
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from leser.policy.memory import pass_tokens
 from leser.sampler import Sampler
+from leser.training.held_out import HeldOut, hold_out
 from leser.training.state import TrainingState
 from leser.training.supervised import Example, supervised_step
 from leser.warmup.progress import WarmupProgress
@@ -29,13 +30,14 @@ RISING_STEPS = 10
 def warm_up(state: TrainingState, targets: list[Target]) -> None:
     """Train on proven targets until dev stops improving; leaves the best on dev in policies/warmup and in the model."""
     counters = state.counters
+    targets, held = _held_out(state, targets)
     if counters.round == 0:
-        train_supervised(state, targets, "warmup")
+        train_supervised(state, targets, "warmup", held=held)
         if not state.session.config.warmup.samples:
             return
         counters.round = 1
         counters.supervised |= {"since_best": 0}
-    train_supervised(state, _with_sampled(state, targets), "warmup")
+    train_supervised(state, _with_sampled(state, targets), "warmup", held=held)
 
 
 def warm_up_more(state: TrainingState, targets: list[Target]) -> None:
@@ -47,7 +49,22 @@ def warm_up_more(state: TrainingState, targets: list[Target]) -> None:
         counters.supervised["best"] = state.evaluate_on_dev().value  # it starts from the warm-up's best, as GRPO did
         state.save(state.policies / "warmup-plus")
         state.checkpoint()
-    train_supervised(state, _with_sampled(state, targets), "warmup+", counters.grpo_seconds)
+    taught, _ = _held_out(state, targets)
+    train_supervised(state, _with_sampled(state, taught), "warmup+", counters.grpo_seconds)
+
+
+def _held_out(state: TrainingState, targets: list[Target]) -> tuple[list[Target], HeldOut | None]:
+    """The targets to train on, and those held out; none where the options hold none out, or too few queries have any."""
+    config = state.session.config
+    taught, held = hold_out(targets, config.warmup.held_out, config.seed) if config.warmup.held_out else (targets, [])
+    if not held or not taught:
+        return targets, None
+    space = state.session.config.warmup.leading_space
+    rows = [
+        [(e.prompt, e.completions) for e in examples(state.sampler, part, leading_space=space)]
+        for part in (held, taught)
+    ]
+    return taught, HeldOut(rows[0], rows[1])
 
 
 def _with_sampled(state: TrainingState, targets: list[Target]) -> list[Target]:
@@ -64,8 +81,19 @@ def _with_sampled(state: TrainingState, targets: list[Target]) -> list[Target]:
     return [t for t in targets if t.gain > 0 or t.query.id not in disproved] + better
 
 
-def train_supervised(state: TrainingState, targets: list[Target], stage: str, seconds: float | None = None) -> None:
-    """Train until dev stands still or, given `seconds`, until they are spent; then the best on dev is in the model."""
+def train_supervised(
+    state: TrainingState,
+    targets: list[Target],
+    stage: str,
+    seconds: float | None = None,
+    *,
+    held: HeldOut | None = None,
+) -> None:
+    """Train until dev stands still or, given `seconds`, until they are spent; then the best on dev is in the model.
+
+    With targets `held` out, the policy that finds them likeliest is kept in policies/warmup-likeliest; where no policy earned
+    more on dev than leaving every query alone, it is the one that training goes on with.
+    """
     session, sampler, counters = state.session, state.sampler, state.counters
     options, progress = session.config.warmup, WarmupProgress(**counters.supervised)
     best_folder = state.policies / ("warmup" if stage == "warmup" else "warmup-plus")
@@ -94,9 +122,14 @@ def train_supervised(state: TrainingState, targets: list[Target], stage: str, se
             due = progress.step % options.steps_between_evaluations == 0 or spent
             if due:
                 answers = state.evaluate_on_dev()
-                better = progress.note(answers.value, original)
+                likelihood = held.likelihood(sampler) if held else None
+                better = progress.note(answers.value, original, likelihood.loss if likelihood else None)
                 progress.seconds = time.monotonic() - started
                 row = {"phase": stage, "step": counters.update, "loss": progress.loss, "skipped": progress.skipped}
+                if likelihood:
+                    row |= likelihood.row()
+                    if progress.held_step == progress.step:
+                        state.save(state.policies / "warmup-likeliest")
                 state.log({**row, **state.dev_row(answers), "elapsed_s": progress.seconds}, important=True)
                 if better:
                     state.save(best_folder)
@@ -105,7 +138,12 @@ def train_supervised(state: TrainingState, targets: list[Target], stage: str, se
                 counters.supervised = asdict(progress)
                 state.checkpoint()
             state.interruption.stop_if_asked()
+    if held and progress.best <= original:
+        state.load(state.policies / "warmup-likeliest")
+        state.save(best_folder)
     state.load(best_folder)
+    if held:
+        session.reporter.say(held.likelihood(sampler).sentence())
 
 
 def examples(sampler: Sampler, targets: Sequence[Target], *, leading_space: bool = False) -> list[Example]:

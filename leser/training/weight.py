@@ -16,7 +16,6 @@ from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
 from leser.expansion import Expansion
 from leser.store.weights import keep_weight, kept_weights
 from leser.task import Query, Split
-from leser.warmup.targets import sample_of
 
 if TYPE_CHECKING:
     from leser.sampler import Sampler
@@ -35,7 +34,8 @@ def tune_before_targets(state: TrainingState) -> None:
     groups: list[list[tuple[Query, str]]] = []
     say = state.sampler.environment.say
     if config.expansion.tune_weight and TARGETS not in kept_weights(state.folder.path):
-        seen = state.sampler.observations(sample_of(train.queries, QUERIES, config.seed))
+        spread = train.queries[:: max(1, len(train.queries) // QUERIES)][:QUERIES]
+        seen = state.sampler.observations(spread)
         groups = [[(o.query, say([Expansion(term)])) for term in o.terms[:TERMS]] for o in seen]
     _choose(state, TARGETS, train, [group for group in groups if group])
 

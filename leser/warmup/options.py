@@ -29,6 +29,13 @@ class WarmupOptions(Options):
         le=1,
         description="most of the queries that targets are learned for whose target may be 'none'; those beyond are left out",
     )
+    held_out: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="share of the queries with targets that are not trained on: their likelihood says when the warm-up begins "
+        "to learn by heart, and the policy that finds them likeliest is kept beside the best on dev; 0: none",
+    )
     max_queries: int = Field(2000, ge=1, description="train queries that targets are sought for")
     candidates: int = Field(16, ge=1, description="candidate terms tried on the engine for each query")
     min_support: float = Field(
