@@ -61,7 +61,8 @@ def precompute(
     """
     split = _split(wanted, task)
     sources = sources_of(environment, options, task, wanted.targets)
-    search = VerifiedSearch(environment, split.queries, options, sources, split, seed)
+    train = frozenset(query.id for query in task.train.queries) if task else frozenset()
+    search = VerifiedSearch(environment, split.queries, options, sources, split, seed, train)
     settings = {"configuration": _digest(configuration.encode()), "targets": _file_digest(wanted.targets)}
     with reporter or Reporter() as told:
         progress = _Progress(told, len(split.queries), environment)

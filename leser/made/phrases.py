@@ -46,7 +46,7 @@ def phrases_of(title: Sequence[str], cohesion: Cohesion, least: float) -> set[tu
     for start, word in enumerate(title):
         if not is_word(word):
             continue
-        phrase = (word,)
+        phrase: tuple[str, ...] = (word,)
         found.add(phrase)
         for following in title[start + 1 : start + LONGEST]:
             if not is_word(following) or following in phrase or cohesion.of(phrase[-1], following) < least:

@@ -50,7 +50,8 @@ class Journal:
 
 
 def probe_row(query_id: str, probe: Probe) -> dict[str, Any]:
-    """A query's first pass as one JSON line: each term with [score, kept, code] at each weight, in the options' order."""
+    """A query's first pass as one JSON line: each term with [score, kept, code] at each weight, in the options' order; a
+    fourth value is what people say, where that was looked at."""
     terms = [
         {"text": candidate.text, "key": candidate.key, "readings": [_row(reading) for reading in readings]}
         for candidate, readings in zip(probe.candidates, probe.readings, strict=True)
@@ -76,8 +77,9 @@ def read_probe(row: Mapping[str, Any]) -> Probe:
 
 
 def _row(reading: Reading) -> list[Any]:
-    return [reading.score, reading.kept, str(reading.code)]
+    row = [reading.score, reading.kept, str(reading.code)]
+    return row if reading.people is None else [*row, reading.people]
 
 
 def _reading(row: list[Any]) -> Reading:
-    return Reading(row[0], row[1], Code(row[2]))
+    return Reading(row[0], row[1], Code(row[2]), *row[3:])

@@ -9,6 +9,7 @@ from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
 from leser.expansion import Code, Expansion
 from leser.task import Query, Split
 from leser.verified.anchor import kept_share
+from leser.verified.noise import people_value
 from leser.verified.options import VerifiedOptions
 
 UNSEARCHED = (Code.PARSE_ERROR, Code.RULE_VIOLATION)
@@ -24,11 +25,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of a trial: the judge's score, None where it broke a rule, failed or no reward applies; and kept@k."""
+    """What came of a trial: the judge's score, None where it broke a rule, failed or no reward applies; and kept@k.
+
+    `people` is what the judgments say of the ranking by themselves, None where the query has none.
+    """
 
     score: float | None
     kept: float
     code: Code
+    people: float | None = None
 
     @property
     def failed(self) -> bool:
@@ -90,8 +95,10 @@ class Judge:
             if outcome.code not in UNSEARCHED:
                 self.spent[trial.row] += self.cost(trial.expansions)
             self.failed[trial.row] += outcome.code is Code.ENGINE_ERROR
-            kept = 0.0
+            kept, people = 0.0, None
             if outcome.expanded is not None:
                 kept = kept_share(outcome.original, outcome.expanded, self.options.keep_top, self.options.keep_within)
-            readings.append(Reading(None if out else float(total), kept, outcome.code))
+                if self.options.doubt:
+                    people = people_value(outcome.expanded, outcome.grades, self.options.keep_top)
+            readings.append(Reading(None if out else float(total), kept, outcome.code, people))
         return readings

@@ -30,6 +30,17 @@ class VerifiedOptions(Options):
         ge=0,
         description="least rise of the judge's score that each term must bring; more where the judge is noisy",
     )
+    doubt: float = Field(
+        0.0,
+        ge=0,
+        description="how many times the judge's noise each term must bring beyond `margin`; the noise is estimated on train "
+        "judgments, where the queries searched for have any",
+    )
+    noise: float | None = Field(
+        None,
+        ge=0,
+        description="the judge's noise, where it is known from elsewhere; none: estimated, 0 without judgments",
+    )
     keep: float = Field(
         0.6, ge=0, le=1, description="anchor: least share of the original's top hits that must still be found; 0: none"
     )

@@ -23,6 +23,7 @@ from leser.verified.beam import Beam, Single, State, grow, start
 from leser.verified.candidates import Candidate, candidates_of
 from leser.verified.halves import halve
 from leser.verified.judging import Judge, Reading, Trial
+from leser.verified.noise import noise_of
 from leser.verified.options import VerifiedOptions
 from leser.verified.result import Alternative, Answer, Found
 from leser.verified.sources import CandidateSource
@@ -47,7 +48,8 @@ class Probe:
 class VerifiedSearch:
     """One search over a list of queries; `sources` say what is tried, the environment's rewards say what is good.
 
-    `split` holds the queries' judgments where there are any. Raises LeserError where a weight cannot be written.
+    `split` holds the queries' judgments where there are any; `train` are the ids of those whose judgments may tell the judge's
+    noise (none given: all). Raises LeserError where a weight cannot be written.
     """
 
     environment: Environment
@@ -56,7 +58,9 @@ class VerifiedSearch:
     sources: Sequence[CandidateSource]
     split: Split | None = None
     seed: int = 0
+    train: frozenset[str] | None = None
     _judge: Judge = field(init=False)
+    _strict: VerifiedOptions = field(init=False)
     _confirming: Split | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -66,6 +70,7 @@ class VerifiedSearch:
                 raise LeserError("verified.confirm needs judgments, and these queries have none. Leave it out.")
             split, self._confirming = halve(split, self.seed)
         self._written = {weight: self._write(weight) for weight in self.options.weights}
+        self._strict = self.options
         self._judge = Judge(self.environment, self.queries, split, self.options)
 
     def _write(self, weight: float) -> float:
@@ -124,7 +129,22 @@ class VerifiedSearch:
         asked = self.environment.analyze([query.text for query in self.queries])
         self._words = [frozenset(terms) - STOP_WORDS for terms in asked]
         gains = (gain for row, probe in enumerate(probes) for gain, _ in self._gains(row, probe))
+        if self.options.doubt:
+            noise = self._noise(probes) if self.options.noise is None else self.options.noise
+            self._strict = self.options.model_copy(update={"margin": self.options.margin + self.options.doubt * noise})
         return Support((gain for gain in gains if gain is not None), self.options.trust, self.options.min_like)
+
+    def _noise(self, probes: Sequence[Probe]) -> float:
+        """The judge's noise on the train queries among these."""
+        pairs = []
+        for query, probe in zip(self.queries, probes, strict=True):
+            before = probe.before
+            if before.score is None or before.people is None or (self.train is not None and query.id not in self.train):
+                continue
+            for reading in (reading for readings in probe.readings for reading in readings):
+                if reading.score is not None and reading.people is not None:
+                    pairs.append((reading.score - before.score, reading.people - before.people))
+        return noise_of(pairs)
 
     def _gains(self, row: int, probe: Probe) -> Iterator[tuple[Gain | None, tuple[Candidate, float, Reading]]]:
         """Each trial of a query with what it gained, None where it was not scored."""
@@ -143,7 +163,7 @@ class VerifiedSearch:
         for row, probe in zip(rows, probes, strict=True):
             judge.spent[row], judge.failed[row] = probe.searches, probe.failed
             beams.append(self._start(row, probe, support))
-        grow(judge, beams, self.options)
+        grow(judge, beams, self._strict)
         confirmed = self._confirm(beams)
         return [self._found(beam, pair) for beam, pair in zip(beams, confirmed, strict=True)]
 
@@ -154,7 +174,7 @@ class VerifiedSearch:
                 worth = support.worth(gain)
                 expansion = Expansion(candidate.text, self._written[weight])
                 tried.append((Single(expansion, weight, candidate.key, gain.value - worth, worth), reading))
-        return start(row, probe.before, tried, self.options)
+        return start(row, probe.before, tried, self._strict)
 
     def _confirm(self, beams: Sequence[Beam]) -> list[tuple[Reading, Reading] | None]:
         """Under `confirm` the original's and the chosen set's reading on the other half of the judgments."""
