@@ -41,6 +41,13 @@ class EvaluationOptions(Options):
         description="also search for each test query's expansions (the system `search`), with the options of [verified] and "
         "without its judgments: what the teacher reaches; at most verified.budget searches per query",
     )
+    abstain: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="also the policy that leaves a query alone where it is not sure of its answer (the system `leser-sure`): "
+        "the greatest share of dev queries that may earn less than the original; none: without it",
+    )
     prompted: bool = Field(True, description="also ask the policy as it was before any training")
     best_of: int = Field(8, ge=0, description="completions sampled for the system best-of-N; 0 leaves it out")
     warmup_plus: bool = Field(True, description="also train supervised for as long as GRPO took")

@@ -44,6 +44,7 @@ MEANING = {
     "prompted": "the policy before any training",
     "warmup": "the policy after the supervised warm-up",
     "warmup+": "the control: the warm-up’s training for as long as GRPO took",
+    "leser-sure": "the same, leaving queries alone where it is not sure; how sure it must be was chosen on dev",
     POLICY: "the policy after GRPO, the best on dev",
 }
 

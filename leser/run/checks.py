@@ -12,6 +12,7 @@ from leser.evaluation.pseudo_documents import PseudoDocument, Query2Doc, baselin
 from leser.evaluation.trec import check_ids, run_files
 from leser.expansion import Expansion
 from leser.policy.options import PolicyOptions
+from leser.run.abstaining import ABSTAINING
 from leser.run.primary import measures_shown
 from leser.run.search_row import SEARCH
 from leser.run.trial import TRIED_QUERIES
@@ -43,7 +44,8 @@ def check_final(session: Session, split: Split) -> None:
     baselines = baselines_of(config.evaluation, config.policy)
     best_of = [f"best-of-{config.evaluation.best_of}"] if config.evaluation.best_of else []
     search = [SEARCH] if config.evaluation.search else []
-    run_files([*baselines, IDEAL, *search, "prompted", "warmup", "warmup+", *best_of, POLICY])
+    sure = [ABSTAINING] if config.evaluation.abstain is not None else []
+    run_files([*baselines, IDEAL, *search, *sure, "prompted", "warmup", "warmup+", *best_of, POLICY])
     check_ids("query", (query.id for query in (*split.queries, *split.no_result)))
     if any(registry.get("baseline", name).tuned for name in baselines):
         session.environment.rewards.two_rankings_only()

@@ -33,6 +33,9 @@ from leser.report import write_report
 from leser.report.answers import FILE, Titles, answers_of, write_answers
 from leser.report.provenance import provenance
 from leser.report.systems import measures_of
+from leser.run.abstaining import ABSTAINING, abstaining_answers, tune_threshold
+from leser.run.harm_files import FILE as HARM_FILE
+from leser.run.harm_files import harm_content
 from leser.run.holes import holes_content
 from leser.run.primary import measures_shown
 from leser.run.search_row import SEARCH, search_run
@@ -78,6 +81,9 @@ def evaluate_on_test(state: TrainingState) -> dict[str, Any]:
     content |= {"left_out": left_out} if left_out else {}
     write_runs(folder.path / "trec", runs, test)
     primary = next(iter(measures_of(content)), "")
+    content |= harm_content(
+        test.queries, runs, result.per_query, primary, titles_from(session), folder.path / HARM_FILE
+    )
     answers = answers_of(test, runs, result.per_query, primary, titles_from(session))
     write_answers(folder.path / FILE, answers)
     write_report(folder.path, content, folder.metrics(), tomllib.loads(config.resolved()), answers, " ".join(left_out))
@@ -220,6 +226,10 @@ def _policy_runs(state: TrainingState) -> list[SystemRun]:
             runs.append(run_of("warmup+", state.sampler))
     state.load(state.folder.path / "policy")
     runs.append(run_of(SERVED, state.sampler))
+    if (most_hurt := config.evaluation.abstain) is not None:
+        dev = state.session.task.dev
+        threshold = tune_threshold(state.sampler, dev, dev.queries[: config.training.dev_queries], most_hurt)
+        runs.append(policy_run(ABSTAINING, abstaining_answers(state.sampler, test, asked, depth, threshold)))
     return runs
 
 
