@@ -49,14 +49,11 @@ def mini_batches(batch: GroupBatch, count: int) -> list[GroupBatch]:
     return [select(batch, [(i, _all(batch, i)) for i in range(first, groups, count)]) for first in range(count)]
 
 
-def micro_batches(batch: GroupBatch, options: GrpoOptions) -> Iterator[GroupBatch]:
-    """The groups that have something to teach, in passes of at most `tokens_per_pass` tokens (one completion at the least)."""
-    return (select(batch, pieces) for pieces in passes(batch, options))
+def passes(batch: GroupBatch, options: GrpoOptions, limit: int) -> Iterator[list[Piece]]:
+    """What each pass holds: whole groups, prompts of like length together, or a part of a group too big for one pass.
 
-
-def passes(batch: GroupBatch, options: GrpoOptions) -> Iterator[list[Piece]]:
-    """What each pass holds: whole groups, prompts of like length together, or a part of a group too big for one pass."""
-    limit = options.tokens_per_pass or TOKENS_PER_PASS
+    Groups that teach nothing are left out. A pass holds at most `limit` tokens, or a single completion.
+    """
     size = [len(p) + sum(map(len, group)) for p, group in zip(batch.prompts, batch.completions, strict=True)]
     chosen: list[Piece] = []
     used = 0

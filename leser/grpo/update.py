@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from leser.grpo.batch import GroupBatch, Piece, Ragged, micro_batches, mini_batches, padded, passes, select
+from leser.grpo.batch import GroupBatch, Piece, Ragged, mini_batches, padded, passes, select
 from leser.grpo.loss import LossParts, batch_denominator, policy_loss
 from leser.grpo.optimizer import make_optimizer
 from leser.grpo.options import GrpoOptions
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leser.policy.policy import Policy
 
 __all__ = [
-    "GroupBatch", "GrpoOptions", "UpdateStats", "accumulate", "learning_rate", "make_optimizer", "micro_batches",
+    "GroupBatch", "GrpoOptions", "UpdateStats", "accumulate", "learning_rate", "make_optimizer",
     "policy_update",
 ]  # fmt: skip
 Noted = list[list[list[float]]]
@@ -152,7 +152,7 @@ def accumulate(
     denominator, tokens = _all_sum([own, counted], policy.device)
     sums = dict.fromkeys(("loss", *MEANS), 0.0)
     biggest, made = 0.0, 0
-    for pieces in passes(batch, _sized(policy, options)):
+    for pieces in passes(batch, options, pass_tokens(policy, options)):
         part = select(batch, pieces)
         result, mask, shape = _forward(policy, part, options)
         if noted is not None:
@@ -167,6 +167,9 @@ def accumulate(
     names = list(sums)
     sums = dict(zip(names, _all_sum([sums[n] for n in names], policy.device), strict=True))
     return {**sums, "tokens": tokens, "log_ratio_max": biggest}, made
+
+
+Shape = tuple[int, ...]
 
 
 Shape = tuple[int, ...]
@@ -218,7 +221,7 @@ def _own_logprobs(policy: Policy, batch: GroupBatch, options: GrpoOptions) -> No
     """The policy's log-probabilities of the batch by training's own code, without gradient; empty where nothing is taught."""
     noted = _empty(batch)
     with torch.no_grad():
-        for pieces in passes(batch, _sized(policy, options)):
+        for pieces in passes(batch, options, pass_tokens(policy, options)):
             _note(noted, pieces, _forward(policy, select(batch, pieces), options)[0])
     return noted
 

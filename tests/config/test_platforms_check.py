@@ -106,10 +106,10 @@ Typed in a query and respected by every search (read as de-DE)
 Rewarded
   0.5 x nDCG@10: Discounted gain of the top k relative to the best order the judgments allow (nDCG@k).
   Each expansion costs 0.005.
-Required: a completion that fails earns -0.1
+Required: a completion that fails earns -0.125
   kept(min=0.5)@10: Share of the original's relevant top k that is still in the expanded top k (kept@k, kept(min=0.8)@10).
 
-Forbidden: earns -0.1 in training, and is never served
+Forbidden: earns -0.125 in training, and is never served
   contact: No expansion holds a mail address, a phone number or a web address.
     The prompt says: "Write no mail addresses, phone numbers or web addresses."
   count: No more and no longer expansions than these limits say.

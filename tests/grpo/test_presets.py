@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from bad_input import run_cli
+from places import ROOT
 
 from leser.config.load import load_config
 from leser.errors import LeserError
@@ -25,6 +27,14 @@ def test_everything_that_is_given_wins(tmp_path: Path) -> None:
     found = load_config(tmp_path / "run.toml", {"preset": "gspo", "grpo.group_size": 4}, ["grpo.kl=0.02"]).grpo
     assert (found.ratio, found.clip_low) == ("sequence", 3e-4)
     assert (found.clip_high, found.kl, found.group_size) == (0.3, 0.02, 4)
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_the_page_shows_what_a_preset_sets(name: str) -> None:
+    row = next(
+        line for line in (ROOT / "docs" / "choosing-a-loss.md").read_text().splitlines() if f"| `{name}`" in line
+    )
+    assert set(re.findall(r"`(\w+=[^`]+)`", row.split("|")[2])) == {f"{k}={v}" for k, v in PRESETS[name].items()}
 
 
 def test_an_unknown_preset_is_refused() -> None:

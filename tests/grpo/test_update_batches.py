@@ -79,7 +79,7 @@ def test_a_group_split_over_passes_has_the_same_gradient(variant: str, by_token:
     whole = gradient(policy, data, chosen)
     for limit in (12, 22):
         split = chosen.model_copy(update={"tokens_per_pass": limit})
-        parts = list(passes(data, split))
+        parts = list(passes(data, split, limit))
         assert any(len(columns) < 4 for pieces in parts for _, columns in pieces)
         for pieces in parts:
             held = select(data, pieces)

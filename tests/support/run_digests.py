@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-TIMES = ("sample_s", "search_s", "update_s", "elapsed_s", "searches_per_s", "cache_hits", "sampler_gap")
-"""Metrics that tell how long something took or what was in memory: not the same twice. The sampler's gap is rounding, about
-4e-7, whose last bits follow where a process happens to put its buffers; it is only reported."""
+TIMES = ("sample_s", "search_s", "update_s", "elapsed_s", "searches_per_s", "cache_hits", "sampler_gap", "entropy_all")
+"""Metrics that tell how long something took or what was in memory: not the same twice. The sampler's
+log-probabilities round by about 4e-7, and the last bits follow where a process happens to put its buffers; they are only
+reported, as a gap and as the entropy of all completions."""
 
 
 def digests(out: Path) -> dict[str, str]:
