@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from leser.grpo.options import GrpoOptions
-from leser.policy.memory import TOKENS_PER_PASS
 
 Ragged = Sequence[Sequence[Sequence[float]]]
 Piece = tuple[int, list[int]]

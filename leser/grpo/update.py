@@ -172,16 +172,6 @@ def accumulate(
 Shape = tuple[int, ...]
 
 
-Shape = tuple[int, ...]
-
-
-def _sized(policy: Policy, options: GrpoOptions) -> GrpoOptions:
-    """The options with the tokens of a pass that the device holds, where none are given."""
-    if options.tokens_per_pass is not None:
-        return options
-    return options.model_copy(update={"tokens_per_pass": pass_tokens(policy, options)})
-
-
 def _forward(policy: Policy, part: GroupBatch, options: GrpoOptions) -> tuple[GroupLogprobs, Tensor, Shape]:
     """Log-probabilities with gradient, and the mask (B, G, C) of tokens of active completions."""
     result = group_logprobs(policy, part.prompts, part.completions, temperature=options.temperature)

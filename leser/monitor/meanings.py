@@ -71,6 +71,21 @@ MEANINGS: dict[str, Meaning] = {
         "share of queries whose completions all earned the same: they teach nothing", "below 60 %",
         "above", 0.8, "use a reward that moves more often (nDCG@100 beside nDCG@10), or more completions per query",
     ),
+    "zero_variance_failed": Meaning(
+        "share of groups that teach nothing because all searches failed, or all but one", "0",
+        "above", 0.05, "the engine fails: read the reasons with leser rollouts --code engine_error",
+    ),
+    "zero_variance_gated": Meaning(
+        "share of groups that teach nothing because every completion was gated", "near 0 after the warm-up",
+        "above", 0.3, "warm up for longer, or raise training.max_new_tokens",
+    ),
+    "zero_variance_equal": Meaning(
+        "share of groups that teach nothing although completions were judged: all earned the same", "below 60 %",
+        "above", 0.8, "a finer reward (nDCG@100 beside nDCG@10); grpo.refill or grpo.curriculum",
+    ),
+    "refilled_groups": Meaning(
+        "groups of further queries that were sampled for those that teach nothing (grpo.refill)", "fewer than the batch"
+    ),
     **_WRITTEN,
     "echo": Meaning(
         "share of the expansions' words that the query holds already", "below 20 %",
@@ -94,6 +109,18 @@ MEANINGS: dict[str, Meaning] = {
         "nats per token, of the completions that taught something", "falling slowly",
         "below", 0.05, "the policy samples one answer per query: nothing new is tried",
     ),
+    "entropy_all": Meaning(
+        "nats per token, of all completions, those of zero-variance groups included", "falling slowly",
+        "below", 0.02, "the policy is sure of nearly every query; entropy alone hides it",
+    ),
+    "update_kl": Meaning(
+        "nats per token by which the policy left the one that sampled, before the last update; 0 with one update per batch",
+        "below 0.05", "above", 0.1, "fewer updates per batch, a lower rate, or grpo.stop_kl",
+    ),
+    "corrected": Meaning(
+        "share of tokens whose importance weight was truncated or masked; 0 where grpo.importance is none", "below 5 %",
+        "above", 0.2, "find out why the sampler computes other probabilities than the trainer",
+    ),
     "kl": Meaning("nats per token from the policy that GRPO began with; 0 where it is not asked for", "below 0.5"),
     "clipped_low": Meaning(
         "share of tokens clipped from below; 0 with one update per batch", "below 10 %", "above", 0.3, _FEWER
@@ -111,6 +138,7 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "tokens": Meaning("completion tokens in the loss", "above 0"),
     "passes": Meaning("forward and backward passes of the update", "few: raise grpo.tokens_per_pass where memory allows"),
+    "updates": Meaning("updates made from the batch", "epochs_per_batch x mini_batches, fewer where grpo.stop_kl ends them"),
     "skipped": Meaning(
         "updates skipped because their gradient was not finite", "0",
         "above", 0.0, "lower the learning rate; check policy.precision",

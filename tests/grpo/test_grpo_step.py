@@ -13,6 +13,7 @@ from leser.expansion import ExpansionOptions
 from leser.grpo.metrics import sampled_entropy
 from leser.grpo.options import GrpoOptions
 from leser.grpo.update import make_optimizer
+from leser.monitor.meanings import meaning_of
 from leser.policy.options import TinyOptions
 from leser.policy.policy import Policy
 from leser.policy.tiny import build_tiny
@@ -114,6 +115,10 @@ def test_the_entropy_of_all_holds_dead_groups_too(policy: Policy) -> None:
     found = roll_out(sampler_of(policy), WIDE, DEAD, GrpoOptions(group_size=8), 1, 0)
     assert step.metrics["entropy_all"] == pytest.approx(sampled_entropy(found.samples))
     assert step.metrics["entropy_all"] > 0.1
+
+
+def test_every_figure_of_a_step_has_a_meaning(policy: Policy) -> None:
+    assert [name for name in step_of(policy, WIDE, LIVE).metrics if meaning_of(name) is None] == []
 
 
 @pytest.mark.parametrize("credit", ["none", "prefix", "leave-one-out"])
