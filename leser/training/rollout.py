@@ -111,7 +111,8 @@ def excluded(found: Rollout, options: GrpoOptions) -> npt.NDArray[np.bool_]:
     if options.truncated == "gated":
         return found.scores.excluded
     cut = np.array([not s.finished for row in found.samples for s in row], dtype=bool)
-    return np.logical_or(found.scores.excluded, cut)
+    both: npt.NDArray[np.bool_] = np.logical_or(found.scores.excluded, cut)
+    return both
 
 
 def why_dropped(found: Rollout, result: Advantages, options: GrpoOptions) -> dict[str, float]:

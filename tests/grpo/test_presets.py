@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,16 @@ def test_the_page_shows_what_a_preset_sets(name: str) -> None:
         line for line in (ROOT / "docs" / "choosing-a-loss.md").read_text().splitlines() if f"| `{name}`" in line
     )
     assert set(re.findall(r"`(\w+=[^`]+)`", row.split("|")[2])) == {f"{k}={v}" for k, v in PRESETS[name].items()}
+
+
+def test_no_shipped_configuration_pays_terms_by_leaving_them_out() -> None:
+    tables = {
+        path: tomllib.loads(path.read_text(encoding="utf-8")).get("grpo")
+        for path in (ROOT / "examples").rglob("*.toml")
+    }
+    credits = {path.name: table.get("credit", "none") for path, table in tables.items() if table}
+    assert len(credits) >= 4
+    assert set(credits.values()) <= {"none", "prefix"}
 
 
 def test_an_unknown_preset_is_refused() -> None:
