@@ -159,11 +159,12 @@ def accumulate(
             _note(noted, pieces, result)
         parts, extra = _backward(policy, part, options, denominator, on_policy, result, mask, shape)
         made += 1
-        for name in ("loss", "kl", "update_kl", "clipped_low", "clipped_high", "corrected"):
-            sums[name] += float(getattr(parts, name).detach())
-        for name, values in extra.items():
-            sums[name] += float((values * mask).sum())
-        biggest = max(biggest, float(parts.log_ratio_max))
+        figures = {name: getattr(parts, name) for name in sums if hasattr(parts, name)}
+        figures |= {name: (values * mask).sum() for name, values in extra.items()}
+        *found, largest = torch.stack([f.detach().float() for f in (*figures.values(), parts.log_ratio_max)]).tolist()
+        for name, value in zip(figures, found, strict=True):
+            sums[name] += value
+        biggest = max(biggest, largest)
     names = list(sums)
     sums = dict(zip(names, _all_sum([sums[n] for n in names], policy.device), strict=True))
     return {**sums, "tokens": tokens, "log_ratio_max": biggest}, made

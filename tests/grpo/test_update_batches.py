@@ -74,7 +74,6 @@ def distance(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_a_group_split_over_passes_has_the_same_gradient(variant: str, by_token: bool) -> None:
     policy = toy_policy("qwen3")
-    policy.model.double()  # float32 alone rounds by 1e-6 here
     data, chosen = batch(policy, by_token=by_token), options(**VARIANTS[variant])
     whole = gradient(policy, data, chosen)
     for limit in (12, 22):
@@ -85,7 +84,9 @@ def test_a_group_split_over_passes_has_the_same_gradient(variant: str, by_token:
             held = select(data, pieces)
             size = sum(len(p) + sum(map(len, g)) for p, g in zip(held.prompts, held.completions, strict=True))
             assert size <= limit or [len(columns) for _, columns in pieces] == [1]
-        assert distance(gradient(policy, data, split), whole) <= 1e-6
+        assert (
+            distance(gradient(policy, data, split), whole) <= 2e-6
+        )  # float32 rounds by 1e-6 here; in float64 it was 1e-7
 
 
 def shuffled(data: GroupBatch) -> GroupBatch:
