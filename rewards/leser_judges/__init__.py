@@ -4,15 +4,18 @@ from leser.baseline import Baseline
 from leser.hooks import hookimpl
 from leser.reward import Reward
 from leser_judges.baselines import EncoderAlone, EncoderRerank
+from leser_judges.cross_encoder import CrossEncoder
+from leser_judges.guard import Guard
+from leser_judges.llm import LlmJudge
 from leser_judges.similarity import EncoderSimilarity
 
-__all__ = ["EncoderAlone", "EncoderRerank", "EncoderSimilarity"]
+__all__ = ["CrossEncoder", "EncoderAlone", "EncoderRerank", "EncoderSimilarity", "Guard", "LlmJudge"]
 
 
 @hookimpl
 def leser_rewards() -> list[type[Reward]]:
-    """The judge that compares by vectors."""
-    return [EncoderSimilarity]
+    """The judges: by vectors, by a reranker, by a language model, and the guard against bad new documents."""
+    return [EncoderSimilarity, CrossEncoder, LlmJudge, Guard]
 
 
 @hookimpl

@@ -48,15 +48,7 @@ class Encoder:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of the model's files and of what else changes a vector: prompts and length."""
-        digest = hashlib.blake2b(digest_size=16)
-        kept = [p for p in sorted(self.folder.rglob("*")) if p.suffix in (".json", ".safetensors", ".txt", ".model")]
-        for path in kept:
-            digest.update(f"{path.relative_to(self.folder).as_posix()} {path.stat().st_size}\n".encode())
-            with path.open("rb") as file:
-                while block := file.read(_READ_AT_ONCE):
-                    digest.update(block)
-        digest.update(json.dumps([self.options.max_length, *self.prompts]).encode())
-        return digest.hexdigest()
+        return digest_of(self.folder, [self.options.max_length, *self.prompts])
 
     @cached_property
     def prompts(self) -> tuple[str, str]:
@@ -88,3 +80,16 @@ class Encoder:
         from leser_judges.sentence_model import SentenceModel
 
         return SentenceModel(self.folder, max_length=self.options.max_length, device=self.options.device)
+
+
+def digest_of(folder: Path, settings: Sequence[object]) -> str:
+    """A digest of a model's files and of the settings that change what it computes."""
+    digest = hashlib.blake2b(digest_size=16)
+    kept = [p for p in sorted(folder.rglob("*")) if p.suffix in (".json", ".safetensors", ".txt", ".model")]
+    for path in kept:
+        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
+        with path.open("rb") as file:
+            while block := file.read(_READ_AT_ONCE):
+                digest.update(block)
+    digest.update(json.dumps(list(settings)).encode())
+    return digest.hexdigest()

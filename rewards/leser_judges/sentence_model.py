@@ -40,7 +40,7 @@ class SentenceModel:
     def __init__(self, folder: Path, *, max_length: int, device: str) -> None:
         quiet()
         self.folder = folder
-        self.device = _device(device)
+        self.device = device_of(device)
         self._layers: list[Layer] = []
         self._pooling: tuple[str, ...] = ()
         self._transformer: Any = None
@@ -122,7 +122,8 @@ class SentenceModel:
         self._transformer = model.to(self.device).eval()
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device of this name, auto being a GPU where there is one; raises LeserError where it is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

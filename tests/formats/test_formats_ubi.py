@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from places import ROOT
 
 from leser.errors import LeserError
 from leser.formats.read import read_task
 from leser.formats.ubi import Ubi, read_log
 from leser.testing import ReaderCase, ReaderContract
 
-FIXTURES = Path(os.environ.get("LESER_DATA", ROOT.parent / "shared" / "data")) / "fixtures"
 TEXTS = ("red sofa", "desk lamp", "wool rug", "oak bed")
 
 
@@ -102,9 +100,8 @@ def test_ips_says_when_bias_cannot_be_told_from_relevance(tmp_path: Path) -> Non
     assert any("position bias cannot be told from relevance" in note for note in task.notes)
 
 
-@pytest.mark.skipif(not FIXTURES.is_dir() and not os.environ.get("CI"), reason=f"no fixtures at {FIXTURES}")
-def test_a_public_sample(tmp_path: Path) -> None:
-    sample = FIXTURES / "ubi_queries_events.ndjson"
+def test_a_public_sample(shared_data: Callable[[str], Path]) -> None:
+    sample = shared_data("fixtures") / "ubi_queries_events.ndjson"
     assert Ubi.recognises(sample)
     counts = read_log([sample])
     assert sum(s.impressions for ranks in counts.values() for s in ranks.values()) == 750
