@@ -7,7 +7,8 @@ an engine's failure and an empty result are never one zero.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -290,6 +291,16 @@ class Environment:
         ids |= {hit.id for r in results if isinstance(getattr(r, "ranking", None), Ranking) for hit in r.ranking.hits}  # type: ignore[attr-defined]
         ids |= {doc for query in asked for doc in split.qrels.get(query, {})}
         return self.client.fetch(sorted(ids), self.rewards.fields)
+
+    @contextmanager
+    def at(self, progress: float) -> Iterator[None]:
+        """Meanwhile the rewards have the weights of a moment of GRPO, from 0 at its first step to 1 at its last."""
+        last = self.rewards
+        self.rewards = last.at(progress)
+        try:
+            yield
+        finally:
+            self.rewards = last
 
     def score(self, outcomes: Sequence[Outcome]) -> Scores:
         """The rewards of judged outcomes."""

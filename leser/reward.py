@@ -133,7 +133,11 @@ def parse_spec(text: str) -> RewardSpec:
 class RewardOptions(Options):
     """What is rewarded."""
 
-    weights: tuple[str, ...] = Field(("nDCG@10=0.7", "coverage@10=0.3"), description="rewards as NAME=WEIGHT")
+    weights: tuple[str, ...] = Field(
+        ("nDCG@10=0.7", "coverage@10=0.3"),
+        description="rewards as NAME=WEIGHT; NAME*NAME is a product, NAME[LOW:HIGH] is clipped, and "
+        "NAME=A->B has a weight that moves from A to B over GRPO",
+    )
     term_cost: float = Field(
         0.005,
         ge=0,

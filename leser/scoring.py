@@ -13,12 +13,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leser.composition import Clipped, Product, read_composed
 from leser.contract.classes import reward_fault
 from leser.declared import Documents
 from leser.errors import EngineDown, LeserError, PluginFault, unknown_name
@@ -70,6 +72,8 @@ class RewardSet:
             )
         self.rewards = tuple(rewards)
         self.weights = tuple(weights)
+        self.starts: tuple[float, ...] = self.weights
+        """The weights at the first step of GRPO; `weights` are those of the last, and of everything else."""
         least = sum(min(0.0, *(w * bound for bound in r.range)) for r, w in self._weighted())
         least -= term_cost * max_expansions
         if gated_reward is not None and gated_reward > least:
@@ -99,15 +103,46 @@ class RewardSet:
         """Build from strings `NAME[=WEIGHT]` such as "nDCG@10=0.7"; `classes` maps family names to reward classes."""
         rewards: list[Reward] = []
         weights: list[float] = []
+        starts: list[float] = []
         for text in specs:
-            reward, weight = _build(text, classes)
+            reward, weight, start = _build(text, classes)
             if any(reward.spec.text == other.spec.text for other in rewards):
                 raise LeserError(f"The reward '{reward.spec.text}' is given twice. Drop one, or add up their weights.")
             rewards.append(reward)
             weights.append(weight)
+            starts.append(start)
         if not rewards:
             raise LeserError("No reward given. Name at least one, e.g. --reward nDCG@10.")
-        return cls(rewards, weights, gated_reward, term_cost, max_expansions)
+        made = cls(rewards, weights, gated_reward, term_cost, max_expansions)
+        if starts != weights:
+            made.starts = tuple(starts)
+            # one reward of gated completions that is the least all through training
+            made.gated_reward = min(
+                made.gated_reward, cls(rewards, starts, gated_reward, term_cost, max_expansions).gated_reward
+            )
+        return made
+
+    def at(self, progress: float) -> RewardSet:
+        """These rewards with the weights of a moment of GRPO: 0 is its first step, 1 its last."""
+        if self.starts == self.weights:
+            return self
+        then = copy(self)
+        pairs = zip(self.starts, self.weights, strict=True)
+        then.weights = then.starts = tuple(start + (end - start) * progress for start, end in pairs)
+        return then
+
+    @property
+    def formula(self) -> str:
+        """The total in words: what each reward counts, and what a gate does."""
+        rows = zip(self.rewards, self.starts, self.weights, strict=True)
+        parts = [
+            f"{end:g} x {r.spec.text}" if start == end else f"({start:g} -> {end:g} over GRPO) x {r.spec.text}"
+            for r, start, end in rows
+            if not r.gate
+        ]
+        cost = f" - {self.term_cost:g} per expansion" if self.term_cost else ""
+        gates = "".join(f", or not {r.spec.text}" for r in self.rewards if r.gate)
+        return f"{' + '.join(parts)}{cost}; {self.gated_reward:g} where unreadable, against a rule{gates}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -187,7 +222,31 @@ class RewardSet:
         return [(r, w) for r, w in zip(self.rewards, self.weights, strict=True) if not r.gate]
 
 
-def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, float]:
+def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, float, float]:
+    """A reward with its weight at the end of training, and at its start."""
+    composed = read_composed(text)
+    if composed.plain:
+        reward, weight = _plain(text, classes)
+        return reward, weight, weight
+    factors = [_factor(factor.text, factor.clip, classes) for factor in composed.factors]
+    reward = factors[0] if len(factors) == 1 else Product(factors)
+    start, end = (_weight(given, reward) for given in composed.weight or ("1", "1"))
+    if start == end == 0:
+        raise LeserError(f"The weight of the reward '{reward.spec.text}' must be a number other than 0.")
+    return reward, end, start
+
+
+def _factor(text: str, clip: tuple[float, float] | None, classes: Mapping[str, type[Reward]]) -> Reward:
+    reward, _ = _plain(text, classes)
+    if reward.gate or reward.unsearched:
+        raise LeserError(
+            f"The reward '{reward.spec.text}' is a gate: it cannot be clipped, multiplied or given a weight."
+        )
+    return reward if clip is None else Clipped(reward, *clip)
+
+
+def _plain(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, float]:
+    """One reward as it stands and its weight, 1 where none is given."""
     match = _WEIGHTED.fullmatch(text.strip())
     if match is None:
         raise LeserError(f"Invalid reward '{text}'. Expected NAME or NAME=WEIGHT, e.g. nDCG@10=0.7.")
@@ -202,13 +261,22 @@ def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, floa
         raise LeserError(
             f"The reward '{spec.text}' is a gate and takes no weight. Write {spec.text} without ={given.strip()}."
         )
+    weight = _weight(given, reward)
+    if weight == 0:
+        raise LeserError(f"The weight '{given.strip()}' of the reward '{spec.text}' must be a number other than 0.")
+    return reward, weight
+
+
+def _weight(given: str, reward: Reward) -> float:
     try:
         weight = float(given)
     except ValueError:
         weight = math.nan
-    if not math.isfinite(weight) or weight == 0:
-        raise LeserError(f"The weight '{given.strip()}' of the reward '{spec.text}' must be a number other than 0.")
-    return reward, weight
+    if not math.isfinite(weight):
+        raise LeserError(
+            f"The weight '{given.strip()}' of the reward '{reward.spec.text}' must be a number other than 0."
+        )
+    return weight
 
 
 def make_reward(cls: type[Reward], spec: RewardSpec) -> Reward:

@@ -213,4 +213,5 @@ def describe(session: Session) -> Sequence[str]:
     relevant = [any(g > 0 for g in s.qrels.get(q.id, {}).values()) for s in task.splits for q in s.queries]
     lines = [f"Task {task.name}: queries{' with a relevant document' if all(relevant) else ''}: {counts}.", *task.notes]
     lines += [f"{key}: {value}" for key, value in session.facts.items() if value != ""]
+    lines.append(f"Reward: {session.environment.rewards.formula}.")
     return lines

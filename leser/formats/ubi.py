@@ -158,8 +158,9 @@ def _read(row: dict[str, Any], searches: dict[str, _Search], path: Path, line: i
     action = _text(row, "action_name", path, line)
     if action != "impression" and action not in CLICKS:
         return
-    attributes = row.get("event_attributes")
-    thing = attributes.get("object") if isinstance(attributes, dict) else None
+    given = row.get("event_attributes")
+    attributes: dict[str, Any] = given if isinstance(given, dict) else {}
+    thing = attributes.get("object")
     if not isinstance(thing, dict) or thing.get("object_id") in (None, ""):
         raise bad_line(path, line, f"the event '{action}' names no event_attributes.object.object_id")
     document, ordinal = str(thing["object_id"]), _ordinal(attributes.get("position"), path, line)

@@ -68,7 +68,7 @@ def render_report(
         "report.html.j2",
         name=name,
         verdict=verdict(evaluation, primary),
-        facts=facts_of(settings, made),
+        facts=[*facts_of(settings, made), *([("reward", str(evaluation["reward"]))] if "reward" in evaluation else [])],
         evaluation=evaluation,
         measures=measures,
         primary=primary,

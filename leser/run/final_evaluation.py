@@ -103,6 +103,7 @@ def _content(result: Evaluation, state: TrainingState) -> dict[str, Any]:
     return {
         **result.to_json(),
         **platform,
+        "reward": state.session.environment.rewards.formula,
         **prompt_facts(state.sampler, asked_of(state.session.task.test)),
         "dev_best": counters.best,
         "grpo_seconds": counters.grpo_seconds,

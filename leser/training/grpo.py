@@ -62,10 +62,11 @@ def train_grpo(state: TrainingState) -> None:
         while not counters.stopped and counters.done < training.steps:
             started, before = time.monotonic(), session.client.stats()
             queries = _next_queries(state, schedule)
-            step = grpo_step(
-                state.sampler, state.optimizer, train, queries, options, schedule, counters.done,
-                reference=reference, number=counters.update + 1,
-            )  # fmt: skip
+            with state.sampler.environment.at(counters.done / max(1, training.steps - 1)):
+                step = grpo_step(
+                    state.sampler, state.optimizer, train, queries, options, schedule, counters.done,
+                    reference=reference, number=counters.update + 1,
+                )  # fmt: skip
             searched = _searched(before, session.client.stats(), time.monotonic() - started)
             counters.update += 1
             row = {"phase": "grpo", "step": counters.update, **step.metrics, **searched}

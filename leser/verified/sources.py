@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from leser.backend import Document
+from leser.composition import leaves
 from leser.environment import Environment
 from leser.expansion import ExpansionOptions, ParseError, parse
 from leser.feedback import FeedbackOptions, feedback_terms
@@ -113,7 +114,7 @@ def read_dictionary(path: Path, expansion: ExpansionOptions) -> CountedDictionar
 
 def nearest_of(rewards: Iterable[object], documents: Iterable[Document]) -> NearestDocuments | None:
     """The documents under the model of the first of these rewards that has one, or None."""
-    judge = next((reward for reward in rewards if isinstance(reward, ComparesDocuments)), None)
+    judge = next((reward for reward in leaves(rewards) if isinstance(reward, ComparesDocuments)), None)
     return judge.nearest_documents(documents) if judge else None
 
 

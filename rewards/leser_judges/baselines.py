@@ -13,6 +13,7 @@ from pydantic import Field
 
 from leser.backend import Hit, Ranking, SearchError, Term
 from leser.baseline import Baseline, BaselineContext
+from leser.composition import leaves
 from leser.errors import LeserError
 from leser.similarity import EncodingFailed
 from leser.task import Query
@@ -39,7 +40,7 @@ class _EncoderBaseline(Baseline):
 
     def fit(self, context: BaselineContext) -> None:
         """Open the encoder; nothing is learned."""
-        judges = [r.options.encoder for r in context.rewards.rewards if isinstance(r, EncoderSimilarity)]
+        judges = [r.options.encoder for r in leaves(context.rewards.rewards) if isinstance(r, EncoderSimilarity)]
         usual = EncoderOptions(fields=(context.task.title_field,))
         self.encoder = self.options.encoder or next(iter(judges), usual)
         self.vectors: Vectors = open_vectors(self.encoder)

@@ -75,7 +75,6 @@ class Endpoint:
         self._pending = 0.0  # money that requests under way may cost
         self._lock = threading.Lock()
         self._recent: deque[tuple[float, int]] = deque()
-        self._pause = threading.Event()
 
     @property
     def cost(self) -> float:
@@ -96,7 +95,7 @@ class Endpoint:
             stop=stop_after_attempt(self.options.attempts),
             retry=retry_if_exception_type(_Passing),
             wait=_wait,
-            sleep=self._pause.wait,
+            sleep=time.sleep,
             reraise=True,
         )
         try:
@@ -181,7 +180,7 @@ class Endpoint:
                     self._recent.append((now, tokens))
                     return
                 left = self._recent[0][0] + _MINUTE - now
-            self._pause.wait(left)
+            time.sleep(left)
 
     def _price(self, tokens_in: int, tokens_out: int) -> float:
         return (tokens_in * self.options.price_in + tokens_out * self.options.price_out) / 1e6

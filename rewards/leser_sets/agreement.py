@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
 from pydantic import Field
 
-from leser.backend import ExpandedQuery, Ranking, SearchError
+from leser.backend import Backend, ExpandedQuery, Ranking, SearchError
 from leser.engine import SearchClient, SearchOptions
 from leser.engine.checked import CheckedBackend
 from leser.errors import EngineDown, LeserError
@@ -53,7 +53,7 @@ class Agreement(Reward):
                 f"The reward '{spec.text}' needs an engine that holds documents already, and '{backend.name}' is given them. "
                 "Name another engine, or its documents in the reward's options."
             )
-        self._open = lambda: backend(given)
+        self._open: Callable[[], Backend] = lambda: backend(given)
 
     @cached_property
     def client(self) -> SearchClient:
