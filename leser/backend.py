@@ -33,6 +33,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -91,6 +92,9 @@ class Hit:
     score: float
 
 
+_ID_OF = attrgetter("id")
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """Hits in the engine's order; `total` matches when they were asked for (a lower bound unless `total_exact`)."""
@@ -103,7 +107,14 @@ class Ranking:
     @property
     def ids(self) -> tuple[str, ...]:
         """The hits' ids, best first."""
-        return tuple(hit.id for hit in self.hits)
+        return tuple(map(_ID_OF, self.hits))
+
+    def top(self, k: int) -> list[str]:
+        """The first k different ids; what a measure at k reads, for a fraction of the price of all ids."""
+        first = dict.fromkeys(map(_ID_OF, self.hits[:k]))
+        if len(first) < k < len(self.hits):  # a document was given twice
+            first = dict.fromkeys(map(_ID_OF, self.hits))
+        return list(first)[:k]
 
 
 @dataclass(frozen=True, slots=True)

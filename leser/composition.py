@@ -91,7 +91,7 @@ def _parts(text: str, sign: str) -> list[str]:
     return parts
 
 
-def leaves(rewards: Iterable[Reward]) -> Iterator[Reward]:
+def leaves(rewards: Iterable[object]) -> Iterator[object]:
     """The rewards that these are made of, each as its class made it."""
     for reward in rewards:
         if isinstance(reward, Product):
@@ -112,7 +112,7 @@ class Clipped(Reward):
         self.spec = RewardSpec(
             f"{reward.spec.text}[{low:g}:{high:g}]", reward.spec.family, reward.spec.params, reward.spec.cutoff
         )
-        self.range = (low, high)
+        self.range = (low, high)  # type: ignore[misc]  # known only once it is made
         self.needs, self.fields = reward.needs, reward.fields
 
     @property
@@ -135,7 +135,7 @@ class Product(Reward):
         self.rewards = tuple(rewards)
         self.spec = RewardSpec(" * ".join(reward.spec.text for reward in rewards), "product", {}, None)
         corners = [prod(corner) for corner in product(*(reward.range for reward in rewards))]
-        self.range = (min(corners), max(corners))
+        self.range = (min(corners), max(corners))  # type: ignore[misc]
         self.needs = frozenset().union(*(reward.needs for reward in rewards))
         self.fields = tuple(dict.fromkeys(field for reward in rewards for field in reward.fields))
 

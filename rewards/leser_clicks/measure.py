@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 from pydantic import Field
@@ -70,6 +69,6 @@ class Clicks(Reward):
         gains, best = self._gains.get(normal_text(outcome.query.text), ({}, 0.0))
         if not best or outcome.expanded is None:
             return None
-        top = islice(dict.fromkeys(outcome.expanded.ids), self.depth)
+        top = outcome.expanded.top(self.depth)
         found = sum(w * gains.get(document, 0.0) for w, document in zip(self._discounts, top, strict=False))
         return min(found / best, 1.0)

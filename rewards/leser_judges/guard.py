@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 from pydantic import Field
 
@@ -68,8 +67,8 @@ class Guard(Reward):
         return values
 
     def _new(self, outcome: Outcome) -> list[str]:
-        before = set(islice(dict.fromkeys(outcome.original.ids), self.depth))
-        top = islice(dict.fromkeys(outcome.expanded.ids if outcome.expanded else ()), self.depth)
+        before = set(outcome.original.top(self.depth))
+        top = outcome.expanded.top(self.depth) if outcome.expanded else ()
         return [id for id in top if id not in before]
 
     def _bad(self, outcome: Outcome, id: str, poor: dict[tuple[str, str], bool | None]) -> bool:

@@ -13,7 +13,6 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -139,7 +138,7 @@ class PairJudge(Reward):
 
     def _pairs(self, outcome: Outcome) -> list[Pair | None]:
         """The query with each of the top k documents; None for one without text."""
-        top = islice(dict.fromkeys(outcome.expanded.ids if outcome.expanded else ()), self.depth)
+        top = outcome.expanded.top(self.depth) if outcome.expanded else ()
         documents = [outcome.documents.get(id) for id in top]
         texts = [self.text(document) if document else "" for document in documents]
         return [(outcome.query.text, text) if text else None for text in texts]

@@ -108,7 +108,10 @@ class RelevanceReward(Reward):
             if not gains or outcome.expanded is None:
                 values.append(None)
             else:
-                values.append(self.value(self._ids(outcome.expanded.ids, outcome.grades), gains, best))
+                whole = self.spec.cutoff is None or self.depth > self.spec.cutoff or self.depth >= WHOLE_RANKING
+                found = outcome.expanded
+                ids = self._ids(found.ids, outcome.grades) if whole else found.top(self.depth)
+                values.append(self.value(ids, gains, best))
         return values
 
     def _filled(self, outcomes: Sequence[Outcome]) -> list[float | None]:

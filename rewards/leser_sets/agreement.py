@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 from pydantic import Field
@@ -83,9 +82,9 @@ class Agreement(Reward):
             )
         for text, answer in zip(texts, answers, strict=True):
             if isinstance(answer, Ranking):
-                self._seen[text] = frozenset(answer.ids[: self.depth])
+                self._seen[text] = frozenset(answer.top(self.depth))
 
     def _share(self, outcome: Outcome, wanted: frozenset[str] | None) -> float | None:
         if not wanted or outcome.expanded is None:
             return None
-        return len(wanted.intersection(islice(dict.fromkeys(outcome.expanded.ids), self.depth))) / len(wanted)
+        return len(wanted.intersection(outcome.expanded.top(self.depth))) / len(wanted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from math import isfinite
 from typing import Self
 
@@ -56,7 +55,7 @@ class Business(Reward):
         return [self._mean(outcome) for outcome in outcomes]
 
     def _mean(self, outcome: Outcome) -> float:
-        top = islice(dict.fromkeys(outcome.expanded.ids if outcome.expanded else ()), self.depth)
+        top = outcome.expanded.top(self.depth) if outcome.expanded else ()
         worth = sum(w * self._worth(outcome, id) for w, id in zip(self._weights, top, strict=False))
         return min(float(worth / self._sum), 1.0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from math import log2
 
 from pydantic import Field
@@ -57,8 +56,7 @@ class AlphaNDCG(Reward):
             if not needs or outcome.expanded is None:
                 values.append(None)
             else:
-                top = islice(dict.fromkeys(outcome.expanded.ids), self.depth)
-                values.append(min(self._gain(top, needs) / best, 1.0))
+                values.append(min(self._gain(outcome.expanded.top(self.depth), needs) / best, 1.0))
         return values
 
     def _prepared(self, outcome: Outcome) -> tuple[Needs, float]:
@@ -119,13 +117,13 @@ class Marginal(Reward):
 
     def _mean(self, outcome: Outcome) -> float | None:
         missing = {doc for doc, grade in outcome.grades.items() if grade >= self.options.rel}
-        missing.difference_update(islice(dict.fromkeys(outcome.original.ids), self.depth))
+        missing.difference_update(outcome.original.top(self.depth))
         if not missing or outcome.expanded is None:
             return None
         rankings = outcome.per_expansion or ()
         gained = 0.0
         for ranking in rankings:
-            new = missing.intersection(islice(dict.fromkeys(ranking.ids), self.depth))
+            new = missing.intersection(ranking.top(self.depth))
             gained += len(new) / min(self.depth, len(missing)) if missing else 0.0
             missing -= new
         return gained / len(rankings) if rankings else 0.0

@@ -156,3 +156,10 @@ def test_agreement_names_an_engine_that_has_documents() -> None:
         Agreement(parse_spec("agreement(engine=memory)@10"))
     with pytest.raises(LeserError, match="nowhere"):
         Agreement(parse_spec("agreement(engine=nowhere)@10"))
+
+
+def test_the_top_of_a_ranking_closes_up_over_repeats() -> None:
+    assert ranking("a", "b", "c").top(2) == ["a", "b"]
+    assert ranking("a", "a", "b", "a", "c").top(2) == ["a", "b"]
+    assert ranking("a", "a").top(3) == ["a"]
+    assert ranking().top(3) == []
