@@ -22,7 +22,7 @@ class Agreement:
     """How much raters agree.
 
     `pairs` are judged pairs of query and document, `single` of them have one rater only. Of the others: `unanimous`, and
-    `split`, where somebody says relevant (above 0) and somebody not; both are shares. `kappa` holds the least and greatest
+    `split`, where somebody says relevant and somebody not; both are shares. `kappa` holds the least and greatest
     of Cohen's kappa (Educational and Psychological Measurement 20, 1960) between two raters on the grades as they are; None
     where no two raters share enough pairs.
     """
@@ -40,7 +40,7 @@ class Agreement:
         return self.pairs - self.single
 
 
-def read_raters(path: Path) -> Agreement:
+def read_raters(path: Path, relevant: int = 1) -> Agreement:
     """Read a table of raters; raises LeserError naming the line that cannot be read. An empty cell is no rating."""
     rows = csv.DictReader(read_text(path).splitlines(), delimiter="\t")
     names = list(rows.fieldnames or ())
@@ -64,11 +64,11 @@ def read_raters(path: Path) -> Agreement:
             table.append(given)
     if not table:
         raise LeserError(f"{path} holds no rating.")
-    return agreement_of(table)
+    return agreement_of(table, relevant)
 
 
-def agreement_of(table: list[dict[str, int]]) -> Agreement:
-    """How much raters agree; each row maps raters to their grade of one pair."""
+def agreement_of(table: list[dict[str, int]], relevant: int = 1) -> Agreement:
+    """How much raters agree; each row maps raters to their grade of one pair, `relevant` is the least relevant grade."""
     several = [list(row.values()) for row in table if len(row) > 1]
     names = sorted({name for row in table for name in row})
     kappas = [k for a, b in combinations(names, 2) if (k := _kappa(table, a, b)) is not None]
@@ -77,7 +77,7 @@ def agreement_of(table: list[dict[str, int]]) -> Agreement:
         len(table),
         len(table) - len(several),
         _share([len(set(grades)) == 1 for grades in several]),
-        _share([len({grade > 0 for grade in grades}) == 2 for grades in several]),
+        _share([len({grade >= relevant for grade in grades}) == 2 for grades in several]),
         (min(kappas), max(kappas)) if kappas else None,
     )
 

@@ -26,10 +26,12 @@ class Conclusion:
 def conclude(room: HeadRoom, forms: Forms, depth: Depth, available: int) -> Conclusion:
     """What head-room and holes say together; `available` is the number of test queries with a relevant document.
 
-    Plain labels are believed where they show a gain. Where only the other ways to count holes show one, the plain reward would
-    teach a policy to leave queries alone. On one-sided judgments the other ways say nothing.
+    Labels come first: plain, then judged documents alone. A gain that only the filled holes show may be the judge's own opinion
+    of what it chose itself, and the sentence says so. Where plain labels show none, they would teach a policy to leave
+    queries alone; the reward is then the filled form where it shows the gain too, because judged documents alone never punish
+    an unjudged one. On one-sided judgments the other ways say nothing.
     """
-    ways = [forms.plain] if depth.one_sided else [forms.plain, forms.expected, forms.condensed]
+    ways = [forms.plain] if depth.one_sided else [forms.plain, forms.condensed, forms.expected]
     best = {way: found for way in ways if way and (found := _best(room.gains, way)) is not None}
     shown = next((way for way in best if best[way].shows), None)
     if shown is None:
@@ -37,12 +39,18 @@ def conclude(room: HeadRoom, forms: Forms, depth: Depth, available: int) -> Conc
     gain = best[shown]
     start = f"There is something to learn: without any training {gain.system} gains {_gained(gain)}"
     if shown == forms.plain:
-        said = f"{start}, so reward {shown}"
-    else:
-        plain = next((g for g in room.gains if g.system == gain.system and g.measure == forms.plain), None)
-        blind = f", which plain {forms.plain} cannot see ({_change(plain)})" if plain else ""
-        said = f"{start}{blind}, so reward {shown}"
-    return Conclusion(f"{said}; {_power(gain, available)}.", shown, gain)
+        return Conclusion(f"{start}, so reward {shown}; {_power(gain, available)}.", shown, gain)
+    plain = _of(room.gains, gain.system, forms.plain)
+    blind = f", which plain {forms.plain} cannot see ({_change(plain)})" if plain else ""
+    filled = _of(room.gains, gain.system, forms.expected) if forms.expected else None
+    reward = forms.expected if filled is not None and filled.shows else shown
+    if shown == forms.expected:
+        blind += ", but only in the eyes of the judge that chose it: have people judge what it finds first"
+    return Conclusion(f"{start}{blind}, so reward {reward}; {_power(gain, available)}.", reward, gain)
+
+
+def _of(gains: Sequence[Gain], system: str, measure: str) -> Gain | None:
+    return next((gain for gain in gains if (gain.system, gain.measure) == (system, measure)), None)
 
 
 def _nothing(best: dict[str, Gain], queries: int) -> Conclusion:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from leser.command import resume_command
 from leser.config.tables import RunConfig
-from leser.errors import LeserError
+from leser.errors import EngineDown, LeserError
 from leser.evaluation.pseudo_documents import baselines_of
 from leser.files import write_folder
 from leser.monitor.monitor import Monitor, open_monitor
@@ -29,6 +29,7 @@ from leser.run.checks import (
     policy_notes,
     prompt_notes,
 )
+from leser.run.diagnosis import diagnose, lines
 from leser.run.primary import settle_primary
 from leser.run.trial import TRIED_QUERIES, example_search, try_baselines, try_rewards_and_rules
 from leser.session import Session, describe, open_session
@@ -72,6 +73,7 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
             if config.dry_run:
                 folder.check_writable()
                 _check_outline(session, folder)
+                _diagnose(session)
                 print(session.config.resolved())
                 reporter.say("Dry run: everything was checked, nothing was trained or written.")
                 return folder
@@ -90,6 +92,23 @@ def _check_outline(session: Session, folder: RunFolder) -> None:
         session.reporter.say(text)
     session.reporter.say(memory_of(session, policy))
     check_room(folder, policy.model, session.config.training.keep_checkpoints)
+
+
+def _diagnose(session: Session) -> None:
+    """Say what the rewards can see; an engine that stops answering takes this away, and nothing else."""
+    config, say = session.config, session.reporter.say
+    try:
+        found = diagnose(session.environment, session.task.train, config.prompt, config.seed)
+    except EngineDown as error:
+        say(f"What the rewards see was not tried out: the engine stopped answering. {error}")
+        return
+    if found is None or not found.queries:
+        say(
+            "What the rewards see was not tried out: no train query has two feedback terms that could be searched with."
+        )
+        return
+    for text in lines(found):
+        say(text)
 
 
 def _run_in(folder: RunFolder, session: Session, monitor: Monitor) -> None:
