@@ -1,4 +1,4 @@
-"""The four measures, for whole batches: a step scores thousands of rankings at one dictionary look-up a hit.
+"""The measures, for whole batches: a step scores thousands of rankings at one dictionary look-up a hit.
 
 Values equal those of ir-measures (trec_eval) on the ranking with repeated documents removed: a document counts once,
 where it is first seen, and the hits after it close up. Unjudged documents have grade 0; with `holes=skip` they are
@@ -66,7 +66,7 @@ class Gains(Holes):
 
 
 class RelevanceReward(Reward):
-    """What the four share: parameters, the cutoff, and a query's judgments prepared once and kept.
+    """What they share: parameters, the cutoff, and a query's judgments prepared once and kept.
 
     Judgments are taken as constant: a query's prepared judgments are made again only for a mapping that differs.
     """
@@ -207,7 +207,9 @@ class NDCG(RelevanceReward):
         return min(found / best, 1.0)
 
 
-class _Binary(RelevanceReward):
+class Binary(RelevanceReward):
+    """Measures that know only relevant and not relevant."""
+
     Options = Level
     options: Level
 
@@ -220,7 +222,7 @@ class _Binary(RelevanceReward):
         return float(sum(worths))
 
 
-class Recall(_Binary):
+class Recall(Binary):
     """Share of the judged relevant documents found in the top k (R@k)."""
 
     name = "R"
@@ -230,7 +232,7 @@ class Recall(_Binary):
         return sum(gains[doc] for doc in ids if doc in gains) / best
 
 
-class ReciprocalRank(_Binary):
+class ReciprocalRank(Binary):
     """One over the rank of the first relevant document (RR@k)."""
 
     name = "RR"
@@ -251,7 +253,7 @@ class ReciprocalRank(_Binary):
         return found
 
 
-class Precision(_Binary):
+class Precision(Binary):
     """Share of the top k that is relevant; a ranking shorter than k still counts as k (P@k)."""
 
     name = "P"
