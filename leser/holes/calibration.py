@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +34,8 @@ class Calibration:
     @classmethod
     def of(cls, scores: NDArray[np.float64], worths: NDArray[np.float64]) -> Calibration:
         """Fit to judged documents, shapes (n,); equal scores count as one document of their mean worth."""
+        from scipy.optimize import isotonic_regression
+
         unique, back, counts = np.unique(scores, return_inverse=True, return_counts=True)
         means = np.bincount(back, weights=worths) / counts
         fitted = isotonic_regression(means, weights=counts.astype(np.float64)).x

@@ -16,7 +16,7 @@ from leser.report.scale import axes, framed, ticks
 WAYS = {
     "plain": "counted as not relevant",
     "condensed": "left out",
-    "expected": "filled with what the judge expects",
+    "expected": "filled by the judge",
 }
 """The ways to count a document that nobody judged, by the names of leser.holes.treatment.Forms."""
 _WIDTH, _HEIGHT = 320, 240

