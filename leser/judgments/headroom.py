@@ -23,6 +23,7 @@ from leser.evaluation.dictionary import Dictionary
 from leser.evaluation.evaluate import ORIGINAL, Evaluation, evaluate
 from leser.evaluation.rm3 import RM3
 from leser.evaluation.systems import SystemRun, run_of_terms
+from leser.formats.split import divide
 from leser.scoring import RewardSet
 from leser.task import Split
 from leser.verified.search import search_expansions
@@ -106,7 +107,7 @@ def systems_of(
 
     found(ORIGINAL, lambda: originals.terms(sample.queries))
     found(RM3.name, lambda: _fitted(RM3(RM3_GRID), context, sample.queries))
-    found(Dictionary.name, lambda: _crossed(context, sample))
+    found(Dictionary.name, lambda: crossed(context, sample, seed))
     if judge is None:
         left_out.append("verified search: no judge that reads documents is named. Set -o evaluation.judge=encoder.")
     else:
@@ -154,11 +155,13 @@ def _fitted(baseline: RM3, context: BaselineContext, queries: Sequence[Query]) -
     return terms_of(baseline, queries)
 
 
-def _crossed(context: BaselineContext, sample: Split) -> Sequence[Sequence[Term]]:
-    """Each half's terms out of a dictionary that was counted on the other half."""
+def crossed(context: BaselineContext, sample: Split, seed: int) -> Sequence[Sequence[Term]]:
+    """Each half's terms out of a dictionary that was counted on the other half; near-duplicates stay on one side."""
     found: dict[str, Sequence[Term]] = {}
-    for part in (0, 1):
-        counted, asked = sample.queries[part::2], sample.queries[1 - part :: 2]
+    parts = divide(sample.queries, sample.qrels, {"first": 0.5, "second": 0.5}, seed)
+    for half in parts.values():
+        counted = tuple(query for query in sample.queries if query.id in half)
+        asked = tuple(query for query in sample.queries if query.id not in half)
         if not counted or not asked:
             continue
         dictionary = Dictionary(Dictionary.Options(most_searches=4_000, dev_queries=100))
