@@ -25,7 +25,7 @@ from leser.cli.options import assignments, backend_name, plugin_files, site_file
 )
 @click.option(
     "--judged",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.csv",
     help="More ratings, such as a filled-in judge-next.csv (Quepid's form); they add to the task's.",
 )

@@ -88,8 +88,11 @@ def write_next(path: Path, rows: Iterable[ToJudge]) -> None:
 def with_ratings(task: Task, path: Path) -> Task:
     """The task with the ratings of such a file, or of any of Quepid's; queries are found by their text.
 
-    Raises LeserError for a query that the task does not have, and for a document that it has with another grade.
+    Raises LeserError where there is no such file, for a query that the task does not have, and for a document that it has with
+    another grade.
     """
+    if not path.is_file():
+        raise LeserError(f"There is no file of ratings at {path}. Check the path given to --judged.")
     given = Quepid(Quepid.Options(path=path)).rated()
     known = {_key(q.text) for split in task.splits for q in (*split.queries, *split.no_result)}
     strange = next((text for text in given if _key(text) not in known), None)

@@ -83,6 +83,8 @@ def test_ratings_go_out_in_quepids_form_and_come_back(tmp_path: Path) -> None:
 
 def test_ratings_of_another_query_or_against_a_label_are_errors(tmp_path: Path) -> None:
     task, path = Task("shop", SPLIT, SPLIT, SPLIT), tmp_path / "rated.csv"
+    with pytest.raises(LeserError, match="There is no file of ratings at"):
+        with_ratings(task, path)
     path.write_text("query,docid,rating\nrug,x,2\n")
     with pytest.raises(LeserError, match="rates the query 'rug', which the task shop does not have"):
         with_ratings(task, path)
