@@ -59,15 +59,7 @@ class ExpectedGrades:
     @property
     def lacking(self) -> str:
         """Why the train judgments cannot teach what a score is worth; empty where they can."""
-        grades = [_judged_of(self._train, query) for query in (*self._train.queries, *self._train.no_result)]
-        contrast = sum(len(set(given.values())) > 1 for given in grades)
-        pairs = sum(map(len, grades))
-        if contrast < LEAST_QUERIES or pairs < LEAST_PAIRS:
-            return (
-                f"the train judgments hold {contrast} queries with documents of different grades and {pairs} judged documents; "
-                f"{LEAST_QUERIES} and {LEAST_PAIRS} are needed"
-            )
-        return ""
+        return lacking_in(self._train)
 
     def try_out(self) -> None:
         """Have the judge score a few judged documents; raises LeserError where it fails on all of them."""
@@ -168,6 +160,19 @@ def bind(rewards: Iterable[object], expected: ExpectedGrades | None) -> None:
         if expected.lacking:
             raise LeserError(f"'{name}' cannot fill holes: {expected.lacking}. Use holes=skip, or judge more.")
         reward.fill_with(expected)
+
+
+def lacking_in(train: Split) -> str:
+    """Why these judgments cannot teach what a judge's score is worth; empty where they can."""
+    grades = [_judged_of(train, query) for query in (*train.queries, *train.no_result)]
+    contrast = sum(len(set(given.values())) > 1 for given in grades)
+    pairs = sum(map(len, grades))
+    if contrast >= LEAST_QUERIES and pairs >= LEAST_PAIRS:
+        return ""
+    return (
+        f"the train judgments hold {contrast} queries with documents of different grades and {pairs} judged documents; "
+        f"{LEAST_QUERIES} and {LEAST_PAIRS} are needed"
+    )
 
 
 def _sample(train: Split, seed: int) -> list[tuple[Query, str, int]]:

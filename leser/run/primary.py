@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leser.errors import LeserError
+from leser.holes.expected import lacking_in
+from leser.holes.judge import usual_judge
 from leser.holes.primary import ASKED, Primary, choose, contrast_of, judged_share, names_with_forms
 from leser.holes.treatment import Forms, Treatment, depth_of_holes, forms_of, split_name
 from leser.textfile import read_text
@@ -35,6 +37,14 @@ def settle_primary(session: Session, folder: RunFolder) -> tuple[Session, str]:
     evaluation = table.model_copy(update={"primary": found.measure})
     config = session.config.model_copy(update={"evaluation": evaluation})
     return replace(session, config=config), f"Primary measure: {found.measure} ({found.why})."
+
+
+def unfilled(session: Session) -> str:
+    """A sentence on why holes are not filled though a judge is among the rewards; empty where there is nothing to say."""
+    judge = usual_judge(session.environment.rewards.rewards)
+    if judge is None or session.environment.expected is not None:
+        return ""
+    return f"{judge} does not fill holes in the final table: {lacking_in(session.task.train)}."
 
 
 def primary_of(session: Session) -> str:

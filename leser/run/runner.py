@@ -30,7 +30,7 @@ from leser.run.checks import (
     prompt_notes,
 )
 from leser.run.diagnosis import diagnose, lines
-from leser.run.primary import settle_primary
+from leser.run.primary import settle_primary, unfilled
 from leser.run.trial import TRIED_QUERIES, example_search, try_baselines, try_rewards_and_rules
 from leser.session import Session, describe, open_session
 from leser.store.disk import check_room, telling_when_full
@@ -64,7 +64,8 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
             reporter.say(str(choose_threads(config.policy, folder.threads if config.resume else None)))
         reporter.say(f"Policy {check_policy(config.policy)}. {example_search(session)}.")
         session, said = settle_primary(session, folder)
-        reporter.say(said)
+        for text in filter(None, (said, unfilled(session))):
+            reporter.say(text)
         try_rewards_and_rules(session)
         try_baselines(session)
         check_final(session, session.task.test)

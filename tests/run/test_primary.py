@@ -13,7 +13,7 @@ from leser.config.build import complete
 from leser.config.load import config_of
 from leser.errors import LeserError
 from leser.plugins import load_plugins
-from leser.run.primary import forms_shown, measures_shown, primary_of, settle_primary
+from leser.run.primary import forms_shown, measures_shown, primary_of, settle_primary, unfilled
 from leser.session import Session, open_session
 from leser.store.folder import RunFolder
 
@@ -75,3 +75,16 @@ def test_a_filled_measure_without_a_judge_is_an_error_before_training(session: S
     asked = with_(session, measures=("nDCG(holes=expected)@10",))
     with pytest.raises(LeserError, match=r"fills holes, and no judge is named. Set -o evaluation.judge=encoder"):
         measures_shown(asked)
+
+
+def test_a_judge_that_the_judgments_cannot_teach_is_said_to_fill_nothing(session: Session) -> None:
+    """Labels that name relevant documents alone say nothing of what a score is worth."""
+    assert unfilled(session) == ""
+    judged = {"name": str(session.config.task.name)}
+    values = {"task": judged, "backend": {"name": "memory"}, "rewards": {"weights": ["encoder@10"]}}
+    with open_session(complete(config_of(values), session.registry), session.registry) as other:
+        assert other.environment.expected is None
+        assert unfilled(other) == (
+            "encoder@10 does not fill holes in the final table: the train judgments hold 0 queries with documents of different "
+            "grades and 4 judged documents; 5 and 50 are needed."
+        )
