@@ -44,6 +44,15 @@ def line(row: dict[str, Any]) -> str:
     )
 
 
+def roughly(seconds: float) -> str:
+    """A time that is only known roughly."""
+    if seconds < 90:
+        return f"{max(10, 10 * round(seconds / 10))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 class NotebookOutput:
     """One output of a notebook's cell: what was said, and below it a live line that is replaced, not repeated."""
 
@@ -130,9 +139,12 @@ class Reporter:
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(name, total=total, completed=done, facts="")
 
-    def step(self, step: int, row: dict[str, Any], *, important: bool = False) -> None:
-        """A step was done. Off a terminal at most one line in ten seconds, but always the important ones."""
-        facts = line(row)
+    def step(self, step: int, row: dict[str, Any], *, important: bool = False, left: float = 0.0) -> None:
+        """A step was done; `left` are the seconds that the run will still take, as far as that is known.
+
+        Off a terminal at most one line in ten seconds, but always the important ones.
+        """
+        facts = line(row) + (f"  about {roughly(left)} left" if left else "")
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=step, facts=facts)
             if important:

@@ -50,5 +50,10 @@ class EvaluationOptions(Options):
     )
     prompted: bool = Field(True, description="also ask the policy as it was before any training")
     best_of: int = Field(8, ge=0, description="completions sampled for the system best-of-N; 0 leaves it out")
-    warmup_plus: bool = Field(True, description="also train supervised for as long as GRPO took")
+    warmup_plus: bool = Field(
+        True, description="also train supervised for as long as GRPO took (the control, system warmup+)"
+    )
+    warmup_plus_share: float = Field(
+        1.0, gt=0, le=1, description="share of GRPO's time that this control is trained for; the report says so below 1"
+    )
     resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap resamples")

@@ -79,7 +79,13 @@ def comparison(evaluation: Mapping[str, Any], measure: str) -> Table:
     gains = gains_of(evaluation, measure)
     reach = reach_of([tuple(row["ci95"]) for row in gains.values()])
     rows = tuple(
-        Row(name, meaning(name), figures.get(measure), gains.get(name), _bar(gains.get(name), reach))
+        Row(
+            name,
+            meaning(name, evaluation.get("warmup_plus_share", 1.0)),
+            figures.get(measure),
+            gains.get(name),
+            _bar(gains.get(name), reach),
+        )
         for name, figures in evaluation.get("systems", {}).items()
     )
     return Table(rows, interval_axis(reach))
@@ -94,8 +100,10 @@ def gains_of(evaluation: Mapping[str, Any], measure: str) -> dict[str, Mapping[s
     }
 
 
-def meaning(system: str) -> str:
-    """What a system is, in words; nothing for one that a plugin brought."""
+def meaning(system: str, share: float = 1.0) -> str:
+    """What a system is, in words; nothing for one that a plugin brought. `share` of GRPO's time is what the control had."""
+    if system == "warmup+" and share < 1:
+        return f"the control: the warm-up’s training for {share:.0%} of the time that GRPO took"
     if system.startswith("best-of-"):
         return f"of {system.removeprefix('best-of-')} sampled completions the one the warmed-up policy finds likeliest"
     return MEANING.get(system, "")

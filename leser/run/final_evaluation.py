@@ -107,6 +107,7 @@ def _content(result: Evaluation, state: TrainingState) -> dict[str, Any]:
         **prompt_facts(state.sampler, asked_of(state.session.task.test)),
         "dev_best": counters.best,
         "grpo_seconds": counters.grpo_seconds,
+        "warmup_plus_share": config.evaluation.warmup_plus_share,
         # of the process that finished it
         "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "made": provenance(),

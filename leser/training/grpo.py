@@ -80,6 +80,7 @@ def train_grpo(state: TrainingState) -> None:
                 if answers.value > counters.best:
                     _keep(state, answers)
             counters.grpo_seconds += time.monotonic() - started
+            state.outlook.note("grpo", counters.done, counters.grpo_seconds)
             row = state.monitor.examine(row | {"elapsed_s": counters.grpo_seconds}, step.rollouts, answers)
             if training.monitor.stop and "warnings" in row:
                 counters.stopped = ", ".join(row["warnings"])

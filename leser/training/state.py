@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -23,6 +24,7 @@ from leser.store.checkpoint import latest_checkpoint, load_weights, prune, save_
 from leser.store.folder import RunFolder
 from leser.task import Query, drawn
 from leser.training.interrupt import Interruption
+from leser.training.outlook import Outlook
 from leser.warmup.progress import WarmupProgress
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class TrainingState:
         self.counters = Counters()
         self.optimizer = make_optimizer(sampler.policy, session.config.grpo)
         self.interruption = Interruption()
+        self.outlook = Outlook.of(session)
         self._pending: list[dict[str, Any]] = []
         self._pending_first = 1
 
@@ -148,11 +151,15 @@ class TrainingState:
         """Put a row into metrics.jsonl, and tell observers and the user."""
         self.folder.log(row)
         self.session.registry.notify("leser_step", metrics=row)
-        self.session.reporter.step(self.counters.done, row, important=important)
+        left = sum(self.outlook.left().values())
+        self.session.reporter.step(self.counters.done, row, important=important, left=left)
 
     def evaluate_on_dev(self) -> Answers:
         """Greedy answers to dev's queries, or to a sample of `training.dev_queries` of them."""
-        return self.sampler.answer(self.session.task.dev, self._dev_queries())
+        started = time.monotonic()
+        answers = self.sampler.answer(self.session.task.dev, self._dev_queries())
+        self.outlook.dev_s = time.monotonic() - started
+        return answers
 
     def dev_row(self, answers: Answers) -> dict[str, Any]:
         """The figures of an evaluation on dev, as metrics.jsonl holds them."""

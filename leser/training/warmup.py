@@ -16,6 +16,7 @@ import numpy as np
 from leser.policy.memory import pass_tokens
 from leser.sampler import Sampler
 from leser.training.held_out import HeldOut, hold_out
+from leser.training.outlook import FIRST
 from leser.training.state import TrainingState
 from leser.training.supervised import Example, supervised_step
 from leser.warmup.progress import WarmupProgress
@@ -41,8 +42,8 @@ def warm_up(state: TrainingState, targets: list[Target]) -> None:
 
 
 def warm_up_more(state: TrainingState, targets: list[Target]) -> None:
-    """The control: what more of the same supervised training gives in the time that GRPO took."""
-    counters = state.counters
+    """The control: what more of the same supervised training gives in the time that GRPO took, or a share of it."""
+    counters, share = state.counters, state.session.config.evaluation.warmup_plus_share
     if counters.stage != "warmup+":
         state.load(state.policies / "warmup")
         state.begin("warmup+")
@@ -50,7 +51,7 @@ def warm_up_more(state: TrainingState, targets: list[Target]) -> None:
         state.save(state.policies / "warmup-plus")
         state.checkpoint()
     taught, _ = _held_out(state, targets)
-    train_supervised(state, _with_sampled(state, taught), "warmup+", counters.grpo_seconds)
+    train_supervised(state, _with_sampled(state, taught), "warmup+", share * counters.grpo_seconds)
 
 
 def _held_out(state: TrainingState, targets: list[Target]) -> tuple[list[Target], HeldOut | None]:
@@ -117,6 +118,9 @@ def train_supervised(
             progress.take(loss)
             progress.step = step + 1
             progress.seconds = time.monotonic() - started
+            state.outlook.note(stage, progress.step, progress.seconds)
+            if progress.step == FIRST and stage == "warmup":
+                session.reporter.say(str(state.outlook))
             spent = seconds is not None and progress.seconds >= seconds
             counters.update = counters.first + progress.step
             due = progress.step % options.steps_between_evaluations == 0 or spent

@@ -60,8 +60,7 @@ def test_engine_failure_is_never_a_score(bridge: Bridge, monkeypatch: pytest.Mon
     def failing(requests: Any, *given: Any, **named: Any) -> list[Any]:
         answers = list(real(requests, *given, **named))
         return [
-            SearchError("too many clauses", "query") if r.terms else a
-            for r, a in zip(requests, answers, strict=True)
+            SearchError("too many clauses", "query") if r.terms else a for r, a in zip(requests, answers, strict=True)
         ]
 
     monkeypatch.setattr(backend, "search", failing)
