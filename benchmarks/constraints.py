@@ -30,7 +30,7 @@ from leser_memory import MemoryBackend
 
 from leser.backend import Document, ExpandedQuery, Ranking
 from leser.cli.console import replace_what_cannot_be_shown
-from leser.constraints import Asker, ConstraintOptions, Constraints
+from leser.constraints import ConstraintOptions, Constraints, QueryConstraints
 from leser.options import seed_argument
 from leser.task import Query
 
@@ -200,7 +200,7 @@ def measure(language: str, phrases: Phrases, count: int, seed: int) -> tuple[Cou
     documents = {p.id: p.document for p in products}
     held = {f: {d.fields[f] for d in documents.values() if f in d.fields} for f in ("size", "colour", "brand")}
     generator = Generator(rng, phrases, vocabulary, products)
-    ask = Asker(options_of(language, vocabulary, products))
+    ask = QueryConstraints(options_of(language, vocabulary, products))
     backend = MemoryBackend.of(documents.values(), analysis={"en": "english", "de": "german"}[language])
     ask.check(backend)
     counts: Counter[str] = Counter()

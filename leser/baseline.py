@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from leser.backend import Document, Ranking, SearchError, Term
-from leser.constraints.asking import Asker
+from leser.constraints.asking import QueryConstraints
 from leser.declared import Documents
 from leser.expansion import Code
 from leser.options import Options
@@ -42,7 +42,7 @@ class BaselineContext:
     write: Callable[[Sequence[Sequence[Message]], int], list[str]] | None = None
     """The policy before training as a writer: prompts and most tokens to texts; None where it writes no sentences."""
     platform: str | None = None
-    ask: Asker = field(default_factory=Asker, repr=False)
+    ask: QueryConstraints = field(default_factory=QueryConstraints, repr=False)
     """Makes what the engine is asked of a query and its clauses; with the constraints typed in it, where they are on."""
     _originals: dict[str, Ranking] = field(default_factory=dict, repr=False)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leser.backend import Document, Ranking, SearchError
-from leser.constraints.asking import Asker
+from leser.constraints.asking import QueryConstraints
 from leser.declared import Documents
 from leser.engine import SearchClient
 from leser.engine.words import EngineWords, Unanswered
@@ -64,14 +64,14 @@ class Environment:
         title_field: str = "title",
         rules: RuleBook | None = None,
         platform: str | None = None,
-        ask: Asker | None = None,
+        ask: QueryConstraints | None = None,
         expected: ExpectedGrades | None = None,
     ) -> None:
         self.client = client
         self.expected = expected
         self.rewards = rewards
         self.expansion = expansion
-        self.ask = ask or Asker()
+        self.ask = ask or QueryConstraints()
         self.title_field = title_field
         self.platform = platform
         self.depth = max(rewards.depth, 10)

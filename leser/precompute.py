@@ -18,7 +18,7 @@ from leser.progress import Reporter
 from leser.task import Query, Split, Task
 from leser.text import words
 from leser.verified.options import VerifiedOptions
-from leser.verified.result import Answer
+from leser.verified.result import VerifiedAnswer
 from leser.verified.search import VerifiedSearch
 from leser.verified.sources import CandidateSource, DocumentWords, nearest_of, read_dictionary
 from leser.verified.spelling import SpellingNeighbours
@@ -28,7 +28,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class QueriesWanted:
     """Which queries to search for, and where the answers go.
 
     `queries` is a file (BEIR's queries.jsonl, or one query per line); without one the task's `split` is taken: train,
@@ -47,13 +47,13 @@ class Wanted:
 def precompute(
     environment: Environment,
     task: Task | None,
-    wanted: Wanted,
+    wanted: QueriesWanted,
     options: VerifiedOptions,
     *,
     seed: int = 0,
     configuration: str = "",
     reporter: Reporter | None = None,
-) -> Counter[Answer]:
+) -> Counter[VerifiedAnswer]:
     """Search for expansions of the wanted queries and write them; how often each kind of answer was given.
 
     `task` brings the queries unless a file does, and the documents that an encoder compares with; a resume needs the same
@@ -109,7 +109,7 @@ class _Progress:
             self._reporter.step(done, {"searches_per_s": speed}, important=done == self._total)
 
 
-def _split(wanted: Wanted, task: Task | None) -> Split:
+def _split(wanted: QueriesWanted, task: Task | None) -> Split:
     """The queries with their judgments; those of a file have none."""
     if wanted.queries is not None:
         queries, qrels = tuple(_queries(wanted.queries)), {}

@@ -12,7 +12,7 @@ from leser.backend import Backend
 from leser.baseline import BaselineContext
 from leser.config.build import backend_of, task_of
 from leser.config.tables import RunConfig
-from leser.constraints.asking import Asker
+from leser.constraints.asking import QueryConstraints
 from leser.engine import SearchClient
 from leser.engine.checked import CheckedBackend
 from leser.engine.words import EngineWords
@@ -106,7 +106,7 @@ def open_environment(
     `task` brings the documents of an engine in process; it may lack judgments. The caller closes the environment's client.
     Raises LeserError saying what to do; nothing stays open then.
     """
-    ask = Asker(config.constraints.at(config.platform.locale))
+    ask = QueryConstraints(config.constraints.at(config.platform.locale))
     backend = open_backend(config, registry, task)
     client = SearchClient(backend, config.search)
     title_field = task.title_field if task else "title"

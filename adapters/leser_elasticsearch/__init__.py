@@ -12,20 +12,20 @@ from leser.hooks import hookimpl
 from leser_elasticsearch.analysis import Analysis
 from leser_elasticsearch.checks import facts_of
 from leser_elasticsearch.connection import connect
-from leser_elasticsearch.engine import Engine
+from leser_elasticsearch.engine import ElasticsearchEngine
 from leser_elasticsearch.failures import is_transient, start_error
 from leser_elasticsearch.mapping import search_analyzers
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.state import read_state
 from leser_elasticsearch.template import read_template
-from leser_elasticsearch.writer import Writer
+from leser_elasticsearch.writer import ElasticsearchWriter
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
     from leser_elasticsearch.analysis import Analysis
-    from leser_elasticsearch.engine import Engine
-    from leser_elasticsearch.template import Template
+    from leser_elasticsearch.engine import ElasticsearchEngine
+    from leser_elasticsearch.template import ElasticsearchTemplate
 
 __all__ = ["ElasticsearchBackend", "leser_backends"]
 
@@ -46,9 +46,9 @@ class ElasticsearchBackend(Backend):
     def __init__(self, options: BackendOptions) -> None:
         super().__init__(options)
         self._client: Elasticsearch | None = None
-        self._engine: Engine | None = None
+        self._engine: ElasticsearchEngine | None = None
         self._analysis: Analysis | None = None
-        self._template: Template | None = None
+        self._template: ElasticsearchTemplate | None = None
         self._lock = Lock()
 
     def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
@@ -103,7 +103,7 @@ class ElasticsearchBackend(Backend):
         client = connect(self.options)
         try:
             with self._worded(at_start=True):
-                return Writer(client, self.options).write(documents)
+                return ElasticsearchWriter(client, self.options).write(documents)
         finally:
             client.close()
 
@@ -119,7 +119,7 @@ class ElasticsearchBackend(Backend):
         with self._worded():
             return self._open().doc_freq(terms, field)
 
-    def _open(self) -> Engine:
+    def _open(self) -> ElasticsearchEngine:
         """The engine, opened by whoever needs it first. Raises LeserError, and the client's errors."""
         with self._lock:
             if self._engine is None:
@@ -130,7 +130,7 @@ class ElasticsearchBackend(Backend):
                 # _analyze takes no name that stands for several indices: the first of them speaks for all
                 first = min(state.indices or [self.options.index])
                 self._analysis = Analysis(self._client, first, search_analyzers((state.indices or {}).get(first, {})))
-                self._engine = Engine(self._client, self.options, state, self._template)
+                self._engine = ElasticsearchEngine(self._client, self.options, state, self._template)
             return self._engine
 
     @contextmanager

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from leser.backend import ExpandedQuery, SearchError
 from leser.errors import LeserError, unknown_name
-from leser_elasticsearch.engine import Engine
+from leser_elasticsearch.engine import ElasticsearchEngine
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.state import MAY_NOT_ASK
-from leser_elasticsearch.template import Template
+from leser_elasticsearch.template import ElasticsearchTemplate
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 
-def facts_of(engine: Engine, options: ElasticsearchOptions, template: Template | None) -> dict[str, Any]:
+def facts_of(
+    engine: ElasticsearchEngine, options: ElasticsearchOptions, template: ElasticsearchTemplate | None
+) -> dict[str, Any]:
     """What there is to know at start-up. Raises LeserError with what to do."""
     _check_fields(engine, options)
     probe = engine.search([ExpandedQuery("probe", "leser")], 1, False)[0]
@@ -39,7 +41,7 @@ def facts_of(engine: Engine, options: ElasticsearchOptions, template: Template |
     return {**facts, "warnings": warnings} if warnings else facts
 
 
-def _repeated_ids(engine: Engine, options: ElasticsearchOptions) -> Iterator[str]:
+def _repeated_ids(engine: ElasticsearchEngine, options: ElasticsearchOptions) -> Iterator[str]:
     """A warning where indices behind one name hold documents of one id: to LESER an id is a document."""
     looked_up, repeated = engine.repeated()
     if repeated:
@@ -50,7 +52,7 @@ def _repeated_ids(engine: Engine, options: ElasticsearchOptions) -> Iterator[str
         )
 
 
-def _lost_texts(engine: Engine) -> Iterator[str]:
+def _lost_texts(engine: ElasticsearchEngine) -> Iterator[str]:
     """A warning of texts that are searched and cannot be read back: prompts and rewards go without them."""
     if lost := engine.texts.lost(engine.fields):
         yield (
@@ -70,7 +72,7 @@ def _version(client: Elasticsearch) -> str:
     return ", ".join(sorted({str(node.get("version")) for node in nodes.values()}))
 
 
-def _check_fields(engine: Engine, options: ElasticsearchOptions) -> None:
+def _check_fields(engine: ElasticsearchEngine, options: ElasticsearchOptions) -> None:
     if engine.state.indices is None:
         return
     others = [name for name in (options.sort_field, options.vector_field) if name]

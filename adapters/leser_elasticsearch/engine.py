@@ -13,13 +13,13 @@ from leser.adapter import Refused, well_formed
 from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError, Transient
 from leser.errors import LeserError
 from leser_elasticsearch.failures import error_of, is_transient, search_error
-from leser_elasticsearch.mapping import Fields
+from leser_elasticsearch.mapping import ElasticsearchFields
 from leser_elasticsearch.options import ElasticsearchOptions
-from leser_elasticsearch.query import QueryBuilder
+from leser_elasticsearch.query import ElasticsearchQueryBuilder
 from leser_elasticsearch.searched import analysed, searched
 from leser_elasticsearch.state import IndexState
-from leser_elasticsearch.stored import Texts
-from leser_elasticsearch.template import Template
+from leser_elasticsearch.stored import StoredTexts
+from leser_elasticsearch.template import ElasticsearchTemplate
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -36,10 +36,10 @@ FETCHED = 1000  # ids asked for at once
 WINDOW = 10_000  # hits that an index gives in one answer
 COPIES = 10  # documents of one id that are made room for where the indices behind a name are not known
 COUNTED = 500  # terms counted in one request
-Vectors = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+VectorFunction = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
 
-class Engine:
+class ElasticsearchEngine:
     """An index that is there, with the mapping it had when it was opened."""
 
     def __init__(
@@ -47,16 +47,16 @@ class Engine:
         client: Elasticsearch,
         options: ElasticsearchOptions,
         state: IndexState,
-        template: Template | None,
+        template: ElasticsearchTemplate | None,
     ) -> None:
         self.client = client
         self.state = state
-        self.fields = Fields.of(index.get("mappings", {}) for index in (state.indices or {}).values())
+        self.fields = ElasticsearchFields.of(index.get("mappings", {}) for index in (state.indices or {}).values())
         weights = searched(options, template, self.fields, state)
         _check_sort(options, template)
-        self.builder = QueryBuilder(options, self.fields, template, weights)
+        self.builder = ElasticsearchQueryBuilder(options, self.fields, template, weights)
         self.analysed = analysed(weights, self.fields)
-        self.texts = Texts.of(state.indices or {})
+        self.texts = StoredTexts.of(state.indices or {})
         self.fingerprint = _digest(state, template)
         self._options = options
         self._by_score = template is None or template.sorted_by_score
@@ -246,7 +246,7 @@ def _clusters_missing(clusters: Mapping[str, Any]) -> str | None:
     )
 
 
-def _check_sort(options: ElasticsearchOptions, template: Template | None) -> None:
+def _check_sort(options: ElasticsearchOptions, template: ElasticsearchTemplate | None) -> None:
     """Refuse a sort of ours beside what Elasticsearch takes without one only."""
     if options.sort_field is not None and template is not None and template.reorders:
         raise LeserError(
@@ -256,7 +256,7 @@ def _check_sort(options: ElasticsearchOptions, template: Template | None) -> Non
         )
 
 
-def _digest(state: IndexState, template: Template | None) -> str:
+def _digest(state: IndexState, template: ElasticsearchTemplate | None) -> str:
     """What decides scores, as far as it is cheap to ask: which index it is, settings, mapping, number of documents, template."""
     decisive = {
         name: {part: index.get(part) for part in ("settings", "mappings")}
@@ -266,7 +266,7 @@ def _digest(state: IndexState, template: Template | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _vector_function(name: str | None) -> Vectors | None:
+def _vector_function(name: str | None) -> VectorFunction | None:
     if name is None:
         return None
     module, _, attribute = name.partition(":")
@@ -278,5 +278,5 @@ def _vector_function(name: str | None) -> Vectors | None:
         raise LeserError(
             f"Option vector_function of backend 'elasticsearch': {name} cannot be loaded ({error})."
         ) from None
-    vectors: Vectors = function
+    vectors: VectorFunction = function
     return vectors

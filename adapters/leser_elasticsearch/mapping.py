@@ -29,7 +29,7 @@ NUMBER = frozenset(
 
 
 @dataclass(frozen=True)
-class Fields:
+class ElasticsearchFields:
     """The fields of an index by their full names, sub-fields included, with their types."""
 
     types: Mapping[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Fields:
     """Sub-field (title.keyword) to the field that it belongs to."""
 
     @classmethod
-    def of(cls, mappings: Iterable[Mapping[str, Any]]) -> Fields:
+    def of(cls, mappings: Iterable[Mapping[str, Any]]) -> ElasticsearchFields:
         """The fields of all indices behind a name."""
         types: dict[str, str] = {}
         parents: dict[str, str] = {}
@@ -109,7 +109,7 @@ def search_analyzers(index: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def filter_clause(condition: Filter, fields: Fields) -> dict[str, Any]:
+def filter_clause(condition: Filter, fields: ElasticsearchFields) -> dict[str, Any]:
     """A clause for the `filter` part of a bool query. Raises Refused for an unknown field."""
     strings, numbers = fields.twin(condition.field, STRING), fields.twin(condition.field, NUMBER)
     if fields.types and strings is None and numbers is None:

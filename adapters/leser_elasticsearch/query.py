@@ -7,21 +7,25 @@ from typing import Any, Literal
 
 from leser.adapter import Refused, check_terms, unknown_field, well_formed
 from leser.backend import ExpandedQuery, Term
-from leser_elasticsearch.mapping import Fields, filter_clause
+from leser_elasticsearch.mapping import ElasticsearchFields, filter_clause
 from leser_elasticsearch.options import ElasticsearchOptions, FieldsType
 from leser_elasticsearch.placement import as_list
-from leser_elasticsearch.template import Template
+from leser_elasticsearch.template import ElasticsearchTemplate
 
 Clause = dict[str, Any]
 Match = Literal["any", "all", "phrase"]
 LARGEST_BOOST = 1e30  # far inside a Java float, so that sums of scores stay finite
 
 
-class QueryBuilder:
+class ElasticsearchQueryBuilder:
     """Builds bodies for one index: its fields, the options and the user's template, if there is one."""
 
     def __init__(
-        self, options: ElasticsearchOptions, fields: Fields, template: Template | None, weights: Mapping[str, float]
+        self,
+        options: ElasticsearchOptions,
+        fields: ElasticsearchFields,
+        template: ElasticsearchTemplate | None,
+        weights: Mapping[str, float],
     ) -> None:
         self._options = options
         self._fields = fields

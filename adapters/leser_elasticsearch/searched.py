@@ -11,14 +11,17 @@ from fnmatch import fnmatchcase
 
 from leser.adapter import CONTENTS
 from leser.errors import LeserError
-from leser_elasticsearch.mapping import STRING, TEXT, Fields
+from leser_elasticsearch.mapping import STRING, TEXT, ElasticsearchFields
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.state import IndexState
-from leser_elasticsearch.template import Template, read_weights
+from leser_elasticsearch.template import ElasticsearchTemplate, read_weights
 
 
 def searched(
-    options: ElasticsearchOptions, template: Template | None, fields: Fields, state: IndexState
+    options: ElasticsearchOptions,
+    template: ElasticsearchTemplate | None,
+    fields: ElasticsearchFields,
+    state: IndexState,
 ) -> Mapping[str, float]:
     """Fields and their weights, patterns among them. Raises LeserError where nobody names any."""
     if options.fields is not None:
@@ -42,7 +45,7 @@ def searched(
     return {CONTENTS: 1.0}
 
 
-def analysed(weights: Mapping[str, float], fields: Fields) -> str:
+def analysed(weights: Mapping[str, float], fields: ElasticsearchFields) -> str:
     """The first searched field, whose analysis stands for all; of a pattern, the first text field that fits."""
     for name in weights:
         if "*" not in name:

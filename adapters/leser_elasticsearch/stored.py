@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from leser_elasticsearch.mapping import NUMBER, STRING, TEXT, Fields, field_specs
+from leser_elasticsearch.mapping import NUMBER, STRING, TEXT, ElasticsearchFields, field_specs
 
 STORED, DOC_VALUES = "stored", "doc values"
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptText:
     """What an index keeps of a field beside `_source`: a stored field or doc values, under this name; nothing where None."""
 
     how: str | None = None
@@ -22,20 +22,20 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Texts:
+class StoredTexts:
     """`hidden` are the fields that `_source` of some index does not give back, each with what is kept instead.
 
     `off` are the indices without `_source`; `everywhere` says that none has one.
     """
 
-    hidden: Mapping[str, Kept]
+    hidden: Mapping[str, KeptText]
     off: tuple[str, ...] = ()
     everywhere: bool = False
 
     @classmethod
-    def of(cls, indices: Mapping[str, Any]) -> Texts:
+    def of(cls, indices: Mapping[str, Any]) -> StoredTexts:
         """The texts of all indices behind a name, by their settings and mappings."""
-        hidden: dict[str, Kept] = {}
+        hidden: dict[str, KeptText] = {}
         off = []
         for name, index in indices.items():
             gone = _is_off(index)
@@ -68,7 +68,7 @@ class Texts:
         """Whether the index has the field and nothing to read its text from."""
         return name in self.hidden and self.hidden[name].how is None
 
-    def lost(self, fields: Fields) -> list[str]:
+    def lost(self, fields: ElasticsearchFields) -> list[str]:
         """Text fields that nothing can be read from."""
         return sorted(
             n for n, kind in fields.types.items() if kind in TEXT and n not in fields.parents and self.is_lost(n)
@@ -83,7 +83,7 @@ class Texts:
             f"its mapping leaves {name} out of _source (includes, excludes), and the index does not store it by itself"
         )
 
-    def advice(self, fields: Fields) -> str:
+    def advice(self, fields: ElasticsearchFields) -> str:
         """What to do."""
         readable = [name for name in fields.searchable if not self.is_lost(name)]
         other = (
@@ -133,7 +133,7 @@ def _included(source: Mapping[str, Any], path: str) -> bool:
     return (not includes or fits(includes)) and not fits(source.get("excludes") or ())
 
 
-def _kept(properties: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], Kept]]:
+def _kept(properties: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], KeptText]]:
     """Each field with what is kept of it beside `_source`; a text's sub-field of strings keeps what it is short enough for."""
     subs: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     specs = list(field_specs(properties))
@@ -143,12 +143,12 @@ def _kept(properties: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
     for path, spec, parent in specs:
         if parent is None:
             ways = (_own(name, one) for name, one in ((path, spec), *subs.get(path, ())))
-            yield path, spec, next((way for way in ways if way.how is not None), Kept())
+            yield path, spec, next((way for way in ways if way.how is not None), KeptText())
 
 
-def _own(path: str, spec: Mapping[str, Any]) -> Kept:
+def _own(path: str, spec: Mapping[str, Any]) -> KeptText:
     if spec.get("store"):
-        return Kept(STORED, path)
+        return KeptText(STORED, path)
     if spec.get("type") in STRING | NUMBER and spec.get("doc_values", True):
-        return Kept(DOC_VALUES, path)
-    return Kept()
+        return KeptText(DOC_VALUES, path)
+    return KeptText()

@@ -48,7 +48,7 @@ TYPES: tuple[FieldsType, ...] = ("most_fields", "best_fields", "cross_fields")
 
 
 @dataclass(frozen=True)
-class Template:
+class ElasticsearchTemplate:
     """A search body with slots; `fields` and `type` say where and how its `$query` is searched, as far as it tells.
 
     `asks_default_fields`: a clause that reads `$query` names no fields, and so searches the index's default ones. `reorders`
@@ -71,7 +71,7 @@ class Template:
         return body
 
 
-def read_template(path: Path, *, rerank: bool) -> Template:
+def read_template(path: Path, *, rerank: bool) -> ElasticsearchTemplate:
     """Read and check a template. Raises LeserError that says what is wrong with it and where."""
 
     def bad(what: str) -> LeserError:
@@ -97,7 +97,7 @@ def read_template(path: Path, *, rerank: bool) -> Template:
     except ValueError as error:
         raise bad(str(error)) from None
     plain = {**body, "query": _filled(query, QUERY, NOTHING)}
-    return Template(
+    return ElasticsearchTemplate(
         plain,
         {**body, "query": placed},
         fields,

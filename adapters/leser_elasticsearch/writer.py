@@ -28,7 +28,7 @@ PATIENCE = 3600.0  # seconds for a bulk request, a refresh or a merge
 ANALYZER = "leser"  # the name of the analyzer with its own stop words
 
 
-class Writer:
+class ElasticsearchWriter:
     """Fills one index as the options say."""
 
     def __init__(self, client: Elasticsearch, options: ElasticsearchOptions) -> None:

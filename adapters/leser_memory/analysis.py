@@ -18,7 +18,7 @@ import Stemmer
 
 from leser_memory.german import german_term
 
-Analysis = Literal["english", "german", "standard"]
+AnalysisName = Literal["english", "german", "standard"]
 
 # Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET
 _STOP_WORDS = """a an and are as at be but by for if in into is it no not of on or such that the their then there these they
@@ -48,7 +48,7 @@ _RARE_DOUBLES = ("cc", "hh", "jj", "kk", "qq", "vv", "ww", "xx")
 _VOWELS = frozenset("aeiou")
 
 
-def analyze(text: str, analysis: Analysis) -> list[tuple[str, int]]:
+def analyze(text: str, analysis: AnalysisName) -> list[tuple[str, int]]:
     """Index terms of a text with their positions."""
     terms = []
     position = -1
@@ -64,7 +64,7 @@ def analyze(text: str, analysis: Analysis) -> list[tuple[str, int]]:
 
 
 @lru_cache(maxsize=200_000)
-def _term(word: str, analysis: Analysis) -> str | None:
+def _term(word: str, analysis: AnalysisName) -> str | None:
     """The index term of one word; None for a stop word."""
     if analysis == "standard":
         return _lower(word)

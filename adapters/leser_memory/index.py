@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from leser_memory.analysis import Analysis, analyze
+from leser_memory.analysis import AnalysisName, analyze
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -26,8 +26,8 @@ NOTHING: Clause = (np.empty(0, np.int64), np.empty(0, np.float64))
 class FieldIndex:
     """The terms of one field over all documents. `texts` holds one entry a document, None where the field is missing."""
 
-    def __init__(self, texts: Iterable[str | None], analysis: Analysis, k1: float, b: float) -> None:
-        self._analysis: Analysis = analysis
+    def __init__(self, texts: Iterable[str | None], analysis: AnalysisName, k1: float, b: float) -> None:
+        self._analysis: AnalysisName = analysis
         self._vocabulary: dict[str, int] = {}
         terms, documents, positions, lengths = self._invert(texts)
         self._stride = int(positions.max(initial=0)) + 2

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from leser.adapter import CONTENTS, filter_values, joined
 from leser.backend import Document, Filter
-from leser_memory.analysis import Analysis
+from leser_memory.analysis import AnalysisName
 from leser_memory.index import FieldIndex
 
 
@@ -18,13 +18,13 @@ class Store:
     """Documents in the order they came; indexes and columns are made when first asked for."""
 
     def __init__(
-        self, documents: Iterable[Document], contents: Sequence[str], analysis: Analysis, k1: float, b: float
+        self, documents: Iterable[Document], contents: Sequence[str], analysis: AnalysisName, k1: float, b: float
     ) -> None:
         self.documents = {document.id: document for document in documents}
         self.ids = list(self.documents)
         self.fields = frozenset(name for document in self.documents.values() for name in document.fields)
         self._contents = tuple(contents)
-        self._settings: tuple[Analysis, float, float] = (analysis, k1, b)
+        self._settings: tuple[AnalysisName, float, float] = (analysis, k1, b)
         self._indexes: dict[str, FieldIndex] = {}
         self._columns: dict[str, tuple[NDArray[np.object_], NDArray[np.float64]]] = {}
         digest = hashlib.blake2b(digest_size=12)

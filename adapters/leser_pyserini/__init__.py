@@ -19,11 +19,11 @@ from leser.backend import (
     SearchError,
 )
 from leser.hooks import hookimpl
-from leser_pyserini.engine import Engine, Writer, row_of
+from leser_pyserini.engine import PyseriniEngine, PyseriniWriter, row_of
 from leser_pyserini.options import PyseriniOptions
 
 if TYPE_CHECKING:
-    from leser_pyserini.engine import Engine
+    from leser_pyserini.engine import PyseriniEngine
 
 __all__ = ["PyseriniBackend", "leser_backends"]
 
@@ -45,13 +45,13 @@ class PyseriniBackend(Backend):
 
     def __init__(self, options: BackendOptions) -> None:
         super().__init__(options)
-        self._engine: Engine | None = None
+        self._engine: PyseriniEngine | None = None
         self._lock = Lock()
 
-    def _open(self) -> Engine:
+    def _open(self) -> PyseriniEngine:
         with self._lock:
             if self._engine is None:
-                self._engine = Engine(self.options)
+                self._engine = PyseriniEngine(self.options)
             return self._engine
 
     def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
@@ -116,7 +116,7 @@ class PyseriniBackend(Backend):
 
         self.close()
         counted = CountedDocuments.of(documents)
-        with Writer(self.options) as writer:
+        with PyseriniWriter(self.options) as writer:
             rows = (row_of(document, self.options.contents) for document in counted)
             while chunk := list(islice(rows, CHUNK)):
                 writer.add(chunk)

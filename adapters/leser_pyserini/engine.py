@@ -22,7 +22,7 @@ RESERVED = frozenset({"id", "raw", CONTENTS})
 """Lucene fields with a meaning of their own in an index that Anserini can open."""
 
 
-class Engine:
+class PyseriniEngine:
     """An open index; `facts` say what it holds. Raises LeserError when there is none or the options don't fit it."""
 
     def __init__(self, options: PyseriniOptions) -> None:
@@ -76,7 +76,7 @@ class Engine:
         self._java.close()
 
 
-class Writer:
+class PyseriniWriter:
     """Writes an index; what is not finished when the block ends is dropped. Raises LeserError for an unwanted old index."""
 
     def __init__(self, options: PyseriniOptions) -> None:
@@ -89,7 +89,7 @@ class Writer:
         append = options.existing == "append" and _holds_index(folder)
         analysis = options.analysis or "english"
         if append:
-            engine = Engine(options)
+            engine = PyseriniEngine(options)
             analysis = engine.facts["analysis"]
             engine.close()
         folder.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ from leser.hooks import hookimpl
 from leser_solr.options import SolrOptions
 
 if TYPE_CHECKING:
-    from leser_solr.engine import Engine
+    from leser_solr.engine import SolrEngine
 
 __all__ = ["SolrBackend", "leser_backends"]
 
@@ -60,15 +60,15 @@ class SolrBackend(Backend):
 
     def __init__(self, options: BackendOptions) -> None:
         super().__init__(options)
-        self._engine: Engine | None = None
+        self._engine: SolrEngine | None = None
         self._lock = Lock()
 
-    def _open(self) -> Engine:
+    def _open(self) -> SolrEngine:
         with self._lock:
             if self._engine is None:
-                from leser_solr.engine import Engine
+                from leser_solr.engine import SolrEngine
 
-                self._engine = Engine(self.options)
+                self._engine = SolrEngine(self.options)
             return self._engine
 
     def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
@@ -118,10 +118,10 @@ class SolrBackend(Backend):
         Of one id the last document stays. Raises LeserError when there is an index already and option `existing` says
         "refuse", and when Solr refused a document: it names them, and a core made for them is removed again.
         """
-        from leser_solr.writer import Writer
+        from leser_solr.writer import SolrWriter
 
         self.close()
-        with _at_start(), Writer(self.options) as writer:
+        with _at_start(), SolrWriter(self.options) as writer:
             return writer.write(documents)
 
 

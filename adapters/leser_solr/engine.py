@@ -16,10 +16,10 @@ from leser.errors import LeserError
 from leser_solr.connection import Line, Params, Pool
 from leser_solr.failures import FAILURES, request_error, search_error
 from leser_solr.opening import check_ties, open_schema, server
-from leser_solr.query import QueryBuilder
+from leser_solr.query import SolrQueryBuilder
 from leser_solr.schema import NAME
 from leser_solr.searched import searched
-from leser_solr.template import Template, read_template
+from leser_solr.template import SolrTemplate, read_template
 
 if TYPE_CHECKING:
     from leser_solr.options import SolrOptions
@@ -29,7 +29,7 @@ FRESH = 30.0  # seconds for which the index's state is taken for known
 NOTHING = Ranking((), total=0)
 
 
-class Engine:
+class SolrEngine:
     """An open index. Raises LeserError when it cannot be used, Transient where trying again later may help."""
 
     def __init__(self, options: SolrOptions) -> None:
@@ -42,7 +42,7 @@ class Engine:
         check_ties(options, self.schema)
         self._template = template
         self._by_score = template is None or template.by_score
-        self._builder = QueryBuilder(self.schema, named, template, options)
+        self._builder = SolrQueryBuilder(self.schema, named, template, options)
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="leser-solr")
         self._lock = Lock()
         self._state = ("", 0.0)
@@ -170,7 +170,7 @@ class Engine:
         except FAILURES as error:
             raise request_error(error, self._options) from error
 
-    def _handler_params(self, template: Template | None) -> Mapping[str, str | list[str]]:
+    def _handler_params(self, template: SolrTemplate | None) -> Mapping[str, str | list[str]]:
         """What the request handler adds to the template's parameters, with these."""
         asked: Params = {
             **(template.params if template else {}),

@@ -10,20 +10,20 @@ from leser.adapter import INDEX_ORDER
 from leser.errors import IndexMissing, LeserError, unknown_name
 from leser_solr.connection import Admin, Pool
 from leser_solr.failures import FAILURES, not_solr, open_error, status_of
-from leser_solr.schema import Schema
+from leser_solr.schema import SolrFields
 
 if TYPE_CHECKING:
     from leser_solr.options import SolrOptions
 
 
-def check_ties(options: SolrOptions, schema: Schema) -> None:
+def check_ties(options: SolrOptions, schema: SolrFields) -> None:
     """Raise LeserError where option ties names a field that the index does not have."""
     ties = options.ties or schema.unique
     if ties != INDEX_ORDER and schema.find(ties) is None:
         raise unknown_name("field", ties, [*schema.fields, INDEX_ORDER], f"the index '{options.index}' (option ties)")
 
 
-def open_schema(options: SolrOptions, pool: Pool) -> Schema:
+def open_schema(options: SolrOptions, pool: Pool) -> SolrFields:
     """The index's schema; raises IndexMissing, Transient or LeserError where there is none to be had."""
     try:
         told = pool.read("/schema").get("schema")
@@ -39,7 +39,7 @@ def open_schema(options: SolrOptions, pool: Pool) -> Schema:
             "judgments could name. Declare one in the schema (<uniqueKey>id</uniqueKey>, a field of type string that every "
             "document has), reload it and index the documents again."
         )
-    return Schema(told)
+    return SolrFields(told)
 
 
 def missing(options: SolrOptions) -> LeserError:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 from leser.adapter import INDEX_ORDER, check_terms, unknown_field, well_formed
 from leser.backend import ExpandedQuery, Filter, Term
-from leser_solr.schema import NAME, Schema
+from leser_solr.schema import NAME, SolrFields
 from leser_solr.searched import Searched
-from leser_solr.template import EXPANSIONS, QUERY, RAW, Template, plain_words
+from leser_solr.template import EXPANSIONS, QUERY, RAW, SolrTemplate, plain_words
 
 if TYPE_CHECKING:
     from leser_solr.options import SolrOptions
@@ -45,10 +45,12 @@ _LIKE_THE_ORIGINAL = "q.op=OR uf=-* bq='' bf='' pf='' pf2='' pf3=''"
 _MINIMUM = {"any": "mm=0%", "all": "mm=100%", "phrase": "mm=0% qs=0"}
 
 
-class QueryBuilder:
+class SolrQueryBuilder:
     """Builds queries for one index; the fields of `searched` are looked in with their weights, summed up."""
 
-    def __init__(self, schema: Schema, searched: Searched, template: Template | None, options: SolrOptions) -> None:
+    def __init__(
+        self, schema: SolrFields, searched: Searched, template: SolrTemplate | None, options: SolrOptions
+    ) -> None:
         self._schema = schema
         self._fields = searched.fields
         self._written = searched.written  # edismax knows the template's aliases

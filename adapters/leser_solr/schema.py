@@ -32,7 +32,7 @@ class SchemaField:
     indexed: bool
 
 
-class Schema:
+class SolrFields:
     """An index's schema as Solr's Schema API tells it (`GET /schema`)."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:

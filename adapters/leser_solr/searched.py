@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from leser.adapter import CONTENTS
 from leser.errors import LeserError, unknown_name
-from leser_solr.schema import Schema
+from leser_solr.schema import SolrFields
 from leser_solr.template import aliases_of
 
 if TYPE_CHECKING:
     from leser_solr.options import SolrOptions
-    from leser_solr.template import Template
+    from leser_solr.template import SolrTemplate
 
 HandlerParams = Callable[[], Mapping[str, str | list[str]]]
 
@@ -32,7 +32,9 @@ class Searched:
     written: dict[str, float]
 
 
-def searched(options: SolrOptions, template: Template | None, schema: Schema, handler: HandlerParams) -> Searched:
+def searched(
+    options: SolrOptions, template: SolrTemplate | None, schema: SolrFields, handler: HandlerParams
+) -> Searched:
     """Fields that expansions, and without a template the query, are searched in.
 
     `handler` asks the request handler for its parameters, the template's among them; it is called only where neither the
@@ -67,7 +69,7 @@ def _known(
     named_by: str,
     aliases: Mapping[str, str],
     options: SolrOptions,
-    schema: Schema,
+    schema: SolrFields,
 ) -> Searched:
     fields: dict[str, float] = {}
     for name, weight in _resolved(written, aliases, options, ()):
@@ -117,5 +119,5 @@ def _first(value: str | list[str] | None) -> str:
     return (value if isinstance(value, str) else " ".join(value or ())).strip()
 
 
-def _available(schema: Schema) -> str:
+def _available(schema: SolrFields) -> str:
     return ", ".join(schema.searchable() or schema.patterns) or "none"

@@ -54,7 +54,7 @@ _ALIAS = re.compile(r"f\.(.+)\.qf")
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class SolrTemplate:
     """Parameters to send as they are, the clause that stands for the user's own query, and where expansions go.
 
     `takes_maximum`: of several fields a word scores as its best one does (edismax, dismax), not as their sum. `fields` is the
@@ -80,7 +80,7 @@ class Template:
         return ("the template sorts by something other than the score: expansions add documents and do not move them",)
 
 
-def read_template(path: Path, *, rerank: bool = False) -> Template:
+def read_template(path: Path, *, rerank: bool = False) -> SolrTemplate:
     """Read and check a template; raises LeserError saying what is wrong with it."""
     where = f"Option template of backend 'solr' ({path})"
     try:
@@ -117,7 +117,7 @@ def read_template(path: Path, *, rerank: bool = False) -> Template:
     }
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     by_score = bool(re.match(r"score\s+desc\b", params.get("sort", ["score desc"])[0].strip(), re.IGNORECASE))
-    return Template(sent, clause, has_place, takes_maximum, fields, aliases_of(params), digest, raw, by_score)
+    return SolrTemplate(sent, clause, has_place, takes_maximum, fields, aliases_of(params), digest, raw, by_score)
 
 
 def _strings(name: str, value: Any, where: str) -> Iterator[str]:

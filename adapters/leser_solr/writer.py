@@ -25,7 +25,7 @@ from leser.errors import LeserError
 from leser_solr.connection import Admin, Pool, certificates, connect
 from leser_solr.failures import FAILURES, open_error, reason_of, search_error, status_of
 from leser_solr.opening import open_schema
-from leser_solr.schema import KEYWORD, NAME, NUMBER, Schema
+from leser_solr.schema import KEYWORD, NAME, NUMBER, SolrFields
 
 if TYPE_CHECKING:
     from leser_solr.options import SolrOptions
@@ -40,7 +40,7 @@ _FILTERS: dict[str, list[dict[str, str]]] = {
 }
 
 
-class Writer:
+class SolrWriter:
     """Writes documents into one core or collection. Raises LeserError where Solr won't have them."""
 
     def __init__(self, options: SolrOptions) -> None:
@@ -151,7 +151,7 @@ class Writer:
             ) from error
         return counted.distinct
 
-    def _prepare(self, schema: Schema) -> set[str]:
+    def _prepare(self, schema: SolrFields) -> set[str]:
         """Declare types, the fields that filters compare, and `contents`; returns the text fields that are ready."""
         types: list[dict[str, Any]] = [
             {"name": "leser_keyword", "class": "solr.StrField", "docValues": "true"},
@@ -177,7 +177,7 @@ class Writer:
         self._declare(schema, [CONTENTS], stored=False)
         return {CONTENTS}
 
-    def _declare(self, schema: Schema, names: Sequence[str], *, stored: bool = True) -> None:
+    def _declare(self, schema: SolrFields, names: Sequence[str], *, stored: bool = True) -> None:
         """Declare text fields. One that is there with another type stays when appending, and is replaced when recreating."""
         for name in names:
             if not NAME.fullmatch(name) or name.startswith("_") or name.endswith((KEYWORD, NUMBER)):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from leser.inspect.lookup import Looked
-    from leser.report.moved import Row
+    from leser.report.moved import MovedHit
 
 NARROW = 100
 """Columns below which the two lists stand one below the other."""
@@ -113,7 +113,7 @@ def _show(console: Console, looked: Looked) -> None:
         console.print("\n● relevant (more dots, a higher grade)   ○ judged not relevant", style="dim")
 
 
-def _list(title: str, rows: list[Row], judged: bool) -> Table:
+def _list(title: str, rows: list[MovedHit], judged: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 

@@ -65,7 +65,7 @@ def check(
     from leser.config.build import complete
     from leser.config.load import load_config
     from leser.files import write_atomically
-    from leser.judgments.examine import Wanted, examine
+    from leser.judgments.examine import JudgmentsWanted, examine
     from leser.judgments.lines import facts, table
     from leser.judgments.page import render_examination
     from leser.judgments.raters import FILE, read_raters
@@ -79,7 +79,7 @@ def check(
     path = raters or (beside if beside.is_file() else None)
     agreement = read_raters(path) if path else None
     with open_session(complete(loaded, registry), registry) as session:
-        found = examine(session, Wanted(queries, judges), agreement, lambda said: say(said, err=True))
+        found = examine(session, JudgmentsWanted(queries, judges), agreement, lambda said: say(said, err=True))
     for topic, said in facts(found):
         say(f"{topic:<16} {said}")
     say("")

@@ -11,7 +11,7 @@ import click
 from leser.cli.console import say
 
 if TYPE_CHECKING:
-    from leser.inspect.rollouts import Found
+    from leser.inspect.rollouts import FoundRollouts
 
 COUNT = 20
 
@@ -44,7 +44,7 @@ def command(run: Path, worst: int | None, best: int | None, code: str | None, qu
     _show(found, "best" if best is not None else "worst")
 
 
-def _show(found: Found, which: str) -> None:
+def _show(found: FoundRollouts, which: str) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -67,7 +67,7 @@ def command(
     from leser.config.build import complete, task_of
     from leser.config.load import FLAGS, load_config
     from leser.plugins import load_plugins
-    from leser.precompute import Wanted, precompute
+    from leser.precompute import QueriesWanted, precompute
     from leser.session import open_environment
 
     given = {FLAGS[name]: value for name, value in flags.items() if value not in (None, ())}
@@ -82,7 +82,7 @@ def command(
         kinds = precompute(
             environment,
             task_read,
-            Wanted(out, queries, split, targets, limit, resume),
+            QueriesWanted(out, queries, split, targets, limit, resume),
             resolved.verified,
             seed=resolved.seed,
             configuration=resolved.resolved(),

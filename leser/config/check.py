@@ -13,7 +13,7 @@ from leser.config.load import config_of
 from leser.config.problems import Problem, model_problems, refuse_problems, sound_profile
 from leser.config.profile import Profile
 from leser.config.tables import RunConfig
-from leser.constraints import Asker
+from leser.constraints import QueryConstraints
 from leser.engine import check_mode
 from leser.engine.words import WordsOffline
 from leser.errors import LeserError
@@ -144,7 +144,7 @@ def _constraints(config: RunConfig, registry: Registry) -> Iterator[Problem]:
     backend, problems = registry.get("backend", config.backend.name), dict[Key, str]()
     for kinds in [{kind: mapped} for kind, mapped in options.kinds.items()] or [{}]:
         try:
-            Asker(options.model_copy(update={"kinds": kinds})).check_able(backend)
+            QueryConstraints(options.model_copy(update={"kinds": kinds})).check_able(backend)
         except LeserError as error:
             named = next((kind for kind in kinds if str(error).startswith(f"[constraints.kinds.{kind}]")), None)
             key: Key = ("constraints", "kinds", named) if named else ("constraints",)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from leser.config.check import Checked
-from leser.constraints import Asker
+from leser.constraints import QueryConstraints
 from leser.options import CREDENTIALS
 from leser.printable import printable
 from leser.rule import Rule
@@ -39,7 +39,7 @@ def _with(checked: Checked) -> Iterator[str]:
     yield f"Expansions: at most {config.expansion.max_expansions}, {how} (mode {config.expansion.mode})"
     words = " ".join(config.prompt.platform.split())
     yield f'Prompt: begins "{words}"' if words else "Prompt: no words of this platform"
-    ask = Asker(config.constraints.at(config.platform.locale))
+    ask = QueryConstraints(config.constraints.at(config.platform.locale))
     if typed := ask.told():
         yield f"Typed in a query and respected by every search (read as {ask.options.locale})"
         yield from (f"  {line}" for line in typed)

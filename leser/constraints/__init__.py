@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from leser.constraints.asking import Asker
+from leser.constraints.asking import QueryConstraints
 from leser.constraints.found import Constraint, Constraints
 from leser.constraints.options import ConstraintOptions, KindOptions
 
-__all__ = ["Asker", "Constraint", "ConstraintOptions", "Constraints", "KindOptions"]
+__all__ = ["Constraint", "ConstraintOptions", "Constraints", "KindOptions", "QueryConstraints"]

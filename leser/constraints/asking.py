@@ -1,6 +1,6 @@
 """From a user's query to what the engine is asked: the one place where constraints join a search.
 
-Originals, expansions and baselines all ask through an `Asker`, so that all are held to the same conditions.
+Originals, expansions and baselines all ask through an `QueryConstraints`, so that all are held to the same conditions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from leser.task import Query
 MEMO = 100_000
 
 
-class Asker:
+class QueryConstraints:
     """Makes the ExpandedQuery of a query; without options that are enabled it is the query's text and nothing else."""
 
     def __init__(self, options: ConstraintOptions | None = None) -> None:

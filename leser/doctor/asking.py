@@ -13,7 +13,7 @@ from leser.errors import LeserError
 DEEP = 100
 HEAVY = 8.0
 """The weight of a term that must move a document."""
-Answer = Ranking | SearchError
+EngineAnswer = Ranking | SearchError
 Value = TypeVar("Value")
 CORRECT = "Correct the backend's {method}(): leser.backend says what it is given and returns, leser.testing tests it."
 
@@ -42,7 +42,7 @@ def called(method: str, call: Callable[[], Value]) -> Value:
 
 def answers_of(
     backend: Backend, queries: Sequence[ExpandedQuery], k: int = DEEP, *, total: bool = False
-) -> list[Answer]:
+) -> list[EngineAnswer]:
     """What the backend itself answers, nothing mended or tried again; raises Broken for a wrong shape."""
     answers = called("search", lambda: backend.search(queries, k, total=total))
     if fault := fault_in_answers(answers, len(queries), k):

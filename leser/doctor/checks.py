@@ -10,7 +10,7 @@ import regex  # type: ignore[import-untyped]
 from leser.backend import Backend, ExpandedQuery, Ranking, SearchError
 from leser.contract.shapes import fault_in_analysis, fault_in_counts
 from leser.contract.texts import HOSTILE, SIGNED, UNKNOWN, plain
-from leser.doctor.asking import CORRECT, DEEP, Answer, Broken, answers_of, called
+from leser.doctor.asking import CORRECT, DEEP, Broken, EngineAnswer, answers_of, called
 from leser.doctor.clauses import any_and_all, fields, movable, negation, phrases
 from leser.doctor.conditions import cut, filters, totals
 from leser.doctor.finding import Finding, of_error, of_failure
@@ -73,7 +73,7 @@ def hostile(subject: Subject) -> Finding:
     """Syntax of other engines, as a query and as an expansion, may find no more than its words do."""
     search = subject.config.search
     texts = [t for t in HOSTILE if len(t) <= search.max_length and len(t.split()) < search.max_clauses]
-    tried: list[tuple[str, Callable[[str], Answer]]] = [("", lambda text: _directly(subject, text))]
+    tried: list[tuple[str, Callable[[str], EngineAnswer]]] = [("", lambda text: _directly(subject, text))]
     if subject.expansion.mode == "boost" and subject.widens:
         tried.append((" as an expansion", lambda text: subject.expanded(UNKNOWN, [text])[0]))
     refused = undecided = 0
@@ -105,7 +105,7 @@ def hostile(subject: Subject) -> Finding:
     return Finding("hostile text", ", ".join(part for part in (seen, *more) if part))
 
 
-def _directly(subject: Subject, text: str) -> Answer:
+def _directly(subject: Subject, text: str) -> EngineAnswer:
     """The backend's own answer; one that may pass is what the client gets, which asks again."""
     try:
         (answer,) = answers_of(subject.backend, [ExpandedQuery("hostile", text)])
@@ -130,7 +130,7 @@ def signs(subject: Subject) -> Finding:
     words = list(dict.fromkeys(word for _, word in movable(subject)))[:2]
     if len(words) < 2:
         return Finding("signs", "not tried: needs two words of documents found", "note")
-    ways: list[tuple[str, Callable[[str], Answer]]] = [("query", lambda text: _directly(subject, text))]
+    ways: list[tuple[str, Callable[[str], EngineAnswer]]] = [("query", lambda text: _directly(subject, text))]
     if subject.widens:
         ways.append(("term", lambda text: subject.expanded(UNKNOWN, [text])[0]))
     advice = (

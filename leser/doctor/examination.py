@@ -14,7 +14,7 @@ from leser.doctor.answers import answered, checked_facts, declared, fingerprint
 from leser.doctor.asking import CORRECT, Broken, called
 from leser.doctor.checks import checked
 from leser.doctor.finding import Finding, of_error, of_message
-from leser.doctor.sample import Sample, as_stored, candidates_of, find_sample
+from leser.doctor.sample import TriedQuery, as_stored, candidates_of, find_sample
 from leser.doctor.subject import Subject
 from leser.doctor.throughput import CONCURRENCY, load
 from leser.doctor.typed import typed
@@ -140,7 +140,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _title(sample: Sample, task: Task | None) -> Finding:
+def _title(sample: TriedQuery, task: Task | None) -> Finding:
     """Prompts show the hits' titles: is there such a field?"""
     name = task.title_field if task else "title"
     held = sum(bool(document.fields.get(name)) for document in sample.documents.values())

@@ -34,7 +34,7 @@ _WORD = regex.compile(r"[^\W\d_]{3,}")  # unlike in `re`, marks are part of a wo
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class TriedQuery:
     """A query with what it finds (at most 10 hits), the documents found, and other texts to search with."""
 
     query: str
@@ -51,7 +51,7 @@ class Sample:
 
 def find_sample(
     client: SearchClient, facts: Mapping[str, Any], task: Task | None, query: str | None
-) -> tuple[Sample | None, list[Finding]]:
+) -> tuple[TriedQuery | None, list[Finding]]:
     """Search with the query that was named, or the task's, or common words, and take the first that finds most."""
     candidates = candidates_of(task, query)
     answers = client.search([ExpandedQuery(str(n), text) for n, text in enumerate(candidates)], DEPTH)
@@ -64,9 +64,9 @@ def find_sample(
     fields = (task.title_field if task else "title", *(_named_fields(facts) or COMMON_FIELDS))
     fetched(client.backend, ranking.ids, fields)
     documents = client.fetch(ranking.ids, tuple(dict.fromkeys(fields)), resumable=False)
-    sample = Sample(text, ranking, documents, ())
+    sample = TriedQuery(text, ranking, documents, ())
     texts = tuple(islice(dict.fromkeys(_load_texts(sample, task)), LOAD_QUERIES))
-    return Sample(text, ranking, documents, texts), [*findings, _timed(client, sample)]
+    return TriedQuery(text, ranking, documents, texts), [*findings, _timed(client, sample)]
 
 
 def candidates_of(task: Task | None, query: str | None) -> list[str]:
@@ -95,7 +95,7 @@ def _named_fields(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(name) for name in named) if isinstance(named, (list, tuple, set, frozenset, dict)) else ()
 
 
-def _load_texts(sample: Sample, task: Task | None) -> Iterator[str]:
+def _load_texts(sample: TriedQuery, task: Task | None) -> Iterator[str]:
     """Queries of the task, and pairs of words of the documents found."""
     if task is not None:
         yield from (query.text for split in task.splits for query in split.queries)
@@ -104,7 +104,7 @@ def _load_texts(sample: Sample, task: Task | None) -> Iterator[str]:
     yield from (sample.query, *COMMON_WORDS.split())
 
 
-def as_stored(sample: Sample, task: Task) -> Iterator[Finding]:
+def as_stored(sample: TriedQuery, task: Task) -> Iterator[Finding]:
     """A warning where fetched texts are the task's own, but cut off or rewritten; looks at its first documents only."""
     if task.documents is None:
         return
@@ -127,7 +127,7 @@ def as_stored(sample: Sample, task: Task) -> Iterator[Finding]:
                 return
 
 
-def _timed(client: SearchClient, sample: Sample) -> Finding:
+def _timed(client: SearchClient, sample: TriedQuery) -> Finding:
     started = time.perf_counter()
     client.search([ExpandedQuery("again", sample.query)], DEPTH)
     took = 1000 * (time.perf_counter() - started)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from leser.backend import Backend, ExpandedQuery, Filter, Ranking, Term
 from leser.config.tables import RunConfig
-from leser.doctor.asking import DEEP, Answer, Broken
+from leser.doctor.asking import DEEP, Broken, EngineAnswer
 from leser.doctor.finding import of_failure
-from leser.doctor.sample import Sample
+from leser.doctor.sample import TriedQuery
 from leser.engine import SearchClient
 from leser.expansion import Expansion, ExpansionOptions
 
@@ -21,7 +21,7 @@ class Subject:
     config: RunConfig
     backend: Backend
     client: SearchClient
-    sample: Sample
+    sample: TriedQuery
 
     @property
     def expansion(self) -> ExpansionOptions:
@@ -39,12 +39,12 @@ class Subject:
         """Whether the backend declares all of these."""
         return self.backend.capabilities.issuperset(capabilities)
 
-    def search(self, *queries: tuple[str, tuple[Term, ...]], k: int = DEEP) -> list[Answer]:
+    def search(self, *queries: tuple[str, tuple[Term, ...]], k: int = DEEP) -> list[EngineAnswer]:
         """Search texts, each with its terms."""
         batch = [ExpandedQuery(str(n), text, terms) for n, (text, terms) in enumerate(queries)]
         return self.client.search(batch, k)
 
-    def expanded(self, text: str, phrases: Sequence[str]) -> list[Answer]:
+    def expanded(self, text: str, phrases: Sequence[str]) -> list[EngineAnswer]:
         """Search one text with each of the phrases alone as its expansion, in the configured mode."""
         requests = [(ExpandedQuery(str(n), text), (Expansion(phrase),)) for n, phrase in enumerate(phrases)]
         return [found.ranking for found in self.client.search_expansions(requests, DEEP, options=self.expansion)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import regex  # type: ignore[import-untyped]
 
 from leser.backend import ExpandedQuery, Filter, SearchError, Term
-from leser.constraints import Asker, KindOptions
+from leser.constraints import KindOptions, QueryConstraints
 from leser.constraints.language import language_of
 from leser.constraints.sizes import LETTERS
 from leser.constraints.wording import BUILT_IN
@@ -28,7 +28,7 @@ _WORD = regex.compile(r"(?<!\S)[^\W\d_]{3,}(?!\S)")  # unlike in `re`, marks are
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Unconstrained:
     """What the texts find without any constraint, and the text in one kind's field, where the engine gives it."""
 
     ids: frozenset[str]
@@ -42,7 +42,7 @@ def typed(subject: Subject) -> Iterator[Finding]:
     if not options.enabled:
         return
     try:
-        Asker(options).check_able(subject.backend)
+        QueryConstraints(options).check_able(subject.backend)
     except LeserError as error:
         yield of_error("constraints", error)
         return
@@ -54,10 +54,10 @@ def typed(subject: Subject) -> Iterator[Finding]:
     documents = subject.client.fetch(sorted(plain), names, resumable=False)
     for kind, mapped in options.kinds.items():
         held = {id: text for id, d in documents.items() if (text := d.fields.get(mapped.field))}
-        yield _kind(subject, kind, mapped, Found(plain, held))
+        yield _kind(subject, kind, mapped, Unconstrained(plain, held))
 
 
-def _kind(subject: Subject, kind: str, mapped: KindOptions, found: Found) -> Finding:
+def _kind(subject: Subject, kind: str, mapped: KindOptions, found: Unconstrained) -> Finding:
     """How many of the documents found a query's constraint of this kind can reach."""
 
     topic, field = f"typed {kind}", mapped.field
@@ -88,7 +88,7 @@ def _kind(subject: Subject, kind: str, mapped: KindOptions, found: Found) -> Fin
     return Finding(topic, seen + rest)
 
 
-def _filters(kind: str, mapped: KindOptions, found: Found) -> tuple[tuple[Filter, ...], str]:
+def _filters(kind: str, mapped: KindOptions, found: Unconstrained) -> tuple[tuple[Filter, ...], str]:
     """Filters of which every document passes one that holds a value of this kind, and what that is in words."""
     field = mapped.field
     if mapped.values:
@@ -108,7 +108,7 @@ def _filters(kind: str, mapped: KindOptions, found: Found) -> tuple[tuple[Filter
     return (number,), "a number"
 
 
-def _excluded(subject: Subject, kind: str, mapped: KindOptions, found: Found) -> Finding:
+def _excluded(subject: Subject, kind: str, mapped: KindOptions, found: Unconstrained) -> Finding:
     """Whether documents that hold a word in the field are gone where it is excluded."""
     topic = f"typed {kind}"
     word, holders = _example(mapped, found, _known(subject, kind))
@@ -137,7 +137,7 @@ def _known(subject: Subject, kind: str) -> frozenset[str]:
     return frozenset(language_of(options.locale or "en-US").data[words]["words"]) if words else frozenset()
 
 
-def _example(mapped: KindOptions, found: Found, known: frozenset[str]) -> tuple[str, set[str]]:
+def _example(mapped: KindOptions, found: Unconstrained, known: frozenset[str]) -> tuple[str, set[str]]:
     """A word of the kind that stands in the field, or else a long one, and who holds it; any word where none stands there."""
     holders: dict[str, set[str]] = {}
     for id, text in found.texts.items():

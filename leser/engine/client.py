@@ -23,12 +23,12 @@ from leser.engine.guards import CircuitBreaker, Counts, SearchStats
 from leser.engine.options import SearchOptions
 from leser.engine.refusal import Refusal
 from leser.engine.sending import Sender
-from leser.engine.texts import Asked
+from leser.engine.texts import SendableQuery
 from leser.errors import EngineDown, IndexMissing, LeserError, PluginFault
 from leser.expansion import Expansion, ExpansionOptions
 
 log = logging.getLogger(__name__)
-Told = TypeVar("Told")
+Answered = TypeVar("Answered")
 _MENDED = {
     "repeated_ids": "holds documents twice. Each counts where it comes first, and the hits after it close up. Where the index "
     "holds them twice, build it anew.",
@@ -91,12 +91,12 @@ class SearchClient:
         if isinstance(fingerprint, SearchError):
             self._counts.add(asked=len(queries))
             return self._noted([fingerprint] * len(queries), queries)
-        places: dict[Asked, int] = {}
+        places: dict[SendableQuery, int] = {}
         order: list[int] = []
         answers: list[Answer | None] = []
         pending: dict[int, ExpandedQuery] = {}
         for query in queries:
-            asked = Asked(query)
+            asked = SendableQuery(query)
             place = places.setdefault(asked, len(answers))
             order.append(place)
             if place == len(answers):
@@ -204,7 +204,7 @@ class SearchClient:
                     self._documents[wanted[id]] = found[id]
         return {id: document for id in wanted if (document := found[id]) is not None}
 
-    def ask(self, question: Callable[[], Told], *, queries: int = 1) -> Told | SearchError:
+    def ask(self, question: Callable[[], Answered], *, queries: int = 1) -> Answered | SearchError:
         """Ask the engine something beside searches and documents (its analysis), again where that may help.
 
         A failure is a SearchError, and counts as that of so many queries. Raises EngineDown once too many have failed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leser.backend import Backend, Capability, ExpandedQuery, SearchError
 from leser.engine.options import SearchOptions
-from leser.engine.texts import Asked
+from leser.engine.texts import SendableQuery
 
 _OF_TERMS: tuple[Capability, ...] = ("term_weights", "fields", "phrases")
 
@@ -18,7 +18,7 @@ class Refusal:
         self._lacking = frozenset(_OF_TERMS) - backend.capabilities
         self._filters = "filters" in backend.capabilities
 
-    def __call__(self, asked: Asked) -> SearchError | None:
+    def __call__(self, asked: SendableQuery) -> SearchError | None:
         """Why this query is not sent."""
         query = asked.query
         if query.terms and self._lacking and (needed := self._missing(query)):
@@ -56,7 +56,7 @@ class Refusal:
             f"The backend '{self._name}' lacks the capability '{capability}', which {what} needs", "query"
         )
 
-    def _too_big(self, asked: Asked) -> SearchError | None:
+    def _too_big(self, asked: SendableQuery) -> SearchError | None:
         query, most, limits = asked.query, len(asked.texts), self._options
         # a word is a character and a space at least: what is short as a whole needs no counting
         if most <= limits.max_length and (most + 1) // 2 + len(query.filters) <= limits.max_clauses:

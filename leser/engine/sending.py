@@ -29,7 +29,7 @@ from leser.engine.options import SearchOptions
 from leser.errors import EngineDown, LeserError
 
 log = logging.getLogger(__name__)
-Told = TypeVar("Told")
+Answered = TypeVar("Answered")
 
 
 class Sender:
@@ -73,7 +73,7 @@ class Sender:
                 answers += [late] * len(chunk)
         return answers
 
-    def ask(self, question: Callable[[], Told]) -> Told:
+    def ask(self, question: Callable[[], Answered]) -> Answered:
         """What `question` returns, asked as often as a search; raises what it raised last, a LeserError at once."""
         return Retrying(
             retry=retry_if_not_exception_type(LeserError),
@@ -82,7 +82,7 @@ class Sender:
             reraise=True,
         )(question)
 
-    def insist(self, question: Callable[[], Told]) -> Told:
+    def insist(self, question: Callable[[], Answered]) -> Answered:
         """The same, until the deadline however often, for what a run cannot do without; EngineDown may pass, too."""
         return Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, EngineDown) or not isinstance(error, LeserError)),

@@ -14,7 +14,7 @@ from leser.characters import well_formed
 _TEXT, _WEIGHT = attrgetter("text"), attrgetter("weight")
 
 
-class Asked:
+class SendableQuery:
     """A query that can be sent, with all its texts joined; equal to another that is the same search, whatever their ids.
 
     The hash is made once, of texts, weights and filters: whole terms cost more to hash, and are compared where these are
@@ -36,7 +36,7 @@ class Asked:
         return self.hash
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Asked):
+        if not isinstance(other, SendableQuery):
             return NotImplemented
         one, two = self.query, other.query
         return one.text == two.text and one.terms == two.terms and one.filters == two.filters

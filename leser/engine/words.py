@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 MEMO = 200_000
 """Most words kept: free text from a policy has no end."""
 Key = TypeVar("Key")
-Kept = TypeVar("Kept")
-Told = TypeVar("Told")
+Remembered = TypeVar("Remembered")
+Answered = TypeVar("Answered")
 
 
 class Ask(Protocol):
     """How the engine is asked: SearchClient.ask, with its retries and its breaker."""
 
-    def __call__(self, question: Callable[[], Told], *, queries: int = 1) -> Told | SearchError:
+    def __call__(self, question: Callable[[], Answered], *, queries: int = 1) -> Answered | SearchError:
         """The answer, or the failure that counts as that of so many queries."""
 
 
@@ -86,7 +86,7 @@ class EngineWords:
             known |= new
         return [known[t] for t in terms]
 
-    def _answer(self, question: Callable[[], Told], queries: int) -> Told:
+    def _answer(self, question: Callable[[], Answered], queries: int) -> Answered:
         if self.ask is None:
             return question()
         answer = self.ask(question, queries=queries)
@@ -95,7 +95,7 @@ class EngineWords:
         return answer
 
     @staticmethod
-    def _keep(memo: dict[Key, Kept], new: dict[Key, Kept]) -> None:
+    def _keep(memo: dict[Key, Remembered], new: dict[Key, Remembered]) -> None:
         if len(memo) > MEMO:
             memo.clear()
         memo.update(new)

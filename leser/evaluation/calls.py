@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from leser.baseline import Baseline, BaselineContext
     from leser.task import Query
 
-Answer = TypeVar("Answer")
+Called = TypeVar("Called")
 _MATCHES = ("any", "all", "phrase")
 
 
@@ -83,7 +83,7 @@ def _check(who: str, term: object, query: Query) -> None:
         raise fault(who, shown(term), f"{wanted} with a field's name or None, and match one of {', '.join(_MATCHES)}")
 
 
-def _guarded(cls: type[Baseline], method: str, call: Callable[[], Answer]) -> Answer:
+def _guarded(cls: type[Baseline], method: str, call: Callable[[], Called]) -> Called:
     try:
         return call()
     except LeserError:

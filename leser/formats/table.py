@@ -38,14 +38,14 @@ _END = "\x00end of the table"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """Cells of one row, without space at their edges, and the line of the file that it begins on."""
 
     line: int
     cells: list[str]
 
 
-def read_table(path: Path, expected: Header) -> Iterator[Row]:
+def read_table(path: Path, expected: Header) -> Iterator[TableRow]:
     """Rows of a CSV file, the header first; blank lines are left out. Raises LeserError naming file and line.
 
     `expected` says of a header's cells whether they are the ones that the reader knows.
@@ -53,7 +53,7 @@ def read_table(path: Path, expected: Header) -> Iterator[Row]:
     yield from _rows(path, _text(path), expected)
 
 
-def header_of(path: Path, expected: Header) -> Row:
+def header_of(path: Path, expected: Header) -> TableRow:
     """A CSV file's first row, without cells where the file is empty; the whole file is decoded where they are expected.
 
     Raises LeserError.
@@ -62,8 +62,8 @@ def header_of(path: Path, expected: Header) -> Row:
     return _first(path, _text(path), expected) if expected(header.cells) else header
 
 
-def _first(path: Path, text: str, expected: Header) -> Row:
-    return next(_rows(path, text, expected), Row(1, []))
+def _first(path: Path, text: str, expected: Header) -> TableRow:
+    return next(_rows(path, text, expected), TableRow(1, []))
 
 
 def _text(path: Path, most: int | None = None) -> str:
@@ -86,7 +86,7 @@ def _text(path: Path, most: int | None = None) -> str:
         raise bad_line(path, len(re.findall(rb"\r\n?|\n", before)) + 1, reason) from None
 
 
-def _rows(path: Path, text: str, expected: Header) -> Iterator[Row]:
+def _rows(path: Path, text: str, expected: Header) -> Iterator[TableRow]:
     said = _SEPARATOR.match(text)
     skipped = 0
     if said:
@@ -108,7 +108,7 @@ def _rows(path: Path, text: str, expected: Header) -> Iterator[Row]:
         if cells and cells[-1].rstrip("\n").endswith(_END):
             raise bad_line(path, line, 'a field begins with a quote (") that no other quote ends')
         if any(cell.strip() for cell in cells):
-            yield Row(line, [cell.strip() for cell in cells])
+            yield TableRow(line, [cell.strip() for cell in cells])
 
 
 def _dialect(text: str, expected: Header) -> Dialect:

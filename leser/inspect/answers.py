@@ -16,12 +16,12 @@ from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
 from leser.inspect.opening import FinishedRun, configured
-from leser.report.answers import FILE, Answer, answers_of, read_answers
+from leser.report.answers import FILE, ShownAnswer, answers_of, read_answers
 from leser.report.systems import measures_of
 from leser.task import Split, Task
 
 
-def answers_for(run: FinishedRun) -> tuple[list[Answer], str]:
+def answers_for(run: FinishedRun) -> tuple[list[ShownAnswer], str]:
     """What is known of each test query, and a remark for the reader where that is less than all."""
     saved = run.folder.path / FILE
     if saved.is_file():
@@ -37,7 +37,7 @@ def answers_for(run: FinishedRun) -> tuple[list[Answer], str]:
         return [], f"Single queries cannot be shown: this run did not save them, and they cannot be rebuilt. {error}"
 
 
-def _rebuilt(run: FinishedRun) -> list[Answer]:
+def _rebuilt(run: FinishedRun) -> list[ShownAnswer]:
 
     config, registry = configured(run.folder)
     task = task_of(config, registry)

@@ -15,7 +15,7 @@ from leser.store.folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundRollouts:
     """Rows in the order asked for; how many completions matched, and how many of them had each code."""
 
     rows: list[dict[str, Any]]
@@ -25,7 +25,7 @@ class Found:
 
 def find_rollouts(
     folder: RunFolder, count: int, *, best: bool = False, code: str | None = None, query: str | None = None
-) -> Found:
+) -> FoundRollouts:
     """The `count` completions of the least reward (or the greatest), of one `code`, whose query holds the text `query`.
 
     A completion that was sampled several times for a query stands once; those without a reward (a failed search) come last.
@@ -45,7 +45,7 @@ def find_rollouts(
         part, counted = _matching(path, code, query)
         codes.update(counted)
         rows = heapq.nsmallest(count, _distinct((*part, *rows)), key=lambda row: _rank(row, best))
-    return Found(rows, sum(codes.values()), dict(codes.most_common()))
+    return FoundRollouts(rows, sum(codes.values()), dict(codes.most_common()))
 
 
 def _matching(path: Path, code: str | None, query: str | None) -> tuple[list[dict[str, Any]], dict[str, int]]:

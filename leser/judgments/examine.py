@@ -14,7 +14,7 @@ from leser.holes.treatment import Forms, depth_of_holes, forms_of
 from leser.judgments.facts import Contradictions, Depth, contradictions_of, depth_of
 from leser.judgments.headroom import HeadRoom, head_room, sample_of, systems_of
 from leser.judgments.pairs import Ordered, ordered_rightly
-from leser.judgments.raters import Agreement
+from leser.judgments.raters import RaterAgreement
 from leser.judgments.sentence import Conclusion, conclude
 from leser.reward import parse_spec
 from leser.scoring import RewardSet, make_reward
@@ -28,7 +28,7 @@ DEPTHS = (5, 10, 20, 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JudgmentsWanted:
     """How many queries are searched with, and which judges are compared: none named, those of the configuration."""
 
     queries: int = 100
@@ -44,7 +44,7 @@ class Examination:
     depth: Depth
     judged: dict[int, float]
     contradictions: Contradictions
-    agreement: Agreement | None
+    agreement: RaterAgreement | None
     ordered: tuple[Ordered, ...]
     forms: Forms
     primary: str
@@ -52,7 +52,9 @@ class Examination:
     conclusion: Conclusion
 
 
-def examine(session: Session, wanted: Wanted, agreement: Agreement | None, tell: Callable[[str], None]) -> Examination:
+def examine(
+    session: Session, wanted: JudgmentsWanted, agreement: RaterAgreement | None, tell: Callable[[str], None]
+) -> Examination:
     """Examine the session's task on its engine; `tell` hears what takes its time. Test queries are not searched with.
 
     Raises LeserError for a first measure that does not read judgments, and for a judge that there is not; EngineDown.

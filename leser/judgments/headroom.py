@@ -44,7 +44,7 @@ _Z = 1.959964 + 0.841621
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class HeadRoomGain:
     """What a system gains over the original in one measure, and the queries that would show a gain of that size.
 
     `needed` is for a paired two-sided test at 5 % and a power of 80 %, from the spread of the queries' differences; None where
@@ -71,7 +71,7 @@ class HeadRoom:
 
     queries: int
     systems: dict[str, dict[str, float]]
-    gains: tuple[Gain, ...]
+    gains: tuple[HeadRoomGain, ...]
     left_out: tuple[str, ...]
 
 
@@ -122,7 +122,7 @@ def head_room(
     result = evaluate(sample, runs, measures, policy=NO_POLICY, **given)
     systems = {name: {m: figures[m] for m in measures if m in figures} for name, figures in result.systems.items()}
     gains = tuple(
-        Gain(
+        HeadRoomGain(
             row["system"],
             row["measure"],
             row["delta"],

@@ -13,16 +13,16 @@ from leser.report.template import render
 
 if TYPE_CHECKING:
     from leser.judgments.examine import Examination
-    from leser.judgments.headroom import Gain
+    from leser.judgments.headroom import HeadRoomGain
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JudgmentRow:
     """A system in one measure: its mean, and what it gains over the original."""
 
     system: str
     value: float | None
-    gain: Gain | None
+    gain: HeadRoomGain | None
     bar: Markup
 
 
@@ -33,7 +33,7 @@ def render_examination(found: Examination) -> str:
         gains = {gain.system: gain for gain in found.room.gains if gain.measure == name}
         reach = reach_of([gain.ci95 for gain in gains.values()])
         rows = [
-            Row(system, figures.get(name), gains.get(system), _bar(gains.get(system), reach))
+            JudgmentRow(system, figures.get(name), gains.get(system), _bar(gains.get(system), reach))
             for system, figures in found.room.systems.items()
         ]
         measures.append((name, rows, interval_axis(reach)))
@@ -48,5 +48,5 @@ def render_examination(found: Examination) -> str:
     )
 
 
-def _bar(gain: Gain | None, reach: tuple[float, float]) -> Markup:
+def _bar(gain: HeadRoomGain | None, reach: tuple[float, float]) -> Markup:
     return Markup("") if gain is None else interval_bar(gain.ci95[0], gain.delta, gain.ci95[1], reach)

@@ -18,7 +18,7 @@ _LEAST_SHARED = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class RaterAgreement:
     """How much raters agree.
 
     `pairs` are judged pairs of query and document, `single` of them have one rater only. Of the others: `unanimous`, and
@@ -40,7 +40,7 @@ class Agreement:
         return self.pairs - self.single
 
 
-def read_raters(path: Path, relevant: int = 1) -> Agreement:
+def read_raters(path: Path, relevant: int = 1) -> RaterAgreement:
     """Read a table of raters; raises LeserError naming the line that cannot be read. An empty cell is no rating."""
     rows = csv.DictReader(read_text(path).splitlines(), delimiter="\t")
     names = list(rows.fieldnames or ())
@@ -67,12 +67,12 @@ def read_raters(path: Path, relevant: int = 1) -> Agreement:
     return agreement_of(table, relevant)
 
 
-def agreement_of(table: list[dict[str, int]], relevant: int = 1) -> Agreement:
+def agreement_of(table: list[dict[str, int]], relevant: int = 1) -> RaterAgreement:
     """How much raters agree; each row maps raters to their grade of one pair, `relevant` is the least relevant grade."""
     several = [list(row.values()) for row in table if len(row) > 1]
     names = sorted({name for row in table for name in row})
     kappas = [k for a, b in combinations(names, 2) if (k := _kappa(table, a, b)) is not None]
-    return Agreement(
+    return RaterAgreement(
         len(names),
         len(table),
         len(table) - len(several),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leser.judgments.headroom import Gain
+from leser.judgments.headroom import HeadRoomGain
 
 if TYPE_CHECKING:
     from leser.holes.treatment import Forms
@@ -20,7 +20,7 @@ class Conclusion:
 
     sentence: str
     reward: str
-    gain: Gain | None
+    gain: HeadRoomGain | None
 
 
 def conclude(room: HeadRoom, forms: Forms, depth: Depth, available: int) -> Conclusion:
@@ -53,7 +53,7 @@ def _of(gains: Sequence[Gain], system: str, measure: str) -> Gain | None:
     return next((gain for gain in gains if (gain.system, gain.measure) == (system, measure)), None)
 
 
-def _nothing(best: dict[str, Gain], queries: int) -> Conclusion:
+def _nothing(best: dict[str, HeadRoomGain], queries: int) -> Conclusion:
     if not best:
         return Conclusion("Nothing can be said: no system that needs no training could be searched with.", "", None)
     way = max(best, key=lambda name: best[name].delta)
@@ -75,20 +75,20 @@ def _nothing(best: dict[str, Gain], queries: int) -> Conclusion:
     )
 
 
-def _best(gains: Sequence[Gain], measure: str) -> Gain | None:
+def _best(gains: Sequence[HeadRoomGain], measure: str) -> HeadRoomGain | None:
     """The gain whose interval lies highest."""
     return max((g for g in gains if g.measure == measure), key=lambda g: g.ci95[0], default=None)
 
 
-def _gained(gain: Gain) -> str:
+def _gained(gain: HeadRoomGain) -> str:
     return f"{gain.delta:+.3f} [{gain.ci95[0]:+.3f}, {gain.ci95[1]:+.3f}] in {gain.measure}"
 
 
-def _change(gain: Gain) -> str:
+def _change(gain: HeadRoomGain) -> str:
     return f"{gain.delta:+.3f} [{gain.ci95[0]:+.3f}, {gain.ci95[1]:+.3f}]"
 
 
-def _power(gain: Gain, available: int) -> str:
+def _power(gain: HeadRoomGain, available: int) -> str:
     needed = gain.needed or 2
     enough = "there are" if available >= needed else "there are only"
     return f"{needed} test queries would show a gain of that size four times in five ({enough} {available})"

@@ -106,7 +106,7 @@ def by_blocks(probabilities: Tensor, uniform: Tensor, owner: Tensor | None) -> T
     return found.squeeze(-1).clamp_(max=count - 1)
 
 
-class Rows(NamedTuple):
+class DrawnRows(NamedTuple):
     """What one draw gave: `tokens` (R',) for the rows that go on, `keep` (R',) which of the rows so far; None for all."""
 
     tokens: Tensor
@@ -134,7 +134,7 @@ class Drawing:
         """Whether any row goes on."""
         return self.rows.numel() > 0
 
-    def draw(self, logits: Tensor, owner: Tensor | None) -> Rows:
+    def draw(self, logits: Tensor, owner: Tensor | None) -> DrawnRows:
         """Tokens for the live rows from their logits (R', V); with `owner`, row r reads logits[owner[r]]."""
         uniform = None if self.noise is None else self.noise[self.rows, self.step]
         tokens, logprobs = draw_tokens(logits, uniform, owner, self.temperature)
@@ -144,11 +144,11 @@ class Drawing:
         self.lengths[self.rows] = self.step
         ended = torch.isin(tokens, self.ends)
         if not bool(ended.any()):
-            return Rows(tokens, None)
+            return DrawnRows(tokens, None)
         self.finished[self.rows] = ended
         keep = (~ended).nonzero().flatten()
         self.rows = self.rows[keep]
-        return Rows(tokens[keep], keep)
+        return DrawnRows(tokens[keep], keep)
 
     def samples(self) -> list[Sample]:
         """The rows' completions, in their order."""

@@ -16,7 +16,7 @@ import torch
 
 from leser.policy.memory import free_bytes
 from leser.policy.shadow import Shadow, why_no_shadow
-from leser.policy.token_step import Cache, Place, Shape, TokenStep
+from leser.policy.token_step import Cache, Place, StepShape, TokenStep
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
@@ -37,7 +37,7 @@ class SamplingState:
         self.weights = weights
         self.shadow: Shadow | None = None
         self.why_no_graph: str | None = None if policy.device.type == "cuda" else "it is not on a CUDA device"
-        self.steps: OrderedDict[Shape, GraphedStep] = OrderedDict()
+        self.steps: OrderedDict[StepShape, GraphedStep] = OrderedDict()
         self.pool: Any = None  # a handle, which the graphs keep alive
         if policy.precision == "bf16" and copies_weights(policy):
             reason = why_no_shadow(policy)
@@ -62,7 +62,7 @@ class SamplingState:
         """The policy that passes are run with: the same one, or around the copy of its model, which needs no autocast."""
         return replace(policy, model=self.shadow.model, precision="fp32") if self.shadow else policy
 
-    def step(self, shape: Shape, like: Cache) -> GraphedStep:
+    def step(self, shape: StepShape, like: Cache) -> GraphedStep:
         """The buffers and graphs of this shape, made when they are not there; the longest unused ones go."""
         kept = self.steps.pop(shape, None)
         if kept is None or kept.dtype != next(iter(like.values()))[0].dtype:
@@ -90,7 +90,7 @@ class SamplingState:
 class GraphedStep:
     """A token step with the graphs that were captured of it, one for each number of own tokens looked at."""
 
-    def __init__(self, state: SamplingState, shape: Shape, like: Cache) -> None:
+    def __init__(self, state: SamplingState, shape: StepShape, like: Cache) -> None:
         self.state = state
         self.dtype = next(iter(like.values()))[0].dtype
         self.buffers = TokenStep(shape, like)

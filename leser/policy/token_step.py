@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Cache = Mapping[int, tuple[Tensor, Tensor]]
 
 
-class Shape(NamedTuple):
+class StepShape(NamedTuple):
     """What decides the buffers and kernels of a step: B, G, prompt tokens P, completion tokens C, temperature, end tokens."""
 
     prompts: int
@@ -68,7 +68,7 @@ class TokenStep:
     A context of decoding passes as `DecodeRow` is, with static shapes.
     """
 
-    def __init__(self, shape: Shape, like: Cache) -> None:
+    def __init__(self, shape: StepShape, like: Cache) -> None:
         batch, _, width, limit, _, ends = shape
         rows, device = shape.rows, next(iter(like.values()))[0].device
         self.shape = shape

@@ -44,7 +44,7 @@ class ShownHit:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ShownAnswer:
     """One test query. `completion`, `expansions` and `code` are None where a run did not save them.
 
     `values` maps systems to the query's value in `measure`; `found` counts the original's hits, as deep as it was
@@ -73,7 +73,7 @@ class Answer:
         return well_formed({key: value for key, value in asdict(self).items() if value is not None})
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Answer:
+    def from_json(cls, row: Mapping[str, Any]) -> ShownAnswer:
         """The answer that `to_json` wrote; a key it does not know is passed over."""
         known = {key: value for key, value in row.items() if key in cls.__slots__}
         for key in ("before", "after"):
@@ -90,7 +90,7 @@ def answers_of(
     per_query: Mapping[str, Mapping[str, Mapping[str, float]]],
     measure: str,
     titles: Titles,
-) -> list[Answer]:
+) -> list[ShownAnswer]:
     """The answers to a split's queries, in its order; `per_query` maps system, measure and query id to values."""
     before, after = (next((run for run in runs if run.name == name), None) for name in (ORIGINAL, POLICY))
     values = {name: measures.get(measure, {}) for name, measures in per_query.items()}
@@ -100,20 +100,20 @@ def answers_of(
     return [_answer(query, values, measure, before, after, shown.get(query.id)) for query in split.queries]
 
 
-def write_answers(path: Path, answers: Iterable[Answer]) -> None:
+def write_answers(path: Path, answers: Iterable[ShownAnswer]) -> None:
     """Write one line an answer."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for answer in answers:
             file.write(json.dumps(answer.to_json()) + "\n")
 
 
-def read_answers(path: Path) -> list[Answer]:
+def read_answers(path: Path) -> list[ShownAnswer]:
     """The answers that `write_answers` wrote; raises LeserError naming the line that cannot be read."""
     answers = []
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             try:
-                answers.append(Answer.from_json(json.loads(line)))
+                answers.append(ShownAnswer.from_json(json.loads(line)))
             except (ValueError, TypeError, AttributeError) as error:
                 raise LeserError(
                     f"{path}, line {number}, cannot be read: {error}. Delete the file: the report then reads trec/."
@@ -128,11 +128,11 @@ def _answer(
     before: SystemRun | None,
     after: SystemRun | None,
     shown: tuple[tuple[ShownHit, ...], tuple[ShownHit, ...]] | None,
-) -> Answer:
+) -> ShownAnswer:
     original = before.ranking(query.id) if before else None
     code = after.codes.get(query.id) if after else None
     expansions = after.expansions.get(query.id) if after else None
-    return Answer(
+    return ShownAnswer(
         id=query.id,
         query=query.text,
         kind=query.kind,

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.evaluation.statistics import Paired, paired
-from leser.report.answers import Answer
+from leser.report.answers import ShownAnswer
 from leser.report.charts import Series, interval_axis, interval_bar, line_chart, reach_of, smoothed
 from leser.report.numbers import duration, fixed, signed
 from leser.report.provenance import flattened
@@ -35,7 +35,7 @@ class Compared:
     evaluation: Mapping[str, Any]
     metrics: Sequence[Mapping[str, Any]]
     config: Mapping[str, Any]
-    answers: Sequence[Answer] = field(default_factory=tuple)
+    answers: Sequence[ShownAnswer] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.evaluation.statistics import Paired, paired
-from leser.report.answers import Answer
+from leser.report.answers import ShownAnswer
 
 FEWEST = 5
 """Queries below which a group gets no interval: resampling so few says nothing."""
@@ -29,17 +29,17 @@ class Group:
     gain: Paired | None
 
 
-def grouped(answers: Sequence[Answer], seed: int = 0) -> dict[str, list[Group]]:
+def grouped(answers: Sequence[ShownAnswer], seed: int = 0) -> dict[str, list[Group]]:
     """Groups under a heading each; a heading that would hold one group only is left out."""
     known = [a for a in answers if ORIGINAL in a.values and POLICY in a.values]
-    headings: dict[str, Callable[[Answer], tuple[int, str] | None]] = {
+    headings: dict[str, Callable[[ShownAnswer], tuple[int, str] | None]] = {
         "Kind": lambda a: (0, a.kind) if a.kind else None,
         "Length of the query": lambda a: _length(a.query),
         "Found before expansion": lambda a: _found(a.found),
     }
     found = {}
     for heading, sort in headings.items():
-        parts: dict[tuple[int, str], list[Answer]] = {}
+        parts: dict[tuple[int, str], list[ShownAnswer]] = {}
         for answer in known:
             if (part := sort(answer)) is not None:
                 parts.setdefault(part, []).append(answer)
@@ -48,7 +48,7 @@ def grouped(answers: Sequence[Answer], seed: int = 0) -> dict[str, list[Group]]:
     return found
 
 
-def _group(label: str, answers: Sequence[Answer], seed: int) -> Group:
+def _group(label: str, answers: Sequence[ShownAnswer], seed: int) -> Group:
     before, after = ([a.values[name] for a in answers] for name in (ORIGINAL, POLICY))
     differences = np.array(after)[:, None] - np.array(before)[:, None]
     gain = paired(differences, seed=seed)[0] if len(answers) >= FEWEST else None

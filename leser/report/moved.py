@@ -14,7 +14,7 @@ ROW = 26
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MovedHit:
     """A line of a list: `kind` is "up", "down", "same", "new" or "gone", `moved` what stands beside it."""
 
     rank: int
@@ -38,12 +38,12 @@ class Row:
         return self.grade is not None and self.grade > 0
 
 
-def rows_of(hits: Sequence[ShownHit], *, gone: bool) -> list[Row]:
+def rows_of(hits: Sequence[ShownHit], *, gone: bool) -> list[MovedHit]:
     """A list with where each document went (`gone`: the list before) or where it came from (the list after)."""
     return [_row(rank, hit, hit.other, gone=gone) for rank, hit in enumerate(hits, start=1)]
 
 
-def links(before: Sequence[Row], after: Sequence[Row]) -> Markup:
+def links(before: Sequence[MovedHit], after: Sequence[MovedHit]) -> Markup:
     """Lines from each document's place before to its place after, those of relevant documents strong."""
     places = {row.id: row.rank for row in after}
     height = ROW * max(len(before), len(after), 1)
@@ -58,7 +58,7 @@ def links(before: Sequence[Row], after: Sequence[Row]) -> Markup:
     )
 
 
-def _row(rank: int, hit: ShownHit, other: int | None, *, gone: bool) -> Row:
+def _row(rank: int, hit: ShownHit, other: int | None, *, gone: bool) -> MovedHit:
     old, new = (rank, other) if gone else (other, rank)
     if old is None:
         kind, moved, said = "new", "new", "not found before"
@@ -70,4 +70,4 @@ def _row(rank: int, hit: ShownHit, other: int | None, *, gone: bool) -> Row:
         kind, moved, said = "down", f"▼ {new - old}", f"down from {old} to {new}"
     else:
         kind, moved, said = "same", "=", f"stays at {old}"
-    return Row(rank, hit.title or hit.id, hit.id, hit.grade, kind, moved, said)
+    return MovedHit(rank, hit.title or hit.id, hit.id, hit.grade, kind, moved, said)

@@ -9,7 +9,7 @@ from typing import Any
 
 from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.report import holes, systems
-from leser.report.answers import Answer
+from leser.report.answers import ShownAnswer
 from leser.report.changes import counts, scatter, sorted_bars
 from leser.report.charts import interval_axis, interval_bar, reach_of, tone
 from leser.report.groups import Group, grouped
@@ -39,7 +39,7 @@ def write_report(
     evaluation: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
-    answers: Sequence[Answer] = (),
+    answers: Sequence[ShownAnswer] = (),
     note: str = "",
 ) -> Path:
     """Write report.html into `folder` and return its path; arguments as in `render_report`."""
@@ -52,7 +52,7 @@ def render_report(
     evaluation: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
-    answers: Sequence[Answer] = (),
+    answers: Sequence[ShownAnswer] = (),
     note: str = "",
     name: str = "",
 ) -> str:
@@ -105,7 +105,9 @@ def _of_holes(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_queries(evaluation: Mapping[str, Any], answers: Sequence[Answer], measure: str, seed: int) -> dict[str, Any]:
+def _of_queries(
+    evaluation: Mapping[str, Any], answers: Sequence[ShownAnswer], measure: str, seed: int
+) -> dict[str, Any]:
     """What the page shows of single queries and groups of them."""
     known = [answer for answer in answers if answer.change == answer.change]
     charts = (
@@ -145,7 +147,7 @@ def second_measure(settings: Mapping[str, Any]) -> str:
     return str(settings.get("training", {}).get("monitor", {}).get("measure", ""))
 
 
-def tiles(evaluation: Mapping[str, Any], measure: str, answers: Sequence[Answer]) -> list[Tile]:
+def tiles(evaluation: Mapping[str, Any], measure: str, answers: Sequence[ShownAnswer]) -> list[Tile]:
     """The figures that stand at the top; those that are unknown are left out."""
     before, after = (evaluation.get("systems", {}).get(name, {}) for name in (ORIGINAL, POLICY))
     if not before or not after:
@@ -174,7 +176,7 @@ def tiles(evaluation: Mapping[str, Any], measure: str, answers: Sequence[Answer]
     return found
 
 
-def group_tables(answers: Sequence[Answer], seed: int) -> dict[str, Any]:
+def group_tables(answers: Sequence[ShownAnswer], seed: int) -> dict[str, Any]:
     """Groups of queries under their headings, with bars on one scale; empty where there are none."""
     found = grouped(answers, seed)
     reach = reach_of([group.gain.ci95 for part in found.values() for group in part if group.gain])
@@ -194,7 +196,7 @@ def kind_table(evaluation: Mapping[str, Any], measure: str) -> dict[str, Any]:
     return {"kinds": {kind: part["queries"] for kind, part in kinds.items()}, "rows": rows} if kinds else {}
 
 
-def extremes(answers: Sequence[Answer]) -> dict[str, list[dict[str, Any]]]:
+def extremes(answers: Sequence[ShownAnswer]) -> dict[str, list[dict[str, Any]]]:
     """The queries that gained most and those that lost most, each with its two rankings where they were kept."""
     ordered = sorted(answers, key=lambda answer: -answer.change)
     best = [answer for answer in ordered[:SHOWN_QUERIES] if answer.change > 0]
@@ -204,7 +206,7 @@ def extremes(answers: Sequence[Answer]) -> dict[str, list[dict[str, Any]]]:
     return {"gained most": [_card(answer) for answer in best], "lost most": [_card(answer) for answer in worst]}
 
 
-def _card(answer: Answer) -> dict[str, Any]:
+def _card(answer: ShownAnswer) -> dict[str, Any]:
     before, after = rows_of(answer.before or (), gone=True), rows_of(answer.after or (), gone=False)
     return {
         "answer": answer,

@@ -50,7 +50,7 @@ MEANING = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SystemRow:
     """A system, its value, and what the policy gains over it."""
 
     system: str
@@ -64,7 +64,7 @@ class Row:
 class Table:
     """Rows of one measure with the axis of their bars."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[SystemRow, ...]
     axis: Markup
 
 
@@ -79,7 +79,7 @@ def comparison(evaluation: Mapping[str, Any], measure: str) -> Table:
     gains = gains_of(evaluation, measure)
     reach = reach_of([tuple(row["ci95"]) for row in gains.values()])
     rows = tuple(
-        Row(
+        SystemRow(
             name,
             meaning(name, evaluation.get("warmup_plus_share", 1.0)),
             figures.get(measure),

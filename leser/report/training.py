@@ -12,7 +12,7 @@ from markupsafe import Markup
 from leser.report.charts import Series, line_chart, smoothed
 from leser.report.numbers import fixed, signed
 
-Rows = Sequence[Mapping[str, Any]]
+MetricRows = Sequence[Mapping[str, Any]]
 GRPO = "grpo"
 X = "GRPO update"
 STAGES = {"warmup": "supervised warm-up", GRPO: "GRPO", "warmup+": "control: more warm-up"}
@@ -65,7 +65,7 @@ class Stage:
         return tuple((row["step"] - self.start, float(row[key])) for row in self.rows if _number(row.get(key)))
 
 
-def stages_of(metrics: Rows) -> list[Stage]:
+def stages_of(metrics: MetricRows) -> list[Stage]:
     """The stages in their order; a row without a step belongs to none."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in metrics:
@@ -78,7 +78,7 @@ def stages_of(metrics: Rows) -> list[Stage]:
     return stages
 
 
-def dev_charts(metrics: Rows, measure: str) -> list[Markup]:
+def dev_charts(metrics: MetricRows, measure: str) -> list[Markup]:
     """Dev's value of `measure` in every stage, on one scale; its reward where the measure was not among the rewards."""
     stages = stages_of(metrics)
     key = next((k for k in (f"dev_{measure}", "dev_reward") if any(s.points(k) for s in stages)), "")
@@ -99,7 +99,7 @@ def dev_charts(metrics: Rows, measure: str) -> list[Markup]:
     ]
 
 
-def grpo_charts(metrics: Rows, second: str = "") -> list[Markup]:
+def grpo_charts(metrics: MetricRows, second: str = "") -> list[Markup]:
     """What GRPO did: rewards on train and on dev, behaviour, and what became of completions.
 
     `second` is the measure that the monitor takes of dev beside the rewards.
@@ -132,7 +132,7 @@ def opinions(second: str) -> tuple[tuple[str, str], ...]:
     return ((f"dev_{second}", second), ("dev_second_engine", "second engine"))
 
 
-def warnings_of(metrics: Rows) -> list[tuple[str, str]]:
+def warnings_of(metrics: MetricRows) -> list[tuple[str, str]]:
     """What the monitor warned of: when, and in which words."""
     return [
         (f"{stage.label}, update {row['step'] - stage.start:.0f}", str(sentence))
@@ -195,7 +195,7 @@ class Fit:
         return (self.train[1] - self.train[0]) - (self.dev[1] - self.dev[0])
 
 
-def fit_of(metrics: Rows) -> Fit | None:
+def fit_of(metrics: MetricRows) -> Fit | None:
     """Train against dev over GRPO; None where there were too few updates or evaluations on dev to tell."""
     stage = next((stage for stage in stages_of(metrics) if stage.name == GRPO), None)
     if stage is None:

@@ -6,6 +6,6 @@ contract that a rule keeps is leser/rule.py.
 """
 
 from leser.rules.book import RuleBook, build_book, default_book
-from leser.rules.serving import Filtered, Refused, ServingFilter
+from leser.rules.serving import Filtered, RefusedExpansion, ServingFilter
 
-__all__ = ["Filtered", "Refused", "RuleBook", "ServingFilter", "build_book", "default_book"]
+__all__ = ["Filtered", "RefusedExpansion", "RuleBook", "ServingFilter", "build_book", "default_book"]

@@ -35,7 +35,7 @@ INFLECTED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NamedEntry:
     """An entry (its number) that an expansion names; `at` is None where several name it together."""
 
     entry: int
@@ -176,21 +176,21 @@ class Lexicon:
             for (number, text), terms in zip(part, analysed, strict=True):
                 index.add(terms, number, one_word=len(self._site.folder.both(text)[1].words) == 1)
 
-    def find(self, proposal: Proposal) -> Iterator[Found]:
+    def find(self, proposal: Proposal) -> Iterator[NamedEntry]:
         """Every entry that the expansions name; an entry may come up more than once."""
         if not self._suspects(proposal):
             return
         for at, folded in enumerate(proposal.folded):
             index = self._strict if folded.strict else self._clean
             for entry in index.words_in(folded):
-                yield Found(entry, at)
+                yield NamedEntry(entry, at)
             for entry in index.phrases_in((folded,)):
-                yield Found(entry, at)
+                yield NamedEntry(entry, at)
             for entry in self._by_terms(proposal, at + 1, folded):
-                yield Found(entry, at)
+                yield NamedEntry(entry, at)
         if proposal.one_search and len(proposal.expansions) > 1:
             for entry in self._together(proposal):
-                yield Found(entry, None)
+                yield NamedEntry(entry, None)
 
     def _suspects(self, proposal: Proposal) -> bool:
         """A quick look at all expansions at once, which nearly every completion passes."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from leser.errors import LeserError
 from leser.rule import Proposal, Rule, RuleOptions, Site, Violation
-from leser.rules.lexicon import Found, Lexicon, entries_of, read_list
+from leser.rules.lexicon import Lexicon, NamedEntry, entries_of, read_list
 from leser.rules.patterns import Patterns
 
 
@@ -20,7 +20,7 @@ class ListOptions(RuleOptions):
     analysed: bool = Field(True, description="also compare index terms, so that a plural does not get around the list")
 
 
-def _named(rule: str, proposal: Proposal, found: Found, what: str) -> Violation:
+def _named(rule: str, proposal: Proposal, found: NamedEntry, what: str) -> Violation:
     who = "the expansions" if found.at is None else f"'{proposal.expansions[found.at].text}'"
     return Violation(rule, f"{who} {what}", found.at)
 

@@ -21,7 +21,7 @@ log = logging.getLogger("leser.rules")
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedExpansion:
     """An expansion that was taken out, the code of the rule it breaks (or parse_error, unchecked), and why."""
 
     expansion: Expansion
@@ -37,7 +37,7 @@ class Filtered:
     """
 
     expansions: tuple[Expansion, ...]
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedExpansion, ...] = ()
     error: str = ""
 
 
@@ -55,15 +55,15 @@ class ServingFilter:
     def __call__(self, query: str, expansions: Sequence[Expansion]) -> Filtered:
         """The expansions that may be served beside this query."""
         kept: list[Expansion] = []
-        refused: list[Refused] = []
+        refused: list[RefusedExpansion] = []
         for expansion in expansions:
             wrong = self._unreadable(expansion)
             if wrong:
-                refused.append(Refused(expansion, PARSE, wrong))
+                refused.append(RefusedExpansion(expansion, PARSE, wrong))
             else:
                 kept.append(expansion)
         limit = self.book.site.expansion.max_expansions
-        refused += [Refused(e, PARSE, f"more than {limit} expansions") for e in kept[limit:]]
+        refused += [RefusedExpansion(e, PARSE, f"more than {limit} expansions") for e in kept[limit:]]
         del kept[limit:]
         while kept:
             try:
@@ -71,10 +71,10 @@ class ServingFilter:
             except Exception as error:  # whatever it is: what cannot be checked is not served
                 log.exception("Expansions could not be checked, and none is served")
                 reason = f"could not be checked: {error}"
-                return Filtered((), (*refused, *(Refused(e, UNCHECKED, reason) for e in kept)), reason)
+                return Filtered((), (*refused, *(RefusedExpansion(e, UNCHECKED, reason) for e in kept)), reason)
             if broken is None:
                 break
-            refused.append(Refused(kept.pop(_place(broken, len(kept))), broken.code, broken.reason))
+            refused.append(RefusedExpansion(kept.pop(_place(broken, len(kept))), broken.code, broken.reason))
         return Filtered(tuple(kept), tuple(refused))
 
     def completion(self, query: str, text: str, *, finished: bool = True) -> Filtered:

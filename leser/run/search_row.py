@@ -15,7 +15,7 @@ from leser.errors import LeserError
 from leser.evaluation.systems import SystemRun
 from leser.precompute import sources_of
 from leser.task import Query, Split
-from leser.verified.result import Answer
+from leser.verified.result import VerifiedAnswer
 from leser.verified.search import search_expansions
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def search_run(session: Session, split: Split, queries: Sequence[Query], depth: 
     environment, options, task = session.environment, session.config.verified, session.task
     sources = sources_of(environment, options, task)
     found = search_expansions(environment, queries, options, sources, seed=session.config.seed)
-    if all(answer.answer is Answer.UNJUDGED for answer in found):
+    if all(answer.answer is VerifiedAnswer.UNJUDGED for answer in found):
         raise LeserError(
             f"None of the rewards {', '.join(environment.rewards.names)} says anything of a query without its judgments, which "
             "verified search may not read here. Add one that does, such as encoder@10, or set evaluation.search=false."

@@ -44,7 +44,7 @@ from leser.testing.shop import ShopEngine, shop_rewards
 DISGUISED = ("c.o.u.c.h", "l\u0430mp", "so\u200bfa", "LAMPS", "so-fa", "l a m p", "１２ lamp")
 """Texts that a reader takes for other words than an engine does."""
 LONGEST_SENTENCE = 300
-Told = TypeVar("Told")
+Answered = TypeVar("Answered")
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ class RuleContract(Kit, kit=True):
             assert serve(query, expansions_of(completion)).expansions == expansions_of(completion)
 
 
-def _asked(question: Callable[[], Told], *, queries: int = 1) -> Told | SearchError:  # noqa: ARG001
+def _asked(question: Callable[[], Answered], *, queries: int = 1) -> Answered | SearchError:  # noqa: ARG001
     """The engine's answer, or its failure, as a SearchClient gives it to rules."""
     try:
         return question()

@@ -27,7 +27,7 @@ class Single:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class BeamState:
     """A set of terms that has earned its place, with its reading and its worth; the empty one is the original."""
 
     singles: tuple[Single, ...]
@@ -52,12 +52,12 @@ class Beam:
     row: int
     before: Reading
     pool: tuple[Single, ...]
-    states: list[State]
-    best: State
-    lengths: dict[int, State] = field(default_factory=dict)
+    states: list[BeamState]
+    best: BeamState
+    lengths: dict[int, BeamState] = field(default_factory=dict)
 
     @property
-    def others(self) -> list[State]:
+    def others(self) -> list[BeamState]:
         """The best sets of other lengths than the best one's, the worthiest first."""
         return sorted((s for s in self.lengths.values() if s is not self.best), key=lambda s: -s.worth)
 
@@ -69,13 +69,13 @@ def start(row: int, before: Reading, tried: Sequence[tuple[Single, Reading]], op
     keys = list(dict.fromkeys(single.key for single, _ in sound))[: options.pool]
     pool = tuple(single for single, _ in sound if single.key in keys)
     states = [
-        State((s,), r, s.worth) for s, r in sound if s.worth >= options.margin and _rises(r, before, options.margin)
+        BeamState((s,), r, s.worth) for s, r in sound if s.worth >= options.margin and _rises(r, before, options.margin)
     ]
-    best = states[0] if states else State((), before, 0.0)
+    best = states[0] if states else BeamState((), before, 0.0)
     return Beam(row, before, pool, states[: options.beam], best, {1: best} if states else {})
 
 
-def proposals(beam: Beam) -> list[tuple[State, tuple[Single, ...]]]:
+def proposals(beam: Beam) -> list[tuple[BeamState, tuple[Single, ...]]]:
     """Each kept set with one more term of the pool, the most promising first; each new set once."""
     seen: set[frozenset[tuple[str, float]]] = set()
     longer = []
@@ -98,7 +98,7 @@ def grow(judge: Judge, beams: Sequence[Beam], options: VerifiedOptions) -> None:
         trials = [Trial(beam.row, tuple(s.expansion for s in singles)) for beam, _, singles in asked]
         allowed = judge.affordable(trials)
         readings = dict(zip(map(_key, allowed), judge.read(allowed), strict=True))
-        found: dict[int, list[State]] = {}
+        found: dict[int, list[BeamState]] = {}
         for trial, (beam, state, singles) in zip(trials, asked, strict=True):
             reading = readings.get(_key(trial))
             if reading is None or reading.score is None or reading.kept < options.keep:
@@ -106,7 +106,7 @@ def grow(judge: Judge, beams: Sequence[Beam], options: VerifiedOptions) -> None:
             assert beam.before.score is not None
             worth = reading.score - beam.before.score - sum(single.excess for single in singles)
             if worth >= state.worth + options.margin and _rises(reading, state.reading, options.margin):
-                found.setdefault(beam.row, []).append(State(singles, reading, worth))
+                found.setdefault(beam.row, []).append(BeamState(singles, reading, worth))
         growing = [beam for beam in growing if beam.row in found]
         for beam in growing:
             ranked = sorted(found[beam.row], key=lambda state: -state.worth)  # stable: equal ones as they were proposed

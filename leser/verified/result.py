@@ -11,7 +11,7 @@ from leser.expansion import Expansion
 from leser.task import Query
 
 
-class Answer(StrEnum):
+class VerifiedAnswer(StrEnum):
     """Four different things that "no expansion" could mean are kept apart."""
 
     EXPANSIONS = "expansions"
@@ -29,7 +29,7 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class VerifiedExpansions:
     """The expansions that verified search keeps for a query, none being a good answer, and what they are worth.
 
     `expansions` carry the weights of a completion, which [expansion] weight multiplies; `weights` are what the engine was
@@ -40,7 +40,7 @@ class Found:
     """
 
     query: Query
-    answer: Answer
+    answer: VerifiedAnswer
     expansions: tuple[Expansion, ...]
     weights: tuple[float, ...]
     before: float | None

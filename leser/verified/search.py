@@ -19,15 +19,15 @@ from leser.errors import LeserError
 from leser.expansion import Expansion
 from leser.task import Query, Split
 from leser.text import STOP_WORDS
-from leser.verified.beam import Beam, Single, State, grow, start
+from leser.verified.beam import Beam, BeamState, Single, grow, start
 from leser.verified.candidates import Candidate, candidates_of
 from leser.verified.halves import halve
 from leser.verified.judging import Judge, Reading, Trial
 from leser.verified.noise import noise_of
 from leser.verified.options import VerifiedOptions
-from leser.verified.result import Alternative, Answer, Found
+from leser.verified.result import Alternative, VerifiedAnswer, VerifiedExpansions
 from leser.verified.sources import CandidateSource
-from leser.verified.support import Gain, Support
+from leser.verified.support import Support, TermGain
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +146,17 @@ class VerifiedSearch:
                     pairs.append((reading.score - before.score, reading.people - before.people))
         return noise_of(pairs)
 
-    def _gains(self, row: int, probe: Probe) -> Iterator[tuple[Gain | None, tuple[Candidate, float, Reading]]]:
+    def _gains(self, row: int, probe: Probe) -> Iterator[tuple[TermGain | None, tuple[Candidate, float, Reading]]]:
         """Each trial of a query with what it gained, None where it was not scored."""
         for candidate, readings in zip(probe.candidates, probe.readings, strict=True):
             for weight, reading in zip(self.options.weights, readings, strict=False):
                 gain = None
                 if reading.score is not None and probe.before.score is not None:
                     value = reading.score - probe.before.score
-                    gain = Gain(row, self._words[row], candidate.key, weight, value)
+                    gain = TermGain(row, self._words[row], candidate.key, weight, value)
                 yield gain, (candidate, weight, reading)
 
-    def choose(self, rows: Sequence[int], probes: Sequence[Probe], support: Support) -> list[Found]:
+    def choose(self, rows: Sequence[int], probes: Sequence[Probe], support: Support) -> list[VerifiedExpansions]:
         """The second pass over the queries of these numbers; `probes` are theirs, in order."""
         judge = self._judge
         beams = []
@@ -186,24 +186,26 @@ class VerifiedSearch:
         pairs = {beam.row: (next(readings), next(readings)) for beam in asked}
         return [pairs.get(beam.row) for beam in beams]
 
-    def _found(self, beam: Beam, confirmed: tuple[Reading, Reading] | None) -> Found:
+    def _found(self, beam: Beam, confirmed: tuple[Reading, Reading] | None) -> VerifiedExpansions:
         best, before, after = beam.best, beam.before, beam.best.reading
         if confirmed is not None:
             before, after = confirmed
             if before.score is None or after.score is None or after.score <= before.score:
-                best, after = State((), before, 0.0), before
+                best, after = BeamState((), before, 0.0), before
         failed, query = self._judge.failed[beam.row], self.queries[beam.row]
         if best.singles:
-            answer = Answer.EXPANSIONS
+            answer = VerifiedAnswer.EXPANSIONS
         elif failed:
-            answer = Answer.UNKNOWN
+            answer = VerifiedAnswer.UNKNOWN
         else:
-            answer = Answer.NONE if beam.before.score is not None else Answer.UNJUDGED
+            answer = VerifiedAnswer.NONE if beam.before.score is not None else VerifiedAnswer.UNJUDGED
         weights = tuple(single.weight for single in best.singles)
         kept = after.kept if best.singles else 1.0
         spent = self._judge.spent[beam.row]
         others = self._others(beam) if best.singles and confirmed is None else ()
-        return Found(query, answer, best.expansions, weights, before.score, after.score, kept, spent, failed, others)
+        return VerifiedExpansions(
+            query, answer, best.expansions, weights, before.score, after.score, kept, spent, failed, others
+        )
 
     @staticmethod
     def _others(beam: Beam) -> tuple[Alternative, ...]:
@@ -224,7 +226,7 @@ def search_expansions(
     split: Split | None = None,
     seed: int = 0,
     progress: Callable[[str, int], None] | None = None,
-) -> list[Found]:
+) -> list[VerifiedExpansions]:
     """Search for expansions of each query; one answer per query, in order.
 
     `sources` bring the candidates (leser.verified.sources), `split` the judgments where a reward reads any, `progress` is
@@ -238,7 +240,7 @@ def search_expansions(
         probes += search.probe(numbers[first : first + size])
         tell("probe", len(probes))
     support = search.support(probes)
-    found: list[Found] = []
+    found: list[VerifiedExpansions] = []
     for first in numbers[::size]:
         found += search.choose(numbers[first : first + size], probes[first : first + size], support)
         tell("choose", len(found))

@@ -25,7 +25,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class TermGain:
     """One reading: query number, the query's analysed words, the term's analysed form, the weight it was tried at."""
 
     query: int
@@ -53,7 +53,7 @@ class Variances:
 class Support:
     """Gains of many queries, ready to say what a term is worth for one of them."""
 
-    def __init__(self, gains: Iterable[Gain], trust: float, min_like: int) -> None:
+    def __init__(self, gains: Iterable[TermGain], trust: float, min_like: int) -> None:
         self.trust, self.min_like = trust, min_like
         self._cells: dict[tuple[str, str, float], dict[int, float]] = defaultdict(dict)
         by_weight: dict[float, list[float]] = defaultdict(list)
@@ -69,7 +69,7 @@ class Support:
             for weight, values in by_weight.items()
         }
 
-    def worth(self, gain: Gain) -> float:
+    def worth(self, gain: TermGain) -> float:
         """The gain, shrunk toward that of like queries."""
         if self.trust == 1:
             return gain.value

@@ -17,7 +17,7 @@ from typing import Any
 
 from leser.errors import LeserError
 from leser.verified.journal import Journal, probe_row, read_probe
-from leser.verified.result import Answer, Found
+from leser.verified.result import VerifiedAnswer, VerifiedExpansions
 from leser.verified.search import Probe, VerifiedSearch
 
 PROBE, CHOOSE = "terms", "sets"
@@ -31,7 +31,7 @@ def write_expansions(
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
     progress: Callable[[str, int], None] | None = None,
-) -> Counter[Answer]:
+) -> Counter[VerifiedAnswer]:
     """Search for each query's expansions and write them to `out`; how often each kind of answer was given.
 
     `settings` are further things that a resume must find unchanged. Raises LeserError where `out` exists and is not to be
@@ -49,7 +49,7 @@ def write_expansions(
         probes += found
         tell(PROBE, len(probes))
     support = search.support(probes)
-    kinds = Counter(Answer(row["answer"]) for row in answers.rows())
+    kinds = Counter(VerifiedAnswer(row["answer"]) for row in answers.rows())
     if not out.exists():
         answers.append([])
     while (done := kinds.total()) < count:
@@ -103,7 +103,7 @@ def _begun(terms: Journal, out: Path, settings: Mapping[str, Any], resume: bool)
     return [read_probe(row) for row in rows[1:]]
 
 
-def _answer_row(search: VerifiedSearch, found: Found) -> dict[str, Any]:
+def _answer_row(search: VerifiedSearch, found: VerifiedExpansions) -> dict[str, Any]:
     return found.row(search.environment.say, search.options.keep_top)
 
 

@@ -20,7 +20,7 @@ from leser.formats.files import bad_line, json_lines, text_of
 from leser.precompute import sources_of
 from leser.task import Query, Split, Task, drawn
 from leser.verified.options import VerifiedOptions
-from leser.verified.result import Answer
+from leser.verified.result import VerifiedAnswer
 from leser.verified.search import VerifiedSearch
 from leser.verified.writing import write_expansions
 from leser.warmup.options import WarmupOptions
@@ -85,8 +85,8 @@ def targets_of(
 def _rows_of(row: Mapping[str, Any], query: Query, path: Path, number: int) -> list[Row]:
     if text_of(row, "query", path, number) != query.text.strip():
         raise bad_line(path, number, f"the query {query.id} is '{query.text[:80]}' in this task. Make the file anew")
-    answer = row.get("answer", Answer.EXPANSIONS)
-    if answer not in (Answer.EXPANSIONS, Answer.NONE):
+    answer = row.get("answer", VerifiedAnswer.EXPANSIONS)
+    if answer not in (VerifiedAnswer.EXPANSIONS, VerifiedAnswer.NONE):
         return []  # that nothing was proven proves nothing
     completion = text_of(row, "completion", path, number)
     if "gain" in row:

@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leser.backend import Filter, Term
-from leser.constraints import Asker, ConstraintOptions
+from leser.constraints import ConstraintOptions, QueryConstraints
 from leser.errors import LeserError
 
 
 def asker(locale="en-US", kinds=KINDS, **options):
-    return Asker(ConstraintOptions.model_validate({"enabled": True, "locale": locale, "kinds": kinds, **options}))
+    return QueryConstraints(
+        ConstraintOptions.model_validate({"enabled": True, "locale": locale, "kinds": kinds, **options})
+    )
 
 
 ASKERS = {locale: asker(locale) for locale in ("en-US", "en-GB", "de-DE")}

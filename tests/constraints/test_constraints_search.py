@@ -15,7 +15,7 @@ from leser.backend import Backend, Document
 from leser.baseline import BaselineContext
 from leser.config.load import config_of
 from leser.config.tables import RunConfig
-from leser.constraints import Asker, ConstraintOptions
+from leser.constraints import ConstraintOptions, QueryConstraints
 from leser.engine import SearchClient
 from leser.environment import Attempt, Environment
 from leser.errors import LeserError
@@ -50,7 +50,7 @@ def environment_of(mode="boost", ask=None, backend=None):
 
 @pytest.mark.parametrize("mode", ["boost", "fuse"])
 def test_originals_and_expansions_respect_what_was_typed(mode):
-    environment = environment_of(mode, Asker(OPTIONS))
+    environment = environment_of(mode, QueryConstraints(OPTIONS))
     assert environment.originals([QUERY])["q"].ids == ("b",)
     (outcome,) = environment.judge([Attempt(QUERY, 0, "sneakers; crimson")], SPLIT)
     assert set(outcome.expanded.ids) == ALLOWED
@@ -59,7 +59,7 @@ def test_originals_and_expansions_respect_what_was_typed(mode):
 
 
 def test_each_expansion_searched_alone_respects_them_too():
-    environment = environment_of(ask=Asker(OPTIONS))
+    environment = environment_of(ask=QueryConstraints(OPTIONS))
     expansions = environment.read(Attempt(QUERY, 0, "sneakers; crimson"))[0]
     (result,) = environment.client.search_expansions(
         [(environment.ask(QUERY), expansions)], 10, options=environment.expansion, per_expansion=True
@@ -72,18 +72,20 @@ def test_baselines_respect_them():
 
     client = SearchClient(MemoryBackend.of(SHELF, fields={"title": 1.0}))
     task = Task("t", SPLIT, SPLIT, SPLIT)
-    context = BaselineContext(client, task, RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ask=Asker(OPTIONS))
+    context = BaselineContext(
+        client, task, RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]), ask=QueryConstraints(OPTIONS)
+    )
     assert set(context.search([QUERY], [(Term("sneakers"),)])[0].ids) == ALLOWED
     assert np.isclose(context.reward(SPLIT, [QUERY], [(Term("sneakers"),)])[0], 1.0)
 
 
 def test_the_words_stay_unless_they_are_not_to():
-    assert Asker(OPTIONS)(QUERY).text == QUERY.text
-    assert Asker(OPTIONS.model_copy(update={"keep_words": False}))(QUERY).text == "red shoes"
+    assert QueryConstraints(OPTIONS)(QUERY).text == QUERY.text
+    assert QueryConstraints(OPTIONS.model_copy(update={"keep_words": False}))(QUERY).text == "red shoes"
 
 
 def test_switched_off_a_query_is_what_it_was():
-    asked = Asker()(QUERY)
+    asked = QueryConstraints()(QUERY)
     assert (asked.id, asked.text, asked.terms, asked.filters) == ("q", QUERY.text, (), ())
     assert "constraints" not in RunConfig().resolved()
 
@@ -104,7 +106,7 @@ def test_the_look_up_says_what_searches_are_held_to():
     from leser.cli.expand import _tell
     from leser.inspect.lookup import Looked
 
-    held = tuple(map(str, Asker(OPTIONS).constraints(QUERY.text).found))
+    held = tuple(map(str, QueryConstraints(OPTIONS).constraints(QUERY.text).found))
     out = StringIO()
     _tell(
         Console(file=out, width=200),
@@ -118,7 +120,7 @@ def test_the_page_keeps_its_promises():
     blocks = [dedent(block) for block in re.findall(r"(?:^(?:    .*)?\n)+", page, re.MULTILINE) if block.strip()]
     tables, code = blocks[0], blocks[-1]
     options = config_of(tomllib.loads(tables)).constraints
-    ask = Asker(options)
+    ask = QueryConstraints(options)
     assert ask.constraints("acme shoes in navy under $50, size 42, not leather").remainder == "shoes"
     told, names = [], {"print": lambda *said: told.append(" ".join(map(str, said)))}
     exec(compile(code, "docs/constraints.md", "exec"), names)
@@ -128,7 +130,7 @@ def test_the_page_keeps_its_promises():
     options = options.model_copy(
         update={"kinds": {**ConstraintOptions.model_validate({"kinds": KINDS}).kinds, **options.kinds}}
     )
-    ask = Asker(options)
+    ask = QueryConstraints(options)
     left_alone = page.partition("## What is left alone")[2].partition("A colour or material")[0]
     for example in re.findall(r'"([^"]+)"', left_alone):
         if example != "16 gb or 32 gb":
@@ -136,7 +138,7 @@ def test_the_page_keeps_its_promises():
     misses = page.partition("known to miss")[2].partition("What it is")[0]
     for example in re.findall(r'"([^"]+)"', misses):
         locale = "de-DE" if "ß" in example or "ü" in example or "sein" in example else "en-US"
-        assert Asker(options.model_copy(update={"locale": locale})).constraints(example).found == (), example
+        assert QueryConstraints(options.model_copy(update={"locale": locale})).constraints(example).found == (), example
 
 
 class Lacking(MemoryBackend):
@@ -150,14 +152,14 @@ def test_an_engine_that_lacks_what_is_needed_is_refused_at_the_start(capability)
     kind = type("Lacking", (Lacking,), {"capabilities": MemoryBackend.capabilities - {capability}})
     backend: Backend = kind.of(SHELF)
     with pytest.raises(LeserError, match=f"'lacking' lacks the capability '{capability}'"):
-        Asker(OPTIONS).check(backend)
+        QueryConstraints(OPTIONS).check(backend)
 
 
 def test_a_field_that_the_index_lacks_is_told_at_the_start():
-    Asker(OPTIONS).check(MemoryBackend.of(SHELF))
+    QueryConstraints(OPTIONS).check(MemoryBackend.of(SHELF))
     wrong = ConstraintOptions.model_validate({"enabled": True, "kinds": {"price": {"field": "cost"}}})
     with pytest.raises(LeserError, match=r"kinds.price\] field 'cost'"):
-        Asker(wrong).check(MemoryBackend.of(SHELF))
+        QueryConstraints(wrong).check(MemoryBackend.of(SHELF))
 
 
 def test_without_term_weights_conditions_hold_and_terms_are_fused():
@@ -166,5 +168,5 @@ def test_without_term_weights_conditions_hold_and_terms_are_fused():
     kind = type("Weightless", (MemoryBackend,), {"capabilities": MemoryBackend.capabilities - {"term_weights"}})
     client = SearchClient(kind.of(SHELF, fields={"title": 1.0}))
     no_words = ConstraintOptions.model_validate({"enabled": True, "kinds": {"price": {"field": "price"}}})
-    asked = Asker(no_words)(QUERY, (Term("sneakers"),))
+    asked = QueryConstraints(no_words)(QUERY, (Term("sneakers"),))
     assert set(client.search_terms([asked], 10)[0].ids) == set("abdef")

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from leser.constraints import Asker, ConstraintOptions
+from leser.constraints import ConstraintOptions, QueryConstraints
 
 MEASURES = {
     "length": {"field": "length", "unit": "cm"},
@@ -32,7 +32,7 @@ def asker(locale, *kinds):
         **{kind: KINDS[kind] for kind in kinds},
     }
     options = ConstraintOptions.model_validate({"enabled": True, "locale": locale, "kinds": mapped})
-    return Asker(options)
+    return QueryConstraints(options)
 
 
 def conditions(text, ask):
@@ -107,9 +107,9 @@ def test_the_same_words_are_filters_where_they_say_what_is_meant(text, locale, e
 
 def test_a_shop_may_trust_measures_without_a_word():
     kinds = {"memory": {"field": "ram", "unit": "GB", "bare": True}}
-    trusting = Asker(ConstraintOptions.model_validate({"enabled": True, "kinds": kinds}))
+    trusting = QueryConstraints(ConstraintOptions.model_validate({"enabled": True, "kinds": kinds}))
     assert conditions("laptop 16 GB", trusting) == [("ram", "eq", 16.0)]
     kinds["storage"] = {"field": "disk", "unit": "GB", "bare": True}
-    both = Asker(ConstraintOptions.model_validate({"enabled": True, "kinds": kinds}))
+    both = QueryConstraints(ConstraintOptions.model_validate({"enabled": True, "kinds": kinds}))
     assert conditions("laptop 16 GB", both) == []
     assert conditions("128 gb memory card", both) == [("disk", "eq", 128.0)]

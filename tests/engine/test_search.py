@@ -11,7 +11,7 @@ from search_faults import Answers, Faulty, found, queries
 
 from leser.backend import ExpandedQuery, Filter, Ranking, SearchError, Term
 from leser.engine import SearchClient, SearchOptions
-from leser.engine.texts import Asked
+from leser.engine.texts import SendableQuery
 from leser.errors import EngineDown, LeserError
 
 
@@ -62,9 +62,9 @@ def test_searches_that_differ_in_numbers_alone_do_not_share_a_hash() -> None:
     """Else each is compared with all the others: a head query under 2,000 price limits took 11 seconds to look up."""
     limits = [ExpandedQuery("q", "sofa", filters=(Filter("price", "lte", float(limit)),)) for limit in range(2000)]
     weights = [ExpandedQuery("q", "sofa", (Term("couch", 1 + limit / 2000),)) for limit in range(2000)]
-    assert len({hash(Asked(query)) for query in (*limits, *weights)}) > 3900
-    assert hash(Asked(limits[0])) == hash(
-        Asked(ExpandedQuery("other id", "sofa", filters=(Filter("price", "lte", 0),)))
+    assert len({hash(SendableQuery(query)) for query in (*limits, *weights)}) > 3900
+    assert hash(SendableQuery(limits[0])) == hash(
+        SendableQuery(ExpandedQuery("other id", "sofa", filters=(Filter("price", "lte", 0),)))
     )
 
 

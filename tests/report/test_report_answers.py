@@ -13,7 +13,7 @@ from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.evaluation.evaluate import evaluate
 from leser.evaluation.systems import SystemRun
-from leser.report.answers import Answer, ShownHit, answers_of, read_answers, write_answers
+from leser.report.answers import ShownAnswer, ShownHit, answers_of, read_answers, write_answers
 from leser.report.groups import grouped
 from leser.report.moved import links, rows_of
 from leser.task import Query, Split
@@ -21,11 +21,11 @@ from leser.task import Query, Split
 
 def answer(
     number: int, before: float, after: float, query: str = "red sofa", kind: str | None = None, found: int = 5
-) -> Answer:
-    return Answer(f"q{number}", query, kind, "nDCG@10", {"original": before, "leser": after}, found=found)
+) -> ShownAnswer:
+    return ShownAnswer(f"q{number}", query, kind, "nDCG@10", {"original": before, "leser": after}, found=found)
 
 
-def answers() -> list[Answer]:
+def answers() -> list[ShownAnswer]:
     split, runs = world()
     per_query = evaluate(split, runs, ["nDCG@10"], resamples=200).per_query
     return answers_of(split, runs, per_query, "nDCG@10", lambda ids: KNOWN)

@@ -25,7 +25,7 @@ from leser.policy.options import TinyOptions
 from leser.policy.policy import Policy
 from leser.policy.tiny import build_tiny
 from leser.printable import printable
-from leser.report.answers import Answer, read_answers, write_answers
+from leser.report.answers import ShownAnswer, read_answers, write_answers
 from leser.rules import ServingFilter, build_book
 from leser.store.folder import RunFolder
 from leser.task import Query, Split
@@ -129,7 +129,7 @@ def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
     split = Split("train", (Query("1", "sofa\u2028red"),), {})
     write_targets(tmp_path / "targets.jsonl", [Target(split.queries[0], HALF, 0.5)])
     assert [t.completion for t in read_targets(tmp_path / "targets.jsonl", split)] == [WHOLE]
-    answer = Answer("1", HALF, None, "nDCG@10", {"leser": 1.0}, completion=HALF)
+    answer = ShownAnswer("1", HALF, None, "nDCG@10", {"leser": 1.0}, completion=HALF)
     write_answers(tmp_path / "answers.jsonl", [answer])
     assert [(a.query, a.completion) for a in read_answers(tmp_path / "answers.jsonl")] == [(WHOLE, WHOLE)]
     (path,) = write_runs(tmp_path / "trec", [SystemRun("leser", {"q": Ranking((Hit("d\ud83d", 1.0),))})])

@@ -6,7 +6,7 @@ import pytest
 from rule_cases import book_of, checked
 
 from leser.backend import Document
-from leser.doctor.sample import Sample
+from leser.doctor.sample import TriedQuery
 from leser.feedback import feedback_terms
 from leser.folding import Folder
 from leser.formats.split import near_duplicates
@@ -107,5 +107,5 @@ def test_a_query_in_hindi_keeps_its_number() -> None:
 
 
 def test_the_doctors_words_stand_in_the_documents() -> None:
-    sample = Sample("कम", None, {"1": Document("1", {"title": "हिन्दी किताब, red sofa ไม้ไผ่"})}, ())  # type: ignore[arg-type]
+    sample = TriedQuery("कम", None, {"1": Document("1", {"title": "हिन्दी किताब, red sofa ไม้ไผ่"})}, ())  # type: ignore[arg-type]
     assert sample.words("1") == ("हिन्दी", "किताब", "red", "sofa", "ไม้ไผ่")

@@ -17,7 +17,7 @@ from leser.rule import Rule, RuleOptions, Site, Violation
 from leser.rules import RuleBook
 from leser.task import Query, Split
 from leser.verified.halves import halve
-from leser.verified.result import Answer
+from leser.verified.result import VerifiedAnswer
 from leser.verified.search import search_expansions
 
 
@@ -33,7 +33,7 @@ def gain_at(*ranks):
 
 def test_the_right_expansion_is_found_and_its_worth_is_what_the_engine_gives():
     found = found_for(COUCH, environment_of())
-    assert found.answer is Answer.EXPANSIONS
+    assert found.answer is VerifiedAnswer.EXPANSIONS
     assert [e.text for e in found.expansions] == ["sofa"]
     assert found.weights == (1.0,)
     # [expansion] weight is .5: a completion has to say 2 for a clause of weight 1
@@ -49,14 +49,14 @@ def test_the_right_expansion_is_found_and_its_worth_is_what_the_engine_gives():
 
 def test_nothing_is_an_answer_of_its_own():
     found = found_for(RUG, environment_of())
-    assert (found.answer, found.expansions, found.failed) == (Answer.NONE, (), 0)
+    assert (found.answer, found.expansions, found.failed) == (VerifiedAnswer.NONE, (), 0)
     assert found.before == found.after == 1.0
     assert found.searches > 2, "candidates were tried"
 
 
 def test_a_query_without_judgments_is_unjudged_not_left_alone():
     found = found_for(COUCH, environment_of(), split=None)
-    assert (found.answer, found.before, found.after, found.gain) == (Answer.UNJUDGED, None, None, None)
+    assert (found.answer, found.before, found.after, found.gain) == (VerifiedAnswer.UNJUDGED, None, None, None)
 
 
 SHINY = {
@@ -75,7 +75,7 @@ def test_the_anchor_prevents_a_drift_that_a_fooled_judge_would_like():
     assert [e.text for e in drifted.expansions] == ["shiny"]
     assert drifted.kept == 0.5, "the plain couches made room for lamps"
     held = answer(0.8)
-    assert (held.answer, held.expansions) == (Answer.NONE, ())
+    assert (held.answer, held.expansions) == (VerifiedAnswer.NONE, ())
 
 
 @pytest.mark.parametrize("mode", ["boost", "fuse"])
@@ -102,7 +102,7 @@ class NoLamps(MemoryBackend):
 def test_a_search_that_fails_is_never_a_score():
     assert [e.text for e in found_for(DESK, environment_of()).expansions] == ["lamp"]
     found = found_for(DESK, environment_of(NoLamps.of(shelf())))
-    assert (found.answer, found.expansions, found.failed) == (Answer.UNKNOWN, (), 1)
+    assert (found.answer, found.expansions, found.failed) == (VerifiedAnswer.UNKNOWN, (), 1)
     assert found.after == found.before > 0
 
 
@@ -118,7 +118,7 @@ def test_failed_searches_of_one_query_do_not_speak_for_like_queries():
     environment = environment_of(OnlyOne.of(shelf()))
     options = changed(trust=0.0)
     found = search_expansions(environment, [COUCH, RUG], options, words_of(environment, options), split=SPLIT)
-    assert [f.answer for f in found] == [Answer.UNKNOWN, Answer.UNKNOWN]
+    assert [f.answer for f in found] == [VerifiedAnswer.UNKNOWN, VerifiedAnswer.UNKNOWN]
     assert all(f.failed > 0 and f.gain == 0.0 for f in found)
 
 
@@ -138,7 +138,7 @@ def test_rules_are_kept_and_what_they_forbid_costs_no_search():
     site = Site(EngineWords(backend), ExpansionOptions())
     book = RuleBook([NoSofas(RuleOptions(), site)], site)
     found = found_for(COUCH, environment_of(backend, book=book))
-    assert (found.answer, found.expansions) == (Answer.NONE, ())
+    assert (found.answer, found.expansions) == (VerifiedAnswer.NONE, ())
     assert found.searches == 2
     assert free.searches == 3, "the original's ranking, its score, and sofa"
 
@@ -158,7 +158,9 @@ def test_terms_chosen_on_one_half_of_the_judgments_must_hold_on_the_other():
 
     assert answer(confirm=False).gain > 0.5, "to all judgments together, either half's word looks like a find"
     chosen = answer(confirm=True)
-    assert (chosen.answer, chosen.expansions) == (Answer.NONE, ()), "the first half's word lifts nothing of the second"
+    assert (chosen.answer, chosen.expansions) == (VerifiedAnswer.NONE, ()), (
+        "the first half's word lifts nothing of the second"
+    )
 
 
 def test_a_word_that_serves_both_halves_is_confirmed_and_reported_on_the_confirming_half():

@@ -13,7 +13,7 @@ from verified_shop import COUCH, DESK, RUG, SPLIT, changed, environment_of, shel
 
 from leser.cli.search_expansions import command
 from leser.errors import LeserError
-from leser.verified.result import Answer
+from leser.verified.result import VerifiedAnswer
 from leser.verified.search import VerifiedSearch
 from leser.verified.writing import write_expansions
 
@@ -29,7 +29,7 @@ def search_of(options=OPTIONS, titles=None):
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "out.jsonl"
     kinds = write_expansions(search_of(), out)
-    assert kinds == {Answer.EXPANSIONS: 2, Answer.NONE: 1}
+    assert kinds == {VerifiedAnswer.EXPANSIONS: 2, VerifiedAnswer.NONE: 1}
     return out
 
 

@@ -20,7 +20,7 @@ from leser.verified.candidates import candidates_of
 from leser.verified.halves import halve
 from leser.verified.sources import CountedDictionary, DocumentWords, in_turn, nearest_of, read_dictionary
 from leser.verified.spelling import Deletions, SpellingNeighbours, distance, edits
-from leser.verified.support import Gain, Support, variances_of
+from leser.verified.support import Support, TermGain, variances_of
 
 
 def test_variance_components_by_hand():
@@ -33,7 +33,7 @@ def test_variance_components_by_hand():
 
 
 def gain(query, word, term, value):
-    return Gain(query, frozenset({word}), term, 0.5, value)
+    return TermGain(query, frozenset({word}), term, 0.5, value)
 
 
 GAINS = [
