@@ -233,7 +233,7 @@ class Environment:
             requests,
             depth or self.depth,
             options=self.expansion,
-            per_expansion="per_expansion" in self.rewards.needs,
+            per_expansion="per_expansion" in self.rewards.requires,
         )
         by_index = dict(zip(sent, results, strict=True))
         asked = {a.query.id for a in attempts}

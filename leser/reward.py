@@ -67,8 +67,8 @@ class RewardSpec:
 class Reward(ABC):
     """A family of measures; an instance is one string of the configuration.
 
-    `range` is the least and greatest value; `needs` may hold "per_expansion" (costs one search per expansion);
-    `fields` are the document fields to prefetch; `facets`-like data comes through `Query.needs`.
+    `range` is the least and greatest value; `requires` may hold "per_expansion" (costs one search per expansion);
+    `fields` are the document fields to prefetch; `facets`-like data comes through `Query.subtopics`.
     """
 
     name: ClassVar[str]
@@ -76,7 +76,7 @@ class Reward(ABC):
     Options: ClassVar[type[NoParameters]] = NoParameters
     """Its parameters, such as `rel` in `R(rel=2)@100`; none unless a family names a model of its own."""
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    needs: frozenset[str] = frozenset()
+    requires: frozenset[str] = frozenset()
     fields: tuple[str, ...] = ()
     gate: bool = False
     """A gate takes a completion out with the gated reward where its score is below 1, and adds nothing otherwise."""

@@ -160,13 +160,13 @@ class RewardSet:
         return tuple(dict.fromkeys(field for reward in self.rewards for field in reward.fields))
 
     @property
-    def needs(self) -> frozenset[str]:
+    def requires(self) -> frozenset[str]:
         """What the rewards need beyond the two rankings."""
-        return frozenset().union(*(reward.needs for reward in self.rewards))
+        return frozenset().union(*(reward.requires for reward in self.rewards))
 
     def two_rankings_only(self) -> RewardSet:
         """The rewards, gates left out, that read only the two rankings: what a baseline is tuned on."""
-        kept = [(r, w) for r, w in self._weighted() if not r.needs]
+        kept = [(r, w) for r, w in self._weighted() if not r.requires]
         if not kept:
             raise LeserError(
                 f"Baselines are tuned on searches alone, and {', '.join(self.names)} need more. Add e.g. nDCG@10."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -15,17 +16,27 @@ from leser.characters import well_formed
 class Query:
     """A query as its user typed it.
 
-    `needs` are the information needs behind it, for coverage: each maps document ids that serve it (a vague query has
+    `subtopics` are the information needs behind it, for coverage: each maps document ids that serve it (a vague query has
     several). `kind` groups queries in reports ("vague", "brand", ...). Lone surrogates become U+FFFD.
     """
 
     id: str
     text: str
     kind: str | None = None
-    needs: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False, hash=False)
+    subtopics: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False, hash=False)
+
+    @property
+    def needs(self) -> NoReturn:
+        """The former name of `subtopics`; raises AttributeError that says so."""
+        raise AttributeError("Query.needs has a new name. Write Query.subtopics.")
+
+    def __new__(cls, *_: Any, **named: Any) -> Self:
+        if "needs" in named:
+            raise TypeError("Query(needs=...) has a new name. Write Query(subtopics=...).")
+        return object.__new__(cls)
 
     def __post_init__(self) -> None:
-        for name in ("id", "text", "kind", "needs"):
+        for name in ("id", "text", "kind", "subtopics"):
             object.__setattr__(self, name, well_formed(getattr(self, name)))
 
 

@@ -63,7 +63,7 @@ def fault_of(kind: str, hook: str, cls: Any, bases: tuple[type[Any], type[Any]])
 
 
 def reward_fault(reward: Any) -> str:
-    """What is wrong with what a reward, class or instance, says of itself: range, fields, needs; empty where nothing is."""
+    """What is wrong with what a reward, class or instance, says of itself: range, fields, requires; empty where nothing is."""
     cls = reward if inspect.isclass(reward) else type(reward)
     where = f"{cls.__module__}.{cls.__qualname__}"
     return next((wrong for look in _LOOKS["reward"] if (wrong := look(reward, where))), "")
@@ -160,14 +160,20 @@ def _fields_fault(reward: Any, where: str) -> str:
     return f"{where}: fields must be a tuple of field names, it is {fields!r}.{' Write' + hint if hint else ''}"
 
 
-def _needs_fault(reward: Any, where: str) -> str:
-    needs = reward.needs
-    if _is_made_later(needs):
+def _requires_fault(reward: Any, where: str) -> str:
+    if hasattr(reward, "needs"):
+        return f"{where}: needs has a new name. Write requires = frozenset({{'per_expansion'}})"
+    requires = reward.requires
+    if _is_made_later(requires):
         return ""
-    if not isinstance(needs, frozenset):
-        return f"{where}: needs must be a frozenset, it is {needs!r}: frozenset({{'per_expansion'}})"
-    unknown = next((need for need in sorted(needs, key=str) if need != "per_expansion"), None)
-    return "" if unknown is None else f"{where}: {unknown_name('need', str(unknown), ['per_expansion'], 'a reward')}"
+    if not isinstance(requires, frozenset):
+        return f"{where}: requires must be a frozenset, it is {requires!r}: frozenset({{'per_expansion'}})"
+    unknown = next((need for need in sorted(requires, key=str) if need != "per_expansion"), None)
+    return (
+        ""
+        if unknown is None
+        else f"{where}: {unknown_name('requirement', str(unknown), ['per_expansion'], 'a reward')}"
+    )
 
 
 def _flags_fault(*names: str) -> Callable[[Any, str], str]:
@@ -188,6 +194,6 @@ def _is_made_later(value: object) -> bool:
 
 _LOOKS: Mapping[str, tuple[Callable[[Any, str], str], ...]] = {
     "backend": (_capabilities_fault, _documents_fault),
-    "reward": (_range_fault, _fields_fault, _needs_fault, _flags_fault("gate", "unsearched")),
+    "reward": (_range_fault, _fields_fault, _requires_fault, _flags_fault("gate", "unsearched")),
     "rule": (_flags_fault("compares_readings"),),
 }

@@ -253,7 +253,7 @@ def _reward(name: str, rewards: Mapping[str, type[Reward]]) -> Reward:
     if spec.family not in rewards:
         raise unknown_name("measure", spec.family, [*rewards, "nDCG", "R", "RR", "P", "AP", "Judged"])
     reward = make_reward(rewards[spec.family], spec)
-    if reward.needs:
-        needed = ", ".join(sorted(reward.needs))
+    if reward.requires:
+        needed = ", ".join(sorted(reward.requires))
         raise LeserError(f"'{name}' needs {needed} and cannot be reported as a measure. Leave it to training.")
     return reward

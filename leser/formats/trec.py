@@ -51,7 +51,7 @@ class Trec(Reader):
         for part, path in self._parts(data_files(folder, "qrels")).items():
             judged[part] = read_qrels(path, topics, needs if self.options.subtopics else None)
         served = {key: {need: frozenset(ids) for need, ids in by_need.items()} for key, by_need in needs.items()}
-        queries = {key: Query(key, text, needs=served.get(key, {})) for key, text in topics.items()}
+        queries = {key: Query(key, text, subtopics=served.get(key, {})) for key, text in topics.items()}
         return assemble(
             folder.resolve().name,
             queries,

@@ -35,7 +35,7 @@ class DocumentJudge:
 
     def __init__(self, reward: Reward, fetch: Fetch) -> None:
         self.name = reward.spec.text.partition("@")[0]
-        if not reward.fields or reward.needs or reward.gate:
+        if not reward.fields or reward.requires or reward.gate:
             raise LeserError(
                 f"'{self.name}' cannot judge single documents: it does not read their text. "
                 "Name a reward that does, such as evaluation.judge=encoder."

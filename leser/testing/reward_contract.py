@@ -7,7 +7,7 @@
         def reward(self):
             return Cheaper(parse_spec("cheaper@10"))
 
-Override `outcomes` too where the reward reads fields or needs that the default outcomes lack.
+Override `outcomes` too where the reward reads fields or requires what the default outcomes lack.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def ranking(*ids: str) -> Ranking:
 
 def example_outcomes(reward: Reward) -> list[Outcome]:
     """Two groups of searched completions: one query that found something, one that found nothing by itself."""
-    needs = {"one": frozenset({"d1", "d2"}), "two": frozenset({"d9"})}
+    subtopics = {"one": frozenset({"d1", "d2"}), "two": frozenset({"d9"})}
     texts = dict.fromkeys(reward.fields, "12")
     documents = {f"d{n}": Document(f"d{n}", texts) for n in range(30)}
     outcomes = []
     for group, original in enumerate((ranking("d5", "d1", "d2", *(f"d{n}" for n in range(6, 30))), ranking())):
-        query = Query(f"q{group}", "navy couch", kind="vague", needs=needs)
+        query = Query(f"q{group}", "navy couch", kind="vague", subtopics=subtopics)
         for ids in _RANKINGS:
             outcomes.append(
                 Outcome(
@@ -56,7 +56,7 @@ def example_outcomes(reward: Reward) -> list[Outcome]:
                     expanded=ranking(*ids),
                     grades={"d1": 2, "d3": 1, "d4": 0},
                     code=Code.OK if ids else Code.NOTHING_FOUND,
-                    per_expansion=(ranking(*ids), ranking("d2")) if "per_expansion" in reward.needs else None,
+                    per_expansion=(ranking(*ids), ranking("d2")) if "per_expansion" in reward.requires else None,
                     documents=documents if reward.fields else {},
                 )
             )
@@ -66,7 +66,7 @@ def example_outcomes(reward: Reward) -> list[Outcome]:
 class RewardContract:
     """The contract of `leser.reward.Reward`; each test says where to look if it fails."""
 
-    known_needs: ClassVar[frozenset[str]] = frozenset({"per_expansion"})
+    known_requirements: ClassVar[frozenset[str]] = frozenset({"per_expansion"})
 
     @pytest.fixture
     def reward(self) -> Reward:
@@ -79,7 +79,7 @@ class RewardContract:
         return example_outcomes(reward)
 
     def test_is_declared(self, reward: Reward) -> None:
-        """If this fails, check the class: name, api, range, needs, fields, and the docstring `leser plugins` shows."""
+        """If this fails, check the class: name, api, range, requires, fields, and the docstring `leser plugins` shows."""
         assert isinstance(reward.name, str)
         assert parse_spec(reward.name).family == reward.name, "the name must be a word, e.g. 'cheaper'"
         assert reward.api == 1
@@ -87,8 +87,10 @@ class RewardContract:
         low, high = reward.range
         assert all(_number(bound) for bound in (low, high)), f"range is {reward.range!r}: two numbers"
         assert low < high, "range is the least value, then the greatest"
-        assert isinstance(reward.needs, frozenset), f"needs is {reward.needs!r}: write frozenset({{...}})"
-        assert reward.needs <= self.known_needs, f"unknown needs: {sorted(reward.needs - self.known_needs)}"
+        assert isinstance(reward.requires, frozenset), f"requires is {reward.requires!r}: write frozenset({{...}})"
+        assert reward.requires <= self.known_requirements, (
+            f"unknown requirements: {sorted(reward.requires - self.known_requirements)}"
+        )
         assert isinstance(reward.fields, tuple), f"fields is {reward.fields!r}: a tuple of names, such as ('price',)"
         assert all(isinstance(name, str) and name for name in reward.fields)
         assert type(reward.depth) is int
@@ -155,22 +157,24 @@ class RewardContract:
         assert values_of(reward, cut) == values_of(reward, outcomes)
 
     def test_reads_what_it_declares(self, reward: Reward, outcomes: list[Outcome]) -> None:
-        """If this fails, check `fields` and `needs` of the class: what they don't name is not there when a model is trained."""
+        """If this fails, check `fields` and `requires` of the class: what they don't name is missing in training."""
         read: set[str] = set()
         ids = {id for o in outcomes for id in (*o.original.ids, *(o.expanded.ids if o.expanded else ()), *o.grades)}
         documents = {id: Document(id, _Recorded(read)) for id in ids}
         values_of(reward, [replace(outcome, documents=documents) for outcome in outcomes], anything=True)
         assert read <= set(reward.fields), f"it reads {sorted(read - set(reward.fields))}, which `fields` doesn't name"
-        if "per_expansion" not in reward.needs:
+        if "per_expansion" not in reward.requires:
             more = [replace(o, per_expansion=tuple(o.original for _ in o.expansions)) for o in outcomes]
-            assert values_of(reward, more) == values_of(reward, outcomes), "it reads per_expansion: name it in `needs`"
+            assert values_of(reward, more) == values_of(reward, outcomes), (
+                "it reads per_expansion: name it in `requires`"
+            )
 
     def test_without_judgments_it_still_answers(self, reward: Reward, outcomes: list[Outcome]) -> None:
-        """If this fails, check that a query without judgments or needs gives None or a number, not an exception."""
+        """If this fails, check that a query without judgments or subtopics gives None or a number, not an exception."""
         grades: list[dict[str, int]] = [{}, {"d1": 0}, {"d1": -2, "d3": 0}, {"d1": 1000, "elsewhere": 3}]
         for given in grades:
             values_of(reward, [replace(outcome, grades=given) for outcome in outcomes])
-        values_of(reward, [replace(outcome, query=replace(outcome.query, needs={})) for outcome in outcomes])
+        values_of(reward, [replace(outcome, query=replace(outcome.query, subtopics={})) for outcome in outcomes])
 
     def test_unknown_documents_are_no_exception(self, reward: Reward, outcomes: list[Outcome]) -> None:
         """If this fails, check hits whose documents the engine did not give, or whose fields are missing or not as expected."""

@@ -54,7 +54,7 @@ class Judge:
         self.spent = [1] * len(queries)  # the original's own ranking, which all others are compared with
         self.failed = [0] * len(queries)
         self._depth = max(environment.depth, options.keep_within)
-        self._alone = environment.expansion.mode == "fuse" or "per_expansion" in environment.rewards.needs
+        self._alone = environment.expansion.mode == "fuse" or "per_expansion" in environment.rewards.requires
         last = self.cost(()) + self.cost((Expansion("x"),) * options.max_terms)
         self._budget = options.budget - (last if options.confirm else 0)  # what the confirmation will ask
 

@@ -38,7 +38,7 @@ class Coverage(Reward):
         return [self._share(outcome) for outcome in outcomes]
 
     def _share(self, outcome: Outcome) -> float | None:
-        needs = [documents for documents in outcome.query.needs.values() if documents]
+        needs = [documents for documents in outcome.query.subtopics.values() if documents]
         if not needs or outcome.expanded is None:
             return None
         top = set(outcome.expanded.top(self.depth))
@@ -55,7 +55,7 @@ class UnionRecall(Reward):
     name = "union_R"
     Options = UnionParameters
     options: UnionParameters
-    needs = frozenset({"per_expansion"})
+    requires = frozenset({"per_expansion"})
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """Relevant documents among the k over all relevant ones; None for a query without a relevant document."""

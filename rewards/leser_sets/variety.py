@@ -62,13 +62,13 @@ class AlphaNDCG(Reward):
     def _prepared(self, outcome: Outcome) -> tuple[Needs, float]:
         query = outcome.query
         known = self._known.get(query.id)
-        if known is None or (known[0] is not query.needs and known[0] != query.needs):
+        if known is None or (known[0] is not query.subtopics and known[0] != query.subtopics):
             held: dict[str, list[int]] = {}
-            for number, documents in enumerate(query.needs.values()):
+            for number, documents in enumerate(query.subtopics.values()):
                 for document in documents:
                     held.setdefault(document, []).append(number)
             needs = {document: tuple(numbers) for document, numbers in held.items()}
-            known = self._known[query.id] = (query.needs, needs, self._gain(self._ideal(needs), needs))
+            known = self._known[query.id] = (query.subtopics, needs, self._gain(self._ideal(needs), needs))
         return known[1], known[2]
 
     def _gain(self, ids: Iterable[str], needs: Needs) -> float:
@@ -109,7 +109,7 @@ class Marginal(Reward):
     name = "marginal"
     Options = MarginalParameters
     options: MarginalParameters
-    needs = frozenset({"per_expansion"})
+    requires = frozenset({"per_expansion"})
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """The mean gain of a completion's expansions, 0 to 1."""

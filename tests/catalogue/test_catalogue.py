@@ -117,7 +117,7 @@ def test_grades_follow_from_the_intent(catalogue: Catalogue) -> None:
     for query in catalogue.task.test.queries:
         if query.kind not in ("plain", "misspelt"):
             continue
-        type_, *values = query.needs
+        type_, *values = query.subtopics
         expected = {}
         for product in catalogue.products:
             missing = len(set(values) - set(product.attributes.values()))
@@ -133,13 +133,13 @@ def test_needs_are_complete(catalogue: Catalogue) -> None:
         assert not split.no_result
         for query in split.queries:
             grades = split.qrels[query.id]
-            assert query.needs
-            assert all(query.needs.values())
+            assert query.subtopics
+            assert all(query.subtopics.values())
             assert set(grades) <= ids
             assert set(grades.values()) <= {1, 2}
-            union = frozenset().union(*query.needs.values())
+            union = frozenset().union(*query.subtopics.values())
             if query.kind == "vague":
-                assert len(query.needs) >= 3
+                assert len(query.subtopics) >= 3
                 assert union == set(grades)
             else:
                 assert {doc for doc, grade in grades.items() if grade == 2} <= union <= ids
@@ -196,8 +196,8 @@ def test_written_folder_reads_back_the_same(catalogue: Catalogue, tmp_path: Path
     folder = write_beir(SEED, tmp_path / "shop", language)
     task = Beir(validate_options(Beir.Options, {"path": folder}, "reader 'beir'")).read()
     for written, read in zip(catalogue.task.splits, task.splits, strict=True):
-        assert {q.id: (q.text, q.kind, dict(q.needs)) for q in read.queries} == {
-            q.id: (q.text, q.kind, dict(q.needs)) for q in written.queries
+        assert {q.id: (q.text, q.kind, dict(q.subtopics)) for q in read.queries} == {
+            q.id: (q.text, q.kind, dict(q.subtopics)) for q in written.queries
         }
         assert {q: dict(g) for q, g in read.qrels.items()} == {q: dict(g) for q, g in written.qrels.items()}
     assert task.documents is not None

@@ -19,7 +19,7 @@ from leser.task import Query, Split
 
 QUERIES = (
     Query("q1", "navy couch", kind="plain"),
-    Query("q2", "gift for a runner", kind="vague", needs={"shoes": frozenset({"a"}), "watch": frozenset({"b"})}),
+    Query("q2", "gift for a runner", kind="vague", subtopics={"shoes": frozenset({"a"}), "watch": frozenset({"b"})}),
     Query("q3", "acme 300", kind="brand"),
 )
 QRELS = {"q1": {"a": 2, "b": 1}, "q2": {"a": 1, "b": 1}, "q3": {"c": 1, "x": 0}}

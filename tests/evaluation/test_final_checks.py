@@ -55,7 +55,7 @@ class Impostor(Baseline):
 class Steps(Reward):
     '''Reads each expansion's own ranking.'''
     name = "steps"
-    needs = frozenset({"per_expansion"})
+    requires = frozenset({"per_expansion"})
     def score(self, outcomes): return [0.5] * len(outcomes)
 
 @hookimpl

@@ -76,7 +76,7 @@ def test_beir_metadata_of_queries_gives_kind_and_needs(tmp_path: Path, registry:
     files["qrels/test.tsv"] += "q9\td1\t1\n"
     query = read_task(write(tmp_path, files), registry).test.queries[-1]
     assert query.kind == "vague"
-    assert query.needs == {"shoes": frozenset({"d1"}), "lamps": frozenset({"2"})}
+    assert query.subtopics == {"shoes": frozenset({"d1"}), "lamps": frozenset({"2"})}
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_trec_subtopics_are_needs_when_asked_for(tmp_path: Path, registry: Class
     files = {"topics.tsv": "1\ta\n2\tb\n3\tc\n", "qrels": "1 1 A 1\n1 2 B 1\n1 2 C 0\n2 1 A 1\n3 1 A 1\n"}
     task = read_task(write(tmp_path, files), registry, {"subtopics": "true"})
     query = next(q for split in task.splits for q in split.queries if q.id == "1")
-    assert query.needs == {"1": frozenset({"A"}), "2": frozenset({"B"})}
+    assert query.subtopics == {"1": frozenset({"A"}), "2": frozenset({"B"})}
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_document_has_the_highest_grade_of_its_subtopics(tmp_path: Path, regis
     files = trec(**{"qrels.train.txt": "1 1 A 0\n1 2 A 2.0\n1 3 A 1\n1 2 B 1\n"})
     train = read_task(folder_of(tmp_path, files), registry, {"subtopics": True}).train
     assert train.qrels == {"1": {"A": 2, "B": 1}}
-    assert train.queries[0].needs == {"2": {"A", "B"}, "3": {"A"}}
+    assert train.queries[0].subtopics == {"2": {"A", "B"}, "3": {"A"}}
     with pytest.raises(LeserError, match="line 2: document A already has grade 0 for query 1, here 2"):
         read_task(tmp_path, registry)
 

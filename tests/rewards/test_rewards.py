@@ -154,7 +154,9 @@ NEEDS = {
     ("ids", "expected"), [(("a", "b", "x"), 1 / 3), (("a", "a", "c"), 2 / 3), (("a", "x", "y", "c"), 1 / 3), ((), 0.0)]
 )
 def test_coverage_counts_needs_reached_in_the_top_k(ids: tuple[str, ...], expected: float) -> None:
-    assert one("coverage@3", outcome(ranking(*ids), query=Query("q", "gift", needs=NEEDS))) == pytest.approx(expected)
+    assert one("coverage@3", outcome(ranking(*ids), query=Query("q", "gift", subtopics=NEEDS))) == pytest.approx(
+        expected
+    )
 
 
 def test_coverage_does_not_apply_to_a_query_without_needs() -> None:
@@ -171,7 +173,7 @@ def test_union_recall_draws_in_turn_and_never_more_than_k() -> None:
     # Without the original: c a | d e.
     assert one("union_R(original=False)@4", given_outcome) == 2 / 4
     assert one("union_R(original=False)@3", given_outcome) == 1 / 4
-    assert make("union_R@4").needs == {"per_expansion"}
+    assert make("union_R@4").requires == {"per_expansion"}
 
 
 def test_union_recall_gains_nothing_from_a_repeated_expansion() -> None:

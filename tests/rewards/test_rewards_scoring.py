@@ -21,7 +21,7 @@ from leser.testing.reward_contract import ranking
 
 CLASSES: dict[str, type[Reward]] = {cls.name: cls for cls in (NDCG, Recall, Coverage, UnionRecall, Format, Kept)}
 GRADES = {"a": 1, "b": 1}
-VAGUE = Query("vague", "gift", needs={"one": frozenset({"a"}), "two": frozenset({"z"})})
+VAGUE = Query("vague", "gift", subtopics={"one": frozenset({"a"}), "two": frozenset({"z"})})
 
 
 def outcome(expanded: Ranking | None, code: Code = Code.OK, query: Query = VAGUE, group: int = 0) -> Outcome:
@@ -76,7 +76,7 @@ def test_a_query_nothing_applies_to_is_excluded() -> None:
 def test_what_the_set_needs_is_what_its_rewards_need() -> None:
     rewards = RewardSet.from_specs(["nDCG@20", "union_R@5", "kept(min=0.5)@30"], CLASSES)
     assert rewards.depth == 30
-    assert rewards.needs == {"per_expansion"}
+    assert rewards.requires == {"per_expansion"}
     assert rewards.fields == ()
     assert rewards.two_rankings_only().names == ("nDCG@20",)
 

@@ -25,7 +25,7 @@ TITLES = {"a": "red sofa", "b": "navy sofa", "c": "sofa bed", "d": "oak bed"}
 def outcome(*ids: str, needs=NEEDS, original=(), each=(), grades=None, documents=None, text="couch") -> Outcome:
     expansions = tuple(Expansion(f"e{n}") for n in range(len(each)))
     return Outcome(
-        Query("q", text, needs=needs),
+        Query("q", text, subtopics=needs),
         0,
         "",
         expansions,

@@ -202,7 +202,7 @@ class AnyParameter(Found):
 
 @fault("test_is_declared")
 class NeedsAsText(Found):
-    needs: Any = "per_expansion"
+    requires: Any = "per_expansion"
 
 
 @fault("test_is_declared")

@@ -67,7 +67,7 @@ def test_deeply_nested_values_are_looked_through() -> None:
 
 def test_values_mend_themselves() -> None:
     query = Query(HALF, HALF, HALF, {HALF: frozenset({HALF})})
-    assert (query.id, query.text, query.kind, query.needs) == (WHOLE, WHOLE, WHOLE, {WHOLE: {WHOLE}})
+    assert (query.id, query.text, query.kind, query.subtopics) == (WHOLE, WHOLE, WHOLE, {WHOLE: {WHOLE}})
     assert Document(HALF, {HALF: HALF}) == Document(WHOLE, {WHOLE: WHOLE})
     assert Expansion(HALF) == Expansion(WHOLE)
     assert Filter("f", "in", (1, HALF)).value == (1, WHOLE)

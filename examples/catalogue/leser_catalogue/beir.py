@@ -39,7 +39,7 @@ def _document(id_: str, fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _query(query: Query, ideal: Iterable[str]) -> dict[str, Any]:
-    needs = {name: sorted(ids) for name, ids in query.needs.items()}
+    needs = {name: sorted(ids) for name, ids in query.subtopics.items()}
     return {"_id": query.id, "text": query.text, "metadata": {"kind": query.kind, "needs": needs, "ideal": list(ideal)}}
 
 
