@@ -2,7 +2,7 @@
 
     python -m benchmarks.rules_audit --platform FILE [--platform FILE ...] [RUN ...] [--count 100000]
 
-Each profile's filter is built as `leser-run --platform FILE` builds it, over the profile's own documents, and meets
+Each profile's filter is built as `leser run --platform FILE` builds it, over the profile's own documents, and meets
   sampled   `count` expansions of policies, with the shop's own queries, with hostile titles, and with hostile queries as well:
             each RUN of that platform before training (policies/base) and after; where no run is of that platform, all of them,
             and the profile's own policy if it is a pretrained one. A pretrained policy, also one named by --pretrained, has

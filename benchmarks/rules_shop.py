@@ -57,7 +57,7 @@ class Shop:
 
 
 def open_shop(path: Path, clean: int, seed: int, **flags: Any) -> Shop:
-    """The shop of a profile, as `leser-run --platform FILE --backend memory` opens it, its own analysis and fields kept."""
+    """The shop of a profile, as `leser run --platform FILE --backend memory` opens it, its own analysis and fields kept."""
     wanted = load_config(platform=path)
     registry = load_plugins(wanted.plugins)
     own = complete(wanted, registry).backend.options

@@ -18,7 +18,7 @@ INTRO = """# Configuration
 
 Every option of a run, by table. A file given with `--config` holds any of them; a flag overrides the file, and `-o`
 sets any option by its dotted path (`-o policy.lora_rank=8`), or without a table an option of the backend
-(`-o index=my-index`). `leser-run --dry-run` prints the configuration that results. This page is made from the options
+(`-o index=my-index`). `leser run --dry-run` prints the configuration that results. This page is made from the options
 themselves: `make docs`.
 
     seed = 1

@@ -7,7 +7,7 @@
         assert "reward_cheaper@10" in run.step
         assert "cheaper@10" in run.report
 
-It is the way that `leser-run` goes, with one update of a tiny policy: the kit's shop as a BEIR folder, the engine in process,
+It is the way that `leser run` goes, with one update of a tiny policy: the kit's shop as a BEIR folder, the engine in process,
 the original query as the only baseline. Tables override that, as a configuration file would.
 """
 
@@ -79,7 +79,7 @@ class OneStep:
 
 
 def train_one_step(folder: Path, plugins: Sequence[Path | str] = (), **tables: Mapping[str, Any]) -> OneStep:
-    """Train one step in `folder`, evaluate, and read what it left; raises LeserError as `leser-run` does.
+    """Train one step in `folder`, evaluate, and read what it left; raises LeserError as `leser run` does.
 
     Installed plugins are there already; `plugins` names files, as --plugin does. `tables` are those of a configuration, laid
     over the kit's own one by one: `rules={"no-prices": {}}`, `evaluation={"baselines": ["original", "synonyms"]}`.
