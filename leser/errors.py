@@ -27,9 +27,9 @@ class IndexMissing(LeserError):
 
     def __init__(self, what: str, build: str) -> None:
         self.what, self.build = what, build
-        super().__init__(self.told("DIR"))
+        super().__init__(self.message("DIR"))
 
-    def told(self, task: str) -> str:
+    def message(self, task: str) -> str:
         """The message, with the exact command for a task."""
         return f"{self.what} Build it with: leser index {self.build.replace('TASK', task)}"
 

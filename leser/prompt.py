@@ -1,4 +1,4 @@
-"""The prompt: what the policy is told of a query and of what the engine found for it.
+"""The prompt: what the policy reads of a query and of the results that the engine found for it.
 
 Two styles. A pretrained chat model reads instructions, the query, how many documents were found and the top titles. The
 small from-scratch policy (`tiny`) has no English to be instructed in: it reads the query and the hits' strongest feedback

@@ -64,7 +64,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A query and the expansions that somebody wants to search with; folded and analysed once for all rules."""
+    """A query and the expansions to search with; folded and analysed once for all rules."""
 
     query: str
     expansions: tuple[Expansion, ...]

@@ -160,7 +160,7 @@ def _checked(backend: Backend, config: RunConfig) -> dict[str, Any]:
         return dict(CheckedBackend(backend).check())
     except IndexMissing as error:
         seed = config.task.options.get("seed", 1)
-        raise LeserError(error.told(config.task.name + (f" -o task.seed={seed}" if seed != 1 else ""))) from error
+        raise LeserError(error.message(config.task.name + (f" -o task.seed={seed}" if seed != 1 else ""))) from error
 
 
 def context_of(session: Session) -> BaselineContext:

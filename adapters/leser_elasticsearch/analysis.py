@@ -1,4 +1,4 @@
-"""The index's own analysis of texts, through the _analyze API: many texts a request, told apart by their offsets."""
+"""The index's own analysis of texts, through the _analyze API: many texts a request, separated by their offsets."""
 
 from __future__ import annotations
 

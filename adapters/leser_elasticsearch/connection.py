@@ -42,7 +42,7 @@ def connect(options: ElasticsearchOptions) -> Elasticsearch:
 
 
 def _with_port(url: str) -> str:
-    """The client wants a port; 9200 is a server's own, 443 what stands before one in https."""
+    """The client requires a port; 9200 is a server's own, 443 what stands before one in https."""
     scheme, _, rest = url.rstrip("/").partition("://")
     host, slash, path = rest.partition("/")
     if ":" not in host.rpartition("]")[2]:

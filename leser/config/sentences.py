@@ -13,12 +13,12 @@ from leser.printable import printable
 from leser.rule import Rule
 
 SHOWN = 6
-"""Entries of a list that are told; of the rest the number."""
+"""Entries of a list that are shown; of the rest the number."""
 _SAID = ("index",)
-"""Options that are told even where the profile leaves them to their default."""
+"""Options that are listed even where the profile leaves them to their default."""
 
 
-def told(checked: Checked) -> list[str]:
+def sentences_of(checked: Checked) -> list[str]:
     """The lines that say what a profile means, for a terminal."""
     lines = [*_whose(checked), "", *_with(checked), "", *_rewarded(checked), "", *_forbidden(checked)]
     return [_indented(line) for line in lines]
@@ -40,7 +40,7 @@ def _with(checked: Checked) -> Iterator[str]:
     words = " ".join(config.prompt.platform.split())
     yield f'Prompt: begins "{words}"' if words else "Prompt: no words of this platform"
     ask = QueryConstraints(config.constraints.at(config.platform.locale))
-    if typed := ask.told():
+    if typed := ask.kinds_in_words():
         yield f"Typed in a query and respected by every search (read as {ask.options.locale})"
         yield from (f"  {line}" for line in typed)
 

@@ -111,7 +111,7 @@ class RulesTable(GatheringTable):
 
 
 class RunConfig(Options):
-    """Everything a run is told. Each table but [task], [backend] and [rules] is a model that stands by what it configures."""
+    """All of a run. Each table but [task], [backend] and [rules] is a model that stands by what it configures."""
 
     seed: Seed = Field(1, description="seed of everything that is drawn")
     plugins: tuple[Path, ...] = Field((), description="files that are plugins, as --plugin names them")

@@ -46,9 +46,9 @@ class QueryConstraints:
             known = self._known[text] = self._reader.read(text)
         return known
 
-    def told(self) -> list[str]:
+    def kinds_in_words(self) -> list[str]:
         """What is read for each mapped kind, and the field that is held to it: a line each, in words."""
-        return self._reader.told() if self._reader else []
+        return self._reader.kinds_in_words() if self._reader else []
 
     def check_able(self, backend: Backend | type[Backend]) -> None:
         """Raise LeserError where this engine lacks a capability that the mapped constraints need; contacts nothing."""

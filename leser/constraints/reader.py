@@ -78,7 +78,7 @@ class ConstraintReader:
         found = _firm(found)
         return Constraints(query, tuple(sorted(found, key=lambda c: (c.start, c.end))))
 
-    def told(self) -> list[str]:
+    def kinds_in_words(self) -> list[str]:
         """What is read for each mapped kind, and what is asked of its field: a line each."""
         lines = []
         for kind, mapped in self.options.kinds.items():

@@ -79,7 +79,7 @@ class Sizes:
 
     @staticmethod
     def _steps(first: str, last: str) -> list[str]:
-        """The sizes from one to another, where both are whole numbers; else none can be told."""
+        """The sizes from one to another, where both are whole numbers; else none is known."""
         if not (first.isdigit() and last.isdigit()) or not 0 < int(last) - int(first) <= MOST_STEPS:
             return []
         return [str(n) for n in range(int(first), int(last) + 1)]

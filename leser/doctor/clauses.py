@@ -62,12 +62,12 @@ def any_and_all(subject: Subject) -> Finding:
     if lost := (ones | others) - some:
         raise Broken(
             f"the term '{one} {other}' (any) does not find {min(lost)}, which holds one of its words",
-            'match="any" wants one of the words, match="all" every word.',
+            'match="any" requires one of the words, match="all" every word.',
         )
     if more := both - (ones & others):
         raise Broken(
             f"the term '{one} {other}' (all) finds {len(more)} documents that hold not all of its words",
-            'match="any" wants one of the words, match="all" every word.',
+            'match="any" requires one of the words, match="all" every word.',
         )
     return Finding(
         "any, all", f"'{one} {other}' finds {len(some)} documents with any, {len(both)} with all of its words"

@@ -80,7 +80,7 @@ def examine(
     except Broken as broken:
         yield broken.finding(topic)
     except IndexMissing as error:
-        yield of_error(topic, LeserError(error.told(config.task.name if task else "DIR")))
+        yield of_error(topic, LeserError(error.message(config.task.name if task else "DIR")))
     except LeserError as error:
         yield of_error(topic, error)
     except Exception as error:  # what close() raises where the engine is left

@@ -85,7 +85,7 @@ class CheckedBackend:
             log.warning("%s Nothing is lost.", error)
 
     def _once(self, method: str, *values: Any) -> Any:
-        """Call what is not tried again: every exception is told in words."""
+        """Call what is not tried again: every exception becomes a LeserError."""
         try:
             return self._call(method, *values)
         except LeserError:

@@ -56,7 +56,7 @@ class Quepid(Reader):
         return None
 
     def read(self) -> Task:
-        """Read the ratings; queries are told apart by their text, since Quepid's file has no ids. Unrated rows are counted."""
+        """Read the ratings; queries are distinguished by their text, since Quepid's file has no ids. Unrated rows are counted."""
         path = self.options.path
         file = _table_in(path) if path else None
         if file is None:

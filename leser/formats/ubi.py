@@ -67,7 +67,7 @@ class Ubi(Reader):
             return False
 
     def read(self) -> Task:
-        """Read the log; queries are told apart by their text, with capitals and repeated blanks as one."""
+        """Read the log; queries are distinguished by their text, with capitals and repeated blanks as one."""
         path = self.options.path
         files = _log_files(path) if path else []
         if path is None or not files:
@@ -103,7 +103,7 @@ def _notes(counts: Counts, judged: int, options: ClickOptions) -> list[str]:
     ]
     if options.model == "ips" and not told_apart(counts):
         notes.append(
-            "No document was shown for a query at two ranks: position bias cannot be told from relevance, and the ranks' "
+            "No document was shown for a query at two ranks: position bias and relevance cannot be separated, and the ranks' "
             "click-through rates stand for it."
         )
     return notes

@@ -94,7 +94,7 @@ class ExpectedGrades:
         found: list[float] = self._calibration(worth)(scores).tolist() if ids else []
         return found
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What a report shows: the judge, what it learned from, and its reliability in grades."""
         judged = self._learned()
         worths = np.array(judged.grades, dtype=np.float64)

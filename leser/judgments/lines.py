@@ -22,7 +22,11 @@ def facts(found: Examination) -> Iterator[tuple[str, str]]:
     yield (
         "grades",
         ", ".join(f"{grade}: {count}" for grade, count in depth.grades.items())
-        + ("; nothing is judged not relevant, so holes cannot be told from bad documents" if depth.one_sided else ""),
+        + (
+            "; nothing is judged not relevant, so holes cannot be distinguished from bad documents"
+            if depth.one_sided
+            else ""
+        ),
     )
     shares = ", ".join(f"{share:.0%} of the top {k}" for k, share in found.judged.items())
     yield "holes", f"of the engine’s own hits are judged: {shares or 'nothing was found'}"

@@ -1,4 +1,4 @@
-"""What a policy can be told, and whether it could be loaded, without torch or a single weight."""
+"""The options of a policy, and whether it could be loaded, without torch or a single weight."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def _scatter(policy: Policy, values: list[Tensor], entropies: list[Tensor], comp
 
 @contextmanager
 def _training_mode(policy: Policy) -> Iterator[None]:
-    """Train mode while gradient checkpointing wants it (layers checkpoint only then); dropout was set to 0 at load."""
+    """Train mode while gradient checkpointing requires it (layers checkpoint only then); dropout was set to 0 at load."""
     policy.model.train(policy.gradient_checkpointing and torch.is_grad_enabled())
     try:
         with adapters_of(policy):

@@ -67,7 +67,7 @@ def why_no_shadow(policy: Policy) -> str | None:
     if any(not weight.is_floating_point() for weight in policy.causal_lm.parameters()):
         return "some of its weights are quantised"
     if any(any(layer.use_dora.values()) for layer in adapted_layers(policy.causal_lm)):
-        return "its adapters are no sum of two matrices (DoRA)"
+        return "its adapters are not a sum of two matrices (DoRA)"
     return None
 
 

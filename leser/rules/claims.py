@@ -211,7 +211,7 @@ def _among(value: Value, wanted: Collection[Value]) -> bool:
 
 
 def _label(kind: str) -> str:
-    """The kind without what it is told apart by: "size" of "size eu", "model" of "model wh#xm#"."""
+    """The kind without what distinguishes it: "size" of "size eu", "model" of "model wh#xm#"."""
     head = kind.partition(" ")[0]
     return head if head in ("model", "number", "size") else kind
 

@@ -35,7 +35,7 @@ def holes_content(
     content["holes"] = {"forms": asdict(forms)}
     if expected is not None:
         try:
-            content["holes"]["calibration"] = expected.told()
+            content["holes"]["calibration"] = expected.facts()
         except EngineDown:
             raise
         except LeserError as error:  # a judge that fails must not cost what was trained

@@ -1,4 +1,4 @@
-"""A full disk: told before training where it can be foreseen, and else as a clear end that --resume continues from."""
+"""A full disk: reported before training where it can be foreseen, and else as a clear end that --resume continues from."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class ExpansionCases:
 
     @needs("term_weights")
     def test_any_and_all(self, engine: Backend) -> None:
-        """If this fails, check that match="all" wants every word of the term and "any" at least one."""
+        """If this fails, check that match="all" requires every word of the term and "any" at least one."""
         assert set(ids_of(engine, "settee", Term("light road", match="any"))) == {"d03", "d07"}
         assert set(ids_of(engine, "settee", Term("light road", match="all"))) == {"d03"}
         assert set(ids_of(engine, "settee", Term("road light", match="all"))) == {"d03"}, "in any order"
@@ -216,7 +216,7 @@ class FieldCases:
 
     @needs("term_weights", "phrases")
     def test_phrase(self, engine: Backend) -> None:
-        """If this fails, check that match="phrase" wants the words next to each other and in order."""
+        """If this fails, check that match="phrase" requires the words next to each other and in order."""
         assert ids_of(engine, "settee", Term("reading lamp", match="phrase")) == ("d08",)
         assert ids_of(engine, "settee", Term("lamp reading", match="phrase")) == (), "in this order"
         assert ids_of(engine, "settee", Term("reading clip", match="phrase")) == (), "next to each other"

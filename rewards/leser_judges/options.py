@@ -103,7 +103,7 @@ def is_hub_id(name: str) -> bool:
 
 
 def _minilm() -> Path:
-    """The folder inside the installed package; the package itself is never imported, it would want more packages."""
+    """The folder inside the installed package; the package itself is never imported, it would require more packages."""
     try:
         found = [file for file in files(MINILM_PACKAGE) or [] if file.name == MODULES]
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Rewards on a result list as a set: variety, what each expansion adds, what the shop wants, and a second engine's opinion."""
+"""Rewards on a result list as a set: variety, what each expansion adds, what the shop prefers, and a second engine's opinion."""
 
 from leser.hooks import hookimpl
 from leser.reward import Reward

@@ -1,4 +1,4 @@
-"""business(field=...)@k: what the shop itself wants to show, read from a field of its documents."""
+"""business(field=...)@k: what the shop itself prefers to show, read from a field of its documents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BusinessParameters(Options):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         if self.low == self.high:
-            raise ValueError("low and high are equal: no document could be told from another")
+            raise ValueError("low and high are equal: no document could be distinguished from another")
         return self
 
 

@@ -8,7 +8,7 @@ from platforms import BASE, SHIPPED, SHOP, Write, leser, said
 
 from leser.config.check import check_profile
 from leser.config.load import load_config
-from leser.config.sentences import told
+from leser.config.sentences import sentences_of
 from leser.errors import LeserError
 
 
@@ -148,7 +148,7 @@ def test_long_lists_are_told_in_part(write: Write) -> None:
         shop='[platform]\nname = "a"\n[backend]\nname = "solr"\nurl = "http://host:1/solr"\n[rules.banned]\n'
         f"words = {[f'word{n}' for n in range(9)]}\n[rules.restricted.categories]\nwine = ['red', 'white']\ntoys = ['ball']\n"
     )
-    lines = told(check_profile(shop))
+    lines = sentences_of(check_profile(shop))
     assert "    words: word0, word1, word2, word3, word4, word5 and 3 more" in lines
     assert "    categories: wine = red, white; toys = ball" in lines
 
@@ -156,7 +156,7 @@ def test_long_lists_are_told_in_part(write: Write) -> None:
 def test_a_password_in_an_address_is_never_said(write: Write) -> None:
     secret = "https://me:hunter2@host:9200"
     shop = write(shop=f'[platform]\nname = "a"\n[prompt]\nplatform = "See {secret}"\n')
-    assert 'Prompt: begins "See https://***@host:9200"' in told(check_profile(shop))
+    assert 'Prompt: begins "See https://***@host:9200"' in sentences_of(check_profile(shop))
     for backend in ("elasticsearch", "solr", "memory"):
         done = leser(
             "platforms", "check", write(shop=f'[platform]\nname = "a"\n[backend]\nname = "{backend}"\nurl = "{secret}"')

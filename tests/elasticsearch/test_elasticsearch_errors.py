@@ -71,7 +71,7 @@ def test_a_missing_index_names_the_command_that_makes_it(elasticsearch_8: Server
     backend = opened(elasticsearch_8, "no-such-index", user="me", password_env="PATH")
     with pytest.raises(IndexMissing) as caught:
         backend.check()
-    said = caught.value.told("demo")
+    said = caught.value.message("demo")
     assert said.startswith(f"Elasticsearch at {elasticsearch_8.url} has no index 'no-such-index'.")
     assert ". Build it with: leser index --backend" in said
     assert said.endswith(

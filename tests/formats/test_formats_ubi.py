@@ -97,7 +97,7 @@ def test_what_is_not_a_result_is_passed_over(tmp_path: Path) -> None:
 
 def test_ips_says_when_bias_cannot_be_told_from_relevance(tmp_path: Path) -> None:
     task = read_task(write_log(tmp_path), {"ubi": Ubi}, {"model": "ips"})
-    assert any("position bias cannot be told from relevance" in note for note in task.notes)
+    assert any("position bias and relevance cannot be separated" in note for note in task.notes)
 
 
 def test_a_public_sample(shared_data: Callable[[str], Path]) -> None:
