@@ -1,7 +1,7 @@
 """What a backend answers, checked once, where it comes in: everything after may take it for what it says it is.
 
 A ranking is looked at as a whole, beside engines that answer in a twentieth of a millisecond; each hit by itself only where
-something is unusual. What cannot be used raises PluginFault. Two faults are mended instead,
+something is unusual. What cannot be used raises WrongAnswer, a PluginFault. Two faults are mended instead,
 because engines have them that their users cannot put right (an index filled twice, a template that sorts by price):
 
 - A document that comes twice counts where it comes first, and the hits after it close up.
@@ -35,9 +35,12 @@ class Mended:
     rising_scores: int = 0
 
 
-def fault(who: str, came: str, wanted: str) -> PluginFault:
-    """The error of an answer that cannot be used; `who` names plugin and method."""
-    return PluginFault(f"{who} answered {came}. Wanted: {wanted}. Correct the plugin.")
+class WrongAnswer(PluginFault):
+    """An answer that cannot be used: who gave it (plugin and method), what came and what was wanted."""
+
+    def __init__(self, who: str, came: str, wanted: str) -> None:
+        self.came, self.wanted = came, wanted
+        super().__init__(f"{who} answered {came}. Wanted: {wanted}. Correct the plugin.")
 
 
 def shown(value: object) -> str:
@@ -51,25 +54,30 @@ def shown(value: object) -> str:
 
 
 def rankings(who: str, answers: object, queries: Sequence[ExpandedQuery], k: int) -> tuple[list[Answer], Mended]:
-    """A batch's answers, one per query and in order, with what was mended in them; raises PluginFault."""
-    if not isinstance(answers, list):
-        raise fault(who, shown(answers), f"a list of {len(queries)} answers, a Ranking or a SearchError per query")
-    if len(answers) != len(queries):
-        raise fault(who, f"{len(answers)} answers to {len(queries)} queries", "one answer per query, in order")
+    """A batch's answers, one per query and in order, with what was mended in them; raises WrongAnswer."""
     checked: list[Answer] = []
     repeated = rising = 0
-    for answer, query in zip(answers, queries, strict=True):
+    for answer, query in zip(batch(who, answers, len(queries)), queries, strict=True):
         if not _usual(answer, k):
-            exact = _exact(who, answer, query, k)
-            if isinstance(exact, Ranking):
-                mended = _mended(exact)
-                repeated += len(mended.hits) != len(exact.hits)
-                rising += any(after.score > before.score for before, after in pairwise(exact.hits))
-                exact = exact if mended == exact else mended
-            checked.append(exact)
+            found = exact(f"{who}, searching for '{_short(query)}',", answer, k)
+            if isinstance(found, Ranking):
+                mended = _mended(found)
+                repeated += len(mended.hits) != len(found.hits)
+                rising += any(after.score > before.score for before, after in pairwise(found.hits))
+                found = found if mended == found else mended
+            checked.append(found)
         else:
             checked.append(answer)
     return checked, Mended(repeated, rising)
+
+
+def batch(who: str, answers: object, queries: int) -> list[Any]:
+    """A list with one answer per query, whatever each of them is; raises WrongAnswer."""
+    if not isinstance(answers, list):
+        raise WrongAnswer(who, shown(answers), f"a list of {queries} answers, a Ranking or a SearchError per query")
+    if len(answers) != queries:
+        raise WrongAnswer(who, f"{len(answers)} answers to {queries} queries", "one answer per query, in order")
+    return answers
 
 
 def _usual(answer: Any, k: int) -> bool:
@@ -95,92 +103,95 @@ def _usual(answer: Any, k: int) -> bool:
 
 
 def documents(who: str, answer: object) -> dict[str, Document]:
-    """Documents by id, each with the text of its fields; raises PluginFault."""
+    """Documents by id, each with the text of its fields; raises WrongAnswer."""
     wanted = "a dictionary from document id to Document"
     if not isinstance(answer, dict):
-        raise fault(who, shown(answer), wanted)
+        raise WrongAnswer(who, shown(answer), wanted)
     for id, document in answer.items():
         if not isinstance(id, str):
-            raise fault(who, f"a dictionary with the key {shown(id)}", f"{wanted}, ids as text")
+            raise WrongAnswer(who, f"a dictionary with the key {shown(id)}", f"{wanted}, ids as text")
         if not isinstance(document, Document):
-            raise fault(who, f"{shown(document)} for the document '{id}'", wanted)
+            raise WrongAnswer(who, f"{shown(document)} for the document '{id}'", wanted)
         if document.id != id:
-            raise fault(who, f"the document {shown(document.id)} under the id '{id}'", wanted)
+            raise WrongAnswer(who, f"the document {shown(document.id)} under the id '{id}'", wanted)
         if not isinstance(document.fields, Mapping):
-            raise fault(who, f"{shown(document.fields)} as the fields of '{id}'", "a dictionary from field to text")
+            raise WrongAnswer(
+                who, f"{shown(document.fields)} as the fields of '{id}'", "a dictionary from field to text"
+            )
         for name, text in document.fields.items():
             if not (isinstance(name, str) and isinstance(text, str)):
                 came = f"{shown(text)} in the field {name!r} of '{id}'"
-                raise fault(who, came, "text; a field that a document lacks is left out")
+                raise WrongAnswer(who, came, "text; a field that a document lacks is left out")
     return answer
 
 
 def terms(who: str, answer: object, count: int) -> list[list[str]]:
-    """A list of index terms per text; raises PluginFault."""
+    """A list of index terms per text; raises WrongAnswer."""
     wanted = f"a list of {count} lists of index terms, one list per text"
     if not isinstance(answer, list):
-        raise fault(who, shown(answer), wanted)
+        raise WrongAnswer(who, shown(answer), wanted)
     if len(answer) != count:
-        raise fault(who, f"{len(answer)} lists for {count} texts", wanted)
+        raise WrongAnswer(who, f"{len(answer)} lists for {count} texts", wanted)
     for row in answer:
         if not isinstance(row, list) or not all(isinstance(term, str) for term in row):
-            raise fault(who, f"{shown(row)} for a text", wanted)
+            raise WrongAnswer(who, f"{shown(row)} for a text", wanted)
     return answer
 
 
 def frequencies(who: str, answer: object, count: int) -> list[int]:
-    """A number of documents per term; raises PluginFault."""
+    """A number of documents per term; raises WrongAnswer."""
     wanted = f"a list of {count} whole numbers of 0 or more, one per term"
     if not isinstance(answer, list):
-        raise fault(who, shown(answer), wanted)
+        raise WrongAnswer(who, shown(answer), wanted)
     if len(answer) != count:
-        raise fault(who, f"{len(answer)} numbers for {count} terms", wanted)
+        raise WrongAnswer(who, f"{len(answer)} numbers for {count} terms", wanted)
     for number in answer:
         if not _whole(number):
-            raise fault(who, f"{shown(number)} for a term", wanted)
+            raise WrongAnswer(who, f"{shown(number)} for a term", wanted)
     return [int(number) for number in answer]
 
 
 def facts(who: str, answer: object) -> dict[str, Any]:
-    """Facts by name, as start-up prints them; raises PluginFault."""
+    """Facts by name, as start-up prints them; raises WrongAnswer."""
     if not isinstance(answer, dict) or not all(isinstance(name, str) for name in answer):
-        raise fault(who, shown(answer), "a dictionary of facts, such as {'documents': 1200}")
+        raise WrongAnswer(who, shown(answer), "a dictionary of facts, such as {'documents': 1200}")
     return answer
 
 
 def text(who: str, answer: object) -> str:
-    """A text; raises PluginFault."""
+    """A text; raises WrongAnswer."""
     if not isinstance(answer, str):
-        raise fault(who, shown(answer), "a text")
+        raise WrongAnswer(who, shown(answer), "a text")
     return answer
 
 
 def number_of_documents(who: str, answer: object) -> int:
-    """A whole number of 0 or more; raises PluginFault."""
+    """A whole number of 0 or more; raises WrongAnswer."""
     if not isinstance(answer, Integral) or not _whole(answer):
-        raise fault(who, shown(answer), "the number of documents that the index holds")
+        raise WrongAnswer(who, shown(answer), "the number of documents that the index holds")
     return int(answer)
 
 
-def _exact(who: str, answer: object, query: ExpandedQuery, k: int) -> Answer:
-    """An answer looked at part by part: its numbers as Python's own, where they are another library's."""
-    who = f"{who}, searching for '{_short(query)}',"
+def exact(who: str, answer: object, k: int) -> Answer:
+    """An answer looked at part by part: its numbers as Python's own, where they are another library's; raises WrongAnswer."""
     if isinstance(answer, SearchError):
         if not isinstance(answer.message, str) or answer.kind not in _KINDS:
             came = f"a SearchError with the message {shown(answer.message)} and the kind {shown(answer.kind)}"
-            raise fault(who, came, f"a message as text, and one of the kinds {', '.join(sorted(_KINDS))}")
+            raise WrongAnswer(who, came, f"a message as text, and one of the kinds {', '.join(sorted(_KINDS))}")
         return answer
     if not isinstance(answer, Ranking):
-        raise fault(who, shown(answer), "a Ranking, or a SearchError where the search failed")
+        raise WrongAnswer(who, shown(answer), "a Ranking, or a SearchError where the search failed")
     if not isinstance(answer.hits, tuple):
-        raise fault(who, f"a Ranking whose hits are {shown(answer.hits)}", "a tuple of Hit(id, score)")
+        raise WrongAnswer(who, f"a Ranking whose hits are {shown(answer.hits)}", "a tuple of Hit(id, score)")
     if len(answer.hits) > k:
-        raise fault(who, f"{len(answer.hits)} hits", f"at most the {k} that were requested (k)")
+        raise WrongAnswer(who, f"{len(answer.hits)} hits", f"at most k hits, {k} here")
     hits = tuple(_exact_hit(who, hit) for hit in answer.hits)
     if answer.total is not None and not _whole(answer.total):
-        raise fault(who, f"a Ranking whose total is {shown(answer.total)}", "a whole number, or None")
+        raise WrongAnswer(who, f"a Ranking whose total is {shown(answer.total)}", "a whole number, or None")
     if answer.took_ms is not None and not _real(answer.took_ms):
-        raise fault(who, f"a Ranking whose took_ms is {shown(answer.took_ms)}", "milliseconds as a number, or None")
+        raise WrongAnswer(
+            who, f"a Ranking whose took_ms is {shown(answer.took_ms)}", "milliseconds as a number, or None"
+        )
     total = None if answer.total is None else int(answer.total)
     took = None if answer.took_ms is None else float(answer.took_ms)
     return replace(answer, hits=hits, total=total, took_ms=took)
@@ -188,11 +199,11 @@ def _exact(who: str, answer: object, query: ExpandedQuery, k: int) -> Answer:
 
 def _exact_hit(who: str, hit: object) -> Hit:
     if not isinstance(hit, Hit):
-        raise fault(who, f"a Ranking that holds the hit {shown(hit)}", "Hit(id, score)")
+        raise WrongAnswer(who, f"a Ranking that holds the hit {shown(hit)}", "Hit(id, score)")
     if not isinstance(hit.id, str) or not hit.id:
-        raise fault(who, f"a hit whose id is {shown(hit.id)}", "the id as text, not empty")
+        raise WrongAnswer(who, f"a hit whose id is {shown(hit.id)}", "the id as text, not empty")
     if not _real(hit.score) or not isfinite(hit.score):
-        raise fault(who, f"the score {shown(hit.score)} for the document '{hit.id}'", "a finite number")
+        raise WrongAnswer(who, f"the score {shown(hit.score)} for the document '{hit.id}'", "a finite number")
     return hit if type(hit.score) in (float, int) else Hit(hit.id, float(hit.score))
 
 

@@ -11,7 +11,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leser.backend import Ranking, SearchError, Term
-from leser.engine.answers import fault, shown
+from leser.engine.answers import WrongAnswer, shown
 from leser.engine.checked import raised
 from leser.errors import LeserError
 from leser.options import validate_options
@@ -48,9 +48,9 @@ def rankings_of(baseline: Baseline, queries: Sequence[Query], k: int) -> list[Ra
         return None
     wanted = f"None, or a list of {len(queries)} Ranking or SearchError, one per query"
     if not isinstance(rows, list | tuple) or len(rows) != len(queries):
-        raise fault(who, shown(rows), wanted)
+        raise WrongAnswer(who, shown(rows), wanted)
     if wrong := next((row for row in rows if not isinstance(row, Ranking | SearchError)), None):
-        raise fault(who, shown(wrong), wanted)
+        raise WrongAnswer(who, shown(wrong), wanted)
     return list(rows)
 
 
@@ -59,14 +59,14 @@ def terms_of(baseline: Baseline, queries: Sequence[Query]) -> list[tuple[Term, .
     who = _who(type(baseline), "terms")
     rows: object = _guarded(type(baseline), "terms", lambda: baseline.terms(queries))
     if not isinstance(rows, list | tuple):
-        raise fault(who, shown(rows), f"a list of {len(queries)} tuples of Term, one per query")
+        raise WrongAnswer(who, shown(rows), f"a list of {len(queries)} tuples of Term, one per query")
     if len(rows) != len(queries):
-        raise fault(
+        raise WrongAnswer(
             who, f"{len(rows)} rows of terms for {len(queries)} queries", "one tuple of Term per query, in order"
         )
     for row, query in zip(rows, queries, strict=True):
         if not isinstance(row, list | tuple):
-            raise fault(who, f"{shown(row)} for the query '{query.text[:80]}'", "a tuple of Term, () without any")
+            raise WrongAnswer(who, f"{shown(row)} for the query '{query.text[:80]}'", "a tuple of Term, () without any")
         for term in row:
             _check(who, term, query)
     return [tuple(row) for row in rows]
@@ -75,12 +75,14 @@ def terms_of(baseline: Baseline, queries: Sequence[Query]) -> list[tuple[Term, .
 def _check(who: str, term: object, query: Query) -> None:
     wanted = "Term(text, weight, field, match, negate)"
     if not isinstance(term, Term):
-        raise fault(who, f"{shown(term)} for the query '{query.text[:80]}'", wanted)
+        raise WrongAnswer(who, f"{shown(term)} for the query '{query.text[:80]}'", wanted)
     number = isinstance(term.weight, Real) and not isinstance(term.weight, bool)
     if not isinstance(term.text, str) or not number or not (isfinite(term.weight) and term.weight >= 0):
-        raise fault(who, shown(term), f"{wanted} with a text, and a weight of 0 or more")
+        raise WrongAnswer(who, shown(term), f"{wanted} with a text, and a weight of 0 or more")
     if term.match not in _MATCHES or not isinstance(term.field, str | None):
-        raise fault(who, shown(term), f"{wanted} with a field's name or None, and match one of {', '.join(_MATCHES)}")
+        raise WrongAnswer(
+            who, shown(term), f"{wanted} with a field's name or None, and match one of {', '.join(_MATCHES)}"
+        )
 
 
 def _guarded(cls: type[Baseline], method: str, call: Callable[[], Called]) -> Called:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from leser.backend import Document
-from leser.engine.answers import fault, shown
+from leser.engine.answers import WrongAnswer, shown
 from leser.engine.checked import raised
 from leser.errors import LeserError
 from leser.reader import Reader, ReaderOptions
@@ -23,7 +23,7 @@ def recognises(reader: type[Reader], path: Path) -> bool:
     except (Exception, SystemExit) as error:
         raise raised(_who(reader, "recognises"), error, reader) from error
     if not isinstance(answer, bool):
-        raise fault(_who(reader, "recognises"), shown(answer), "True or False")
+        raise WrongAnswer(_who(reader, "recognises"), shown(answer), "True or False")
     return answer
 
 
@@ -37,11 +37,11 @@ def read(reader: type[Reader], options: ReaderOptions) -> Task:
     except (Exception, SystemExit) as error:
         raise raised(who, error, reader) from error
     if not isinstance(task, Task):
-        raise fault(who, shown(task), "a Task (leser.task)")
+        raise WrongAnswer(who, shown(task), "a Task (leser.task)")
     for split in task.splits:
         _check_split(who, split)
     if not isinstance(task.name, str) or not isinstance(task.title_field, str):
-        raise fault(
+        raise WrongAnswer(
             who, f"a Task with the name {shown(task.name)} and the title_field {shown(task.title_field)}", "texts"
         )
     if (ideal := task.ideal) is not None:
@@ -50,13 +50,13 @@ def read(reader: type[Reader], options: ReaderOptions) -> Task:
     if documents is None:
         return task
     if not callable(documents):
-        raise fault(who, f"a Task whose documents are {shown(documents)}", "a function that gives them, or None")
+        raise WrongAnswer(who, f"a Task whose documents are {shown(documents)}", "a function that gives them, or None")
     return replace(task, documents=lambda: _documents(f"{who}, documents()", documents()))
 
 
 def _check_split(who: str, split: object) -> None:
     if not isinstance(split, Split):
-        raise fault(who, f"a Task with the split {shown(split)}", "train, dev and test as Split")
+        raise WrongAnswer(who, f"a Task with the split {shown(split)}", "train, dev and test as Split")
     for query in (*_tuple(who, split.queries), *_tuple(who, split.no_result)):
         if (
             not isinstance(query, Query)
@@ -64,35 +64,37 @@ def _check_split(who: str, split: object) -> None:
             or not isinstance(query.text, str)
             or not query.id
         ):
-            raise fault(
+            raise WrongAnswer(
                 who, f"the {split.name} query {shown(query)}", "Query(id, text), both as text, the id not empty"
             )
     if not isinstance(split.qrels, Mapping):
-        raise fault(who, f"the {split.name} judgments {shown(split.qrels)}", "a dictionary from query id to grades")
+        raise WrongAnswer(
+            who, f"the {split.name} judgments {shown(split.qrels)}", "a dictionary from query id to grades"
+        )
     for query_id, grades in split.qrels.items():
         if not isinstance(grades, Mapping):
-            raise fault(
+            raise WrongAnswer(
                 who, f"the judgments {shown(grades)} of query {query_id!r}", "a dictionary from document id to grade"
             )
         if not {str}.issuperset(map(type, grades)) or not {int}.issuperset(map(type, grades.values())):
             doc, grade = next((d, g) for d, g in grades.items() if type(d) is not str or type(g) is not int)
             came = f"the grade {shown(grade)} of the document {shown(doc)} for query {query_id!r}"
-            raise fault(who, came, "document ids as text and grades as whole numbers")
+            raise WrongAnswer(who, came, "document ids as text and grades as whole numbers")
 
 
 def _tuple(who: str, queries: object) -> tuple[object, ...]:
     if not isinstance(queries, tuple):
-        raise fault(who, f"a Split whose queries are {shown(queries)}", "a tuple of Query")
+        raise WrongAnswer(who, f"a Split whose queries are {shown(queries)}", "a tuple of Query")
     return queries
 
 
 def _documents(who: str, documents: Iterable[Document]) -> Iterator[Document]:
     for document in documents:
         if not isinstance(document, Document) or not isinstance(document.id, str) or not document.id:
-            raise fault(who, shown(document), "Document(id, fields), the id as text, not empty")
+            raise WrongAnswer(who, shown(document), "Document(id, fields), the id as text, not empty")
         fields: object = document.fields
         if not isinstance(fields, Mapping) or not {str}.issuperset(map(type, (*fields, *fields.values()))):
-            raise fault(who, f"the fields {shown(fields)} of the document '{document.id}'", "text by field name")
+            raise WrongAnswer(who, f"the fields {shown(fields)} of the document '{document.id}'", "text by field name")
         yield document
 
 
@@ -104,7 +106,7 @@ def _ideal(who: str, reader: type[Reader], ideal: Callable[[str], object], query
     except (Exception, SystemExit) as error:
         raise raised(who, error, reader) from error
     if not isinstance(texts, tuple) or not {str}.issuperset(map(type, texts)):
-        raise fault(who, f"{shown(texts)} for the query {query_id!r}", "a tuple of expansions as text")
+        raise WrongAnswer(who, f"{shown(texts)} for the query {query_id!r}", "a tuple of expansions as text")
     return texts
 
 
