@@ -101,7 +101,7 @@ def made_outcomes() -> list[Outcome]:
         near = draw.sample(ids, 3 * HITS)
         judged = draw.sample(near, JUDGED)
         needs = {str(n): frozenset(draw.sample(judged, 8)) for n in range(NEEDS)}
-        query, grades = Query(f"q{number}", text, needs=needs), {id: draw.randint(0, 3) for id in judged}
+        query, grades = Query(f"q{number}", text, subtopics=needs), {id: draw.randint(0, 3) for id in judged}
         original = _ranking(near[:HITS])
         for _ in range(GROUP):
             outcomes.append(

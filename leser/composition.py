@@ -94,7 +94,7 @@ def _parts(text: str, sign: str) -> list[str]:
 def leaves(rewards: Iterable[object]) -> Iterator[object]:
     """The rewards that these are made of, each as its class made it."""
     for reward in rewards:
-        if isinstance(reward, Product):
+        if isinstance(reward, RewardProduct):
             yield from leaves(reward.rewards)
         elif isinstance(reward, Clipped):
             yield from leaves([reward.reward])
@@ -113,7 +113,7 @@ class Clipped(Reward):
             f"{reward.spec.text}[{low:g}:{high:g}]", reward.spec.family, reward.spec.params, reward.spec.cutoff
         )
         self.range = (low, high)  # type: ignore[misc]  # known only once it is made
-        self.needs, self.fields = reward.needs, reward.fields
+        self.requires, self.fields = reward.requires, reward.fields
 
     @property
     def depth(self) -> int:
@@ -126,7 +126,7 @@ class Clipped(Reward):
         return [None if value is None else min(max(value, self.low), self.high) for value in values]
 
 
-class Product(Reward):
+class RewardProduct(Reward):
     """Several rewards multiplied; does not apply where one of them does not."""
 
     name = "product"
@@ -136,7 +136,7 @@ class Product(Reward):
         self.spec = RewardSpec(" * ".join(reward.spec.text for reward in rewards), "product", {}, None)
         corners = [prod(corner) for corner in product(*(reward.range for reward in rewards))]
         self.range = (min(corners), max(corners))  # type: ignore[misc]
-        self.needs = frozenset().union(*(reward.needs for reward in rewards))
+        self.requires = frozenset().union(*(reward.requires for reward in rewards))
         self.fields = tuple(dict.fromkeys(field for reward in rewards for field in reward.fields))
 
     @property

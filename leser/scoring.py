@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leser.composition import Clipped, Product, read_composed
+from leser.composition import Clipped, RewardProduct, read_composed
 from leser.contract.classes import reward_fault
 from leser.declared import Documents
 from leser.errors import EngineDown, LeserError, PluginFault, unknown_name
@@ -229,7 +229,7 @@ def _build(text: str, classes: Mapping[str, type[Reward]]) -> tuple[Reward, floa
         reward, weight = _plain(text, classes)
         return reward, weight, weight
     factors = [_factor(factor.text, factor.clip, classes) for factor in composed.factors]
-    reward = factors[0] if len(factors) == 1 else Product(factors)
+    reward = factors[0] if len(factors) == 1 else RewardProduct(factors)
     start, end = (_weight(given, reward) for given in composed.weight or ("1", "1"))
     if start == end == 0:
         raise LeserError(f"The weight of the reward '{reward.spec.text}' must be a number other than 0.")

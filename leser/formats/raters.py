@@ -18,7 +18,7 @@ from leser.formats.folder import data_file, plain_name
 from leser.formats.grades import GradeOptions, grade_from
 from leser.formats.quepid import UNRATED
 from leser.formats.split import assemble
-from leser.formats.table import Row, header_of, read_table
+from leser.formats.table import TableRow, header_of, read_table
 from leser.reader import Reader
 from leser.task import Query, Task
 
@@ -62,7 +62,7 @@ class Raters(Reader):
         if path is None or not path.is_file():
             raise LeserError(f"The reader 'raters' needs a CSV file (task.path), given: {path}.")
         rows = read_table(path, _is_header)
-        found = _columns(next(rows, Row(1, [])).cells)
+        found = _columns(next(rows, TableRow(1, [])).cells)
         if found is None:
             raise bad_line(path, 1, "expected the header query,docid and a column for each of two raters or more")
         query_column, document_column, raters, by_id = found

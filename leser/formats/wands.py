@@ -13,7 +13,7 @@ from leser.errors import LeserError
 from leser.formats.files import add_judgment, bad_line
 from leser.formats.folder import data_file, has_file
 from leser.formats.split import assemble
-from leser.formats.table import Row, read_table
+from leser.formats.table import TableRow, read_table
 from leser.reader import Reader, ReaderOptions
 from leser.task import Query, Task
 
@@ -78,12 +78,12 @@ def _products(folder: Path) -> Iterator[Document]:
         )
 
 
-def _rows(folder: Path, name: str, needed: tuple[str, ...]) -> Iterator[tuple[Path, Row, dict[str, str]]]:
+def _rows(folder: Path, name: str, needed: tuple[str, ...]) -> Iterator[tuple[Path, TableRow, dict[str, str]]]:
     """The rows of one file after its header, cells by column; raises LeserError for one that lacks a needed cell."""
     path = data_file(folder, name)
     assert path is not None  # `recognises` has seen it
     rows = read_table(path, lambda header: set(needed) <= set(header))
-    header = next(rows, Row(1, [])).cells
+    header = next(rows, TableRow(1, [])).cells
     if missing := [column for column in needed if column not in header]:
         raise bad_line(path, 1, f"the header lacks {', '.join(missing)}")
     for row in rows:

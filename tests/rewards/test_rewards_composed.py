@@ -29,7 +29,15 @@ def outcome(*ids: str, needs=NEEDS, terms: int = 1) -> Outcome:
     expansions = tuple(Expansion(f"e{n}") for n in range(terms))
     found = ranking(*ids)
     return Outcome(
-        Query("q", "q", needs=needs), 0, "", expansions, found, found, {"a": 1, "b": 1}, Code.OK, documents=DOCUMENTS
+        Query("q", "q", subtopics=needs),
+        0,
+        "",
+        expansions,
+        found,
+        found,
+        {"a": 1, "b": 1},
+        Code.OK,
+        documents=DOCUMENTS,
     )
 
 
