@@ -49,7 +49,7 @@ def conclude(room: HeadRoom, forms: Forms, depth: Depth, available: int) -> Conc
     return Conclusion(f"{start}{blind}, so reward {reward}; {_power(gain, available)}.", reward, gain)
 
 
-def _of(gains: Sequence[Gain], system: str, measure: str) -> Gain | None:
+def _of(gains: Sequence[HeadRoomGain], system: str, measure: str) -> HeadRoomGain | None:
     return next((gain for gain in gains if (gain.system, gain.measure) == (system, measure)), None)
 
 
