@@ -202,8 +202,10 @@ def _step(variant: str, rows: list[int], budget: int) -> dict[str, Any]:
     chosen = options(
         **VARIANTS[variant], learning_rate=0.1, warmup_steps=0, tokens_per_pass=budget, epochs_per_batch=2, stop_kl=1e9
     )
+    share = gradient(policy, mine, chosen)  # with ratios that are not 1; of all processes together, the whole gradient
+    policy = toy_policy("qwen3")
     stats = policy_update(policy, torch.optim.SGD(policy.model.parameters(), lr=1.0), mine, chosen)
-    return {"stats": stats.metrics(), "weights": dict(policy.model.state_dict())}
+    return {"stats": stats.metrics(), "share": share, "weights": dict(policy.model.state_dict())}
 
 
 def test_two_processes_equal_one_in_every_variant(tmp_path: Path) -> None:
@@ -213,6 +215,8 @@ def test_two_processes_equal_one_in_every_variant(tmp_path: Path) -> None:
     for variant in VARIANTS:
         whole = _step(variant, list(range(5)), 10_000)
         step = max(float((v - start[k]).abs().max()) for k, v in whole["weights"].items())
+        added = [a + b for a, b in zip(there[0][variant]["share"], there[1][variant]["share"], strict=True)]
+        assert gap(added, whole["share"]) <= 1e-5, variant
         for found in (t[variant] for t in there):
             for name in ("loss", "grad_norm", "entropy", "update_kl", "corrected", "tokens", "updates"):
                 assert found["stats"][name] == pytest.approx(whole["stats"][name], rel=1e-3, abs=1e-6), (variant, name)
