@@ -26,6 +26,8 @@ PACKAGES = (
     "leser_coverage",
     "leser_shape",
     "leser_judges",
+    "leser_click_log",
+    "leser_sets",
     "leser_catalogue",
 )
 LIST = """

@@ -8,7 +8,7 @@ from math import log2
 from pathlib import Path
 
 import pytest
-from leser_clicks import Clicks
+from leser_click_log import Clicks
 
 from leser.errors import LeserError
 from leser.expansion import Code

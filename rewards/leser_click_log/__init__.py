@@ -2,7 +2,7 @@
 
 from leser.hooks import hookimpl
 from leser.reward import Reward
-from leser_clicks.measure import Clicks
+from leser_click_log.measure import Clicks
 
 __all__ = ["Clicks"]
 
