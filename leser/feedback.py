@@ -134,11 +134,16 @@ def rm3_terms(
     keep weight 1. Query words that the hits hold are clauses too, as in RM3, unless the options leave them out.
     Raises ValueError unless 0 < lambda <= 1.
     """
+    feedback = feedback_terms(query, texts, scores, options or FeedbackOptions(keep_query_words=True))
+    return rm3_clauses(query, feedback, original_weight)
+
+
+def rm3_clauses(query: str, feedback: Sequence[FeedbackTerm], original_weight: float) -> tuple[Term, ...]:
+    """`rm3_terms` of feedback terms that are known already: lambda only scales them. Raises ValueError as it does."""
     if not 0 < original_weight <= 1:
         raise ValueError(f"original_weight is {original_weight}: RM3 needs 0 < original_weight <= 1")
     if original_weight == 1:
         return ()
-    options = options or FeedbackOptions(keep_query_words=True)
     length = max(1, sum(word not in STOP_WORDS for word in words(query)))
     factor = (1 - original_weight) / original_weight * length
-    return tuple(Term(term.text, factor * term.weight) for term in feedback_terms(query, texts, scores, options))
+    return tuple(Term(term.text, factor * term.weight) for term in feedback)

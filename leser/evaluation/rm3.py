@@ -11,7 +11,7 @@ from leser.backend import Ranking, Term
 from leser.baseline import Baseline, BaselineContext
 from leser.errors import LeserError
 from leser.evaluation.grid import best_setting
-from leser.feedback import FeedbackOptions, rm3_terms
+from leser.feedback import FeedbackOptions, FeedbackTerm, feedback_terms, rm3_clauses
 from leser.task import Query, drawn
 
 
@@ -64,6 +64,7 @@ class RM3(Baseline):
         deepest = max(self.options.fb_docs)
         tops = [a.hits[:deepest] if isinstance(a, Ranking) else () for a in self._context.originals(queries)]
         texts = self._context.texts([hit.id for top in tops for hit in top])
+        self._feedback: dict[tuple[str, int, int], tuple[FeedbackTerm, ...]] = {}
         self._seen = {
             query.text: [(texts[hit.id], hit.score) for hit in top if hit.id in texts]
             for query, top in zip(queries, tops, strict=True)
@@ -73,7 +74,10 @@ class RM3(Baseline):
         options = FeedbackOptions(docs=docs, terms=terms, keep_query_words=True)
         clauses = []
         for query in queries:
-            seen = self._seen[query.text][:docs]
-            texts, scores = [text for text, _ in seen], [score for _, score in seen]
-            clauses.append(rm3_terms(query.text, texts, scores, options, original_weight=weight))
+            key = query.text, docs, terms
+            if key not in self._feedback:  # a third of the tuning's time, and the same for every weight
+                seen = self._seen[query.text][:docs]
+                texts, scores = [text for text, _ in seen], [score for _, score in seen]
+                self._feedback[key] = feedback_terms(query.text, texts, scores, options)
+            clauses.append(rm3_clauses(query.text, self._feedback[key], weight))
         return clauses
