@@ -20,7 +20,6 @@ from leser.constraints.asking import QueryConstraints
 from leser.declared import Documents
 from leser.expansion import Code
 from leser.options import Options
-from leser.prompt import Message
 from leser.reward import Outcome
 
 if TYPE_CHECKING:
@@ -39,8 +38,11 @@ class BaselineContext:
     k: int = 100
     seed: int = 0
     fields: tuple[str, ...] = ()
-    write: Callable[[Sequence[Sequence[Message]], int], list[str]] | None = None
-    """The policy before training as a writer: prompts and most tokens to texts; None where it writes no sentences."""
+    write: Callable[..., list[str]] | None = None
+    """The policy before training as a writer: prompts and most tokens to texts; None where it writes no sentences.
+
+    Greedy, unless `temperature` is given; then the noise depends on `seed`, on the prompt and on the number `sample`.
+    """
     platform: str | None = None
     ask: QueryConstraints = field(default_factory=QueryConstraints, repr=False)
     """Makes what the engine is asked of a query and its clauses; with the constraints typed in it, where they are on."""

@@ -24,8 +24,19 @@ class PassageWriter:
         self.options = options
         self._policy: Policy | None = None
 
-    def __call__(self, prompts: Sequence[Sequence[Message]], most_tokens: int) -> list[str]:
-        """What the policy writes after each prompt, greedily; turns are dropped after the first until a prompt fits."""
+    def __call__(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        most_tokens: int,
+        *,
+        temperature: float = 0.0,
+        seed: int = 0,
+        sample: int = 0,
+    ) -> list[str]:
+        """What the policy writes after each prompt, greedily at temperature 0; turns are dropped until a prompt fits.
+
+        The noise of a text depends on `seed`, on the prompt's own words and on the number `sample`, whoever else is asked.
+        """
         from leser.policy.generate import NoiseKey, generate
         from leser.policy.loading import load_policy
 
@@ -33,8 +44,8 @@ class PassageWriter:
             self._policy = load_policy(self.options)
         policy = self._policy
         encoded = [self._encode(policy, turns, policy.max_context - most_tokens) for turns in prompts]
-        keys = [[NoiseKey(0, 0, str(i), 0)] for i in range(len(encoded))]
-        samples = generate(policy, encoded, keys, max_new_tokens=most_tokens, temperature=0.0)
+        keys = [[NoiseKey(seed, 0, "\n".join(turn.content for turn in turns), sample)] for turns in prompts]
+        samples = generate(policy, encoded, keys, max_new_tokens=most_tokens, temperature=temperature)
         return [policy.decode_prose(row[0].tokens) for row in samples]
 
     def _encode(self, policy: Policy, turns: Sequence[Message], limit: int) -> list[int]:

@@ -168,6 +168,6 @@ def _corner(split: Split, environment: Environment) -> Split:
     return Split(split.name, kept, {query.id: split.qrels.get(query.id, {}) for query in kept})
 
 
-def _unwritten(prompts: Sequence[Sequence[Message]], most_tokens: int) -> list[str]:
+def _unwritten(prompts: Sequence[Sequence[Message]], most_tokens: int, **_: float) -> list[str]:
     """In place of the policy, which is not loaded for a trial: the last words of each prompt."""
     return [" ".join(turns[-1].content.split()[-most_tokens:]) for turns in prompts]

@@ -40,7 +40,7 @@ NEVER_FULL = 1_000_000
 PASSAGE = "A brown leather couch or a warm reading lamp"
 
 
-def write(prompts: Sequence[Sequence[Message]], most_tokens: int) -> list[str]:
+def write(prompts: Sequence[Sequence[Message]], most_tokens: int, **_: float) -> list[str]:
     """Stands for the untrained policy: the same passage for everyone, cut to a length."""
     return [" ".join(PASSAGE.split()[:most_tokens])] * len(prompts)
 

@@ -28,6 +28,7 @@ PACKAGES = (
     "leser_judges",
     "leser_click_log",
     "leser_sets",
+    "leser_prompts",
     "leser_catalogue",
 )
 LIST = """
