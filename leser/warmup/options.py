@@ -62,7 +62,7 @@ class WarmupOptions(Options):
     )
     leading_space: bool = Field(
         False,
-        description="a target begins with a space, so that its first word is the token that it is everywhere else; changes "
+        description="the first word of a target is tokenised as it is after another expansion, with the space before it; changes "
         "nothing for `tiny`, nor after a reasoning",
     )
     learning_rate: float | None = Field(

@@ -50,13 +50,19 @@ def _fitting(policy: Policy, text: str, room: int) -> str:
         text = text[: len(text) * 4 // 5]
 
 
+def _after_another(policy: Policy, completion: str) -> list[int]:
+    other, both = policy.encode_completion("a;")[:-1], policy.encode_completion(f"a; {completion}")
+    return both[len(other) :] if both[: len(other)] == other else policy.encode_completion(completion)
+
+
 def encoded(policy: Policy, target: Target, *, leading_space: bool = False) -> tuple[list[int], int]:
     """A target's token ids, end token included, and how many of them at its start are reasoning, which is not taught.
 
-    With `leading_space` a target without a reasoning begins with a space, which the parser takes away.
+    With `leading_space` a target without a reasoning is tokenised as it would be after another expansion; the parser takes
+    away the space that it then begins with.
     """
     if leading_space and not target.reasoning:
-        return policy.encode_completion(f" {target.completion}"), 0
+        return _after_another(policy, target.completion), 0
     answer = target.completion.removeprefix(MARKER) if target.reasoning.endswith(MARKER) else target.completion
     before = policy.encode_completion(target.reasoning)[:-1] if target.reasoning else []
     return [*before, *policy.encode_completion(answer)], len(before)

@@ -103,6 +103,7 @@ def test_with_a_leading_space_the_first_word_is_the_token_that_it_is_elsewhere(
     read = [parse(smollm2.decode(tokens), ExpansionOptions()) for tokens in (usual, spaced)]
     assert read[0] == read[1] == Parsed((Expansion("beanie"), Expansion("wool hat")))
     tiny = sampler.policy
+    assert tiny.decode(encoded(tiny, target, leading_space=True)[0]) == "beanie; wool hat"
     assert encoded(tiny, target, leading_space=True) == encoded(tiny, target), "its tokenizer does it anyway"
     with_reasoning = Target(query, f"{MARKER} beanie", 0.4, "hm\n")
     assert encoded(smollm2, with_reasoning, leading_space=True) == encoded(smollm2, with_reasoning)
