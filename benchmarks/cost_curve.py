@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.grpo_case import RATE, SHAPES, Case, make_prompts, make_rewards, resident
 from benchmarks.grpo_ours import make_policy, our_options
 from benchmarks.grpo_vs_trl import circumstances
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.grpo.advantage import group_advantages
 from leser.grpo.update import GroupBatch, make_optimizer, policy_update
 from leser.policy.generate import NoiseKey, generate
@@ -135,4 +136,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

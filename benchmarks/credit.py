@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.config.build import complete
 from leser.config.load import config_of
 from leser.grpo.options import GrpoOptions
@@ -117,4 +118,5 @@ def held_out(sampler: Sampler, session: Session) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.policy import tiny
 from leser.policy.fused import FusedNorm
 from leser.policy.generate import Decoding, NoiseKey, generate
@@ -105,4 +106,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.policy.drawing import NoiseKey, Sample
 from leser.policy.generate import Decoding, generate
 from leser.policy.graphs import SamplingState
@@ -196,4 +197,5 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

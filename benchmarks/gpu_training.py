@@ -9,7 +9,6 @@ those of the card named in it.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import time
@@ -19,6 +18,7 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.grpo.optimizer import make_optimizer
 from leser.grpo.options import GrpoOptions
 from leser.grpo.update import GroupBatch, policy_update
@@ -194,5 +194,11 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure and print."""
     print(json.dumps(measure(arguments())))
+
+
+if __name__ == "__main__":
+    replace_what_cannot_be_shown()
+    main()

@@ -20,6 +20,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from leser.cli.console import replace_what_cannot_be_shown
+
 
 @dataclass(frozen=True)
 class Part:
@@ -84,4 +86,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

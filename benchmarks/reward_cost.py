@@ -21,6 +21,7 @@ import click
 
 from benchmarks.evidence import commit, machine
 from leser.backend import Document, Hit, Ranking
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.expansion import Code, Expansion
 from leser.plugins import load_plugins
 from leser.reward import Outcome
@@ -141,4 +142,5 @@ def _ranking(ids: list[str]) -> Ranking:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -21,8 +21,8 @@ from leser.evaluation.grid import best_setting
 from leser.prompt import Message
 from leser.task import Query, drawn
 from leser.text import STOP_WORDS, words
-from leser_prompts.endpoint import Endpoint
-from leser_prompts.options import EndpointOptions
+from leser_prompts.endpoint import WritingEndpoint
+from leser_prompts.options import WritingEndpointOptions
 from leser_prompts.writers import PolicyWriter, Prompt, Writer, Written
 
 
@@ -34,7 +34,7 @@ class PromptMethod(Baseline):
     class Options(Baseline.Options):
         """Who writes, how long, and the grid that is searched."""
 
-        endpoint: EndpointOptions | None = Field(
+        endpoint: WritingEndpointOptions | None = Field(
             None, description="the model that writes; none: the policy as it was before training"
         )
         tokens: int = Field(128, ge=8, description="longest text of one request, in the model's tokens")
@@ -141,7 +141,7 @@ class PromptMethod(Baseline):
     def _open(self) -> Writer:
         context, endpoint = self._context, self.options.endpoint
         if endpoint is not None:
-            return Endpoint(endpoint, context.seed)
+            return WritingEndpoint(endpoint, context.seed)
         if context.write is None:
             raise LeserError(
                 f"A policy 'tiny' reads marked words, no sentences, and cannot write for the baseline {self.name}: name a model "

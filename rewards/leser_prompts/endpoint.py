@@ -13,7 +13,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from leser.backend import SearchError
 from leser.options import CREDENTIALS, secret
 from leser.printable import printable
-from leser_prompts.options import EndpointOptions
+from leser_prompts.options import WritingEndpointOptions
 from leser_prompts.writers import Prompt, Written
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ class _Passing(_Failed):
     """No answer now; perhaps after a wait."""
 
 
-class Endpoint:
+class WritingEndpoint:
     """Writes through an endpoint; keeps what it has counted as long as it lives.
 
     Raises LeserError where the key's environment variable is not set.
     """
 
-    def __init__(self, options: EndpointOptions, seed: int, first_wait: float = 1.0) -> None:
+    def __init__(self, options: WritingEndpointOptions, seed: int, first_wait: float = 1.0) -> None:
         self.options = options
         self.requests = 0
         self._seed, self._first_wait = seed, first_wait

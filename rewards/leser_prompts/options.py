@@ -9,7 +9,7 @@ from pydantic import Field
 from leser.options import Options
 
 
-class EndpointOptions(Options):
+class WritingEndpointOptions(Options):
     """A model behind an endpoint of the chat-completions form (OpenAI's, vLLM's, Ollama's)."""
 
     address: str = Field(

@@ -11,13 +11,11 @@ from bad_input import run_cli, shop, tables, write
 from leser.config.build import complete
 from leser.config.load import config_of
 from leser.errors import EngineDown, LeserError
-from leser.evaluation.measures import Measurer
 from leser.evaluation.trec import check_ids, run_files
 from leser.plugins import Registry, load_plugins
 from leser.run.checks import check_final
 from leser.run.final_evaluation import baseline_runs, depth_of
 from leser.session import Session, open_session
-from leser.task import Split
 
 PLUGIN = """
 from leser.errors import EngineDown
@@ -165,22 +163,3 @@ def test_names_and_ids_that_a_trec_run_cannot_tell_apart() -> None:
     check_ids("query", ["q 1", "q2"])
     with pytest.raises(LeserError, match="The query ids 'q%201' and 'q 1' are one in a TREC run"):
         check_ids("query", ["q 1", "q%201"])
-
-
-def test_measures_are_made_once_for_a_session_and_again_for_another_split(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[Split] = []
-    build = Measurer.__init__
-
-    def counted(self: Measurer, split: Split, *values: Any, **named: Any) -> None:
-        made.append(split)
-        build(self, split, *values, **named)
-
-    monkeypatch.setattr(Measurer, "__init__", counted)
-    _, _, session = world(tmp_path, baselines=["original"])
-    with session.client:
-        check_final(session, session.task.test)
-        assert made == [session.task.test]
-        check_final(session, session.task.dev)
-        assert made == [session.task.test, session.task.dev]

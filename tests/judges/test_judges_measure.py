@@ -46,7 +46,7 @@ def fetch(ids: object, fields: object) -> dict[str, Document]:
 def test_the_measure_is_the_reward(name: str) -> None:
     result = evaluate(UNJUDGED, [BAD, GOOD], [name, "nDCG@10"], rewards=REWARDS, fetch=fetch, resamples=200)
     values = result.per_query["leser"][name]
-    measured = Measurer(UNJUDGED, [name], REWARDS, fetch)(GOOD)[name]
+    measured = Measurer(UNJUDGED, [name], REWARDS, fetch)(GOOD, BAD)[name]
     assert values == measured
     assert result.systems["leser"][name] > result.systems["original"][name] + 0.1
     assert "nDCG@10" not in result.systems["leser"], "it is not 0 where nobody judged: it does not apply"
@@ -72,7 +72,8 @@ def test_judged_measures_are_means_over_judged_queries_alone() -> None:
 
 
 def test_dev_without_judgments_prefers_what_the_judge_prefers(name: str) -> None:
-    rewards = RewardSet([EncoderSimilarity(parse_spec(name)), NDCG(parse_spec("nDCG@10"))], [1.0, 1.0])
+    zero = name.replace(")@", ", empty='zero')@")  # a ranking that grows is worth more
+    rewards = RewardSet([EncoderSimilarity(parse_spec(zero)), NDCG(parse_spec("nDCG@10"))], [1.0, 1.0])
     environment = Environment(SearchClient(memory(), SearchOptions()), rewards, ExpansionOptions())
     dev = Split("dev", QUERIES, {})
 

@@ -12,7 +12,7 @@ from leser.errors import LeserError
 from leser.holes.judge import DocumentJudge
 from leser.holes.treatment import Forms
 from leser.judgments.facts import contradictions_of, depth_of
-from leser.judgments.headroom import Gain, HeadRoom, needed_queries, sample_of
+from leser.judgments.headroom import HeadRoom, HeadRoomGain, needed_queries, sample_of
 from leser.judgments.pairs import ordered_rightly
 from leser.judgments.raters import agreement_of, read_raters
 from leser.judgments.sentence import conclude
@@ -118,11 +118,11 @@ def test_a_sample_keeps_the_order_and_the_judgments() -> None:
     assert found == sample_of(Split("train", queries, {}), 10, seed=1)
 
 
-def gain(measure: str, low: float, middle: float, high: float, system: str = "verified search") -> Gain:
-    return Gain(system, measure, middle, (low, high), 30, 10, 120)
+def gain(measure: str, low: float, middle: float, high: float, system: str = "verified search") -> HeadRoomGain:
+    return HeadRoomGain(system, measure, middle, (low, high), 30, 10, 120)
 
 
-def said(*gains: Gain, one_sided: bool = False) -> tuple[str, str]:
+def said(*gains: HeadRoomGain, one_sided: bool = False) -> tuple[str, str]:
     depth = depth_of(TASK)
     if one_sided:
         only = Split("train", (LAMP,), {"3": {"d": 1}})

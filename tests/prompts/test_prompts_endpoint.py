@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from chat_server import Answer, ChatServer, chat_server
 from leser_prompts.base import turns
-from leser_prompts.endpoint import Endpoint
-from leser_prompts.options import EndpointOptions
+from leser_prompts.endpoint import WritingEndpoint
+from leser_prompts.options import WritingEndpointOptions
 
 from leser.backend import SearchError
 from leser.errors import LeserError
@@ -15,9 +15,9 @@ KEY = "sk-very-secret"
 PROMPTS = [turns("Be brief.", f"Query: q{n}") for n in range(6)]
 
 
-def endpoint(server: ChatServer, **options: object) -> Endpoint:
-    given = EndpointOptions.model_validate({"address": server.address, "model": "small", **options})
-    return Endpoint(given, seed=7, first_wait=0.001)
+def endpoint(server: ChatServer, **options: object) -> WritingEndpoint:
+    given = WritingEndpointOptions.model_validate({"address": server.address, "model": "small", **options})
+    return WritingEndpoint(given, seed=7, first_wait=0.001)
 
 
 def echo(body: dict[str, object], _: int) -> tuple[int, str]:
@@ -50,7 +50,7 @@ def test_without_a_key_none_is_sent() -> None:
 
 def test_a_key_that_is_not_set_is_an_error_at_once() -> None:
     with pytest.raises(LeserError, match=r"named by endpoint\.api_key_env \(now NO_SUCH_KEY\) is not set"):
-        Endpoint(EndpointOptions(address="http://x/v1", model="m", api_key_env="NO_SUCH_KEY"), 0)
+        WritingEndpoint(WritingEndpointOptions(address="http://x/v1", model="m", api_key_env="NO_SUCH_KEY"), 0)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

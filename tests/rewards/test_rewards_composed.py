@@ -140,7 +140,7 @@ def test_the_formula() -> None:
     made = rewards("P@2 * coverage@2[0.2:0.8]=0.7", "nDCG@10=0->0.3", "format", term_cost=0.005)
     assert made.formula == (
         "0.7 x P@2 * coverage@2[0.2:0.8] + (0 -> 0.3 over GRPO) x nDCG@10 - 0.005 per expansion; "
-        "-0.1 where unreadable, against a rule, or not format"
+        "-0.125 where unreadable, against a rule, or not format"
     )
 
 

@@ -160,9 +160,7 @@ def test_an_unreadable_completion_serves_nothing_and_says_why(serving) -> None:
         assert serving.completion("lamp", text).error.startswith("parse_error: ")
 
 
-@pytest.mark.parametrize(
-    "text", ["oak; linen", "oak ^2", "none", "", "a\x00b", "two\nlines", "one two three four five six"]
-)
+@pytest.mark.parametrize("text", ["oak; linen", "none", "", "a\x00b", "two\nlines", "one two three four five six"])
 def test_an_expansion_that_no_completion_could_hold_is_refused(serving, text: str) -> None:
     out = serving("lamp", [Expansion(text), Expansion("oak")])
     assert out.expansions == (Expansion("oak"),)
