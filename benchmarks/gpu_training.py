@@ -9,6 +9,7 @@ those of the card named in it.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import statistics
 import time
