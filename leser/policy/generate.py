@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from leser.errors import LeserError
+from leser.policy.adapters import adapters_of
 from leser.policy.attention import DoesNotFit, PackedRow
 from leser.policy.decode import ragged_pass
 from leser.policy.drawing import Drawing, Noise, NoiseKey, Sample, draw_tokens, uniforms
@@ -59,11 +60,12 @@ def generate(
     policy.model.eval()
     noise = [[uniforms(key, max_new_tokens) for key in group] if temperature else [None] * len(group) for group in keys]
     how = decoding or ("graph" if policy.device.type == "cuda" else "ragged")
-    run = _Run(policy, max_new_tokens, temperature, how)
-    if not policy.shared.fits(longest + max_new_tokens):
-        return run.plain(prompts, noise)
-    found = run.shared(prompts, noise, prompts_per_pass)
-    return run.plain(prompts, noise) if found is None else found
+    with adapters_of(policy):
+        run = _Run(policy, max_new_tokens, temperature, how)
+        if not policy.shared.fits(longest + max_new_tokens):
+            return run.plain(prompts, noise)
+        found = run.shared(prompts, noise, prompts_per_pass)
+        return run.plain(prompts, noise) if found is None else found
 
 
 class _Run:

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from leser.policy.memory import free_bytes
-from leser.policy.shadow import Shadow, why_no_shadow
+from leser.policy.shadow import Shadow, active_adapters, why_no_shadow
 from leser.policy.token_step import Cache, Place, StepShape, TokenStep
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ PASS_BYTES = 1 << 30  # of one pass where the device's free memory is not known
 SMALLEST_PASS, LARGEST_PASS = 1 << 28, 1 << 33
 NARROWEST = 64  # own tokens that a graph looks at, at the least; doubled when a pass goes beyond
 
-_known: WeakKeyDictionary[torch.nn.Module, SamplingState] = WeakKeyDictionary()
+_known: WeakKeyDictionary[torch.nn.Module, dict[str, SamplingState]] = WeakKeyDictionary()
 
 
 class SamplingState:
-    """Kept for one model while it lives; `of` finds it, and starts anew when the model's weights have moved."""
+    """Kept for one model and its active adapters while it lives; `of` finds it, anew when the model's weights have moved."""
 
     def __init__(self, policy: Policy, weights: tuple[int, ...]) -> None:
         self.weights = weights
@@ -51,16 +51,18 @@ class SamplingState:
     def of(policy: Policy) -> SamplingState:
         """The state of this policy's model, its copied weights as they are now."""
         weights = tuple(weight.data_ptr() for weight in policy.model.parameters())
-        state = _known.get(policy.model)
+        states = _known.setdefault(policy.model, {})
+        active = active_adapters(policy)  # a graph replays those it was captured with
+        state = states.get(active)
         if state is None or state.weights != weights:
-            state = _known[policy.model] = SamplingState(policy, weights)
+            state = states[active] = SamplingState(policy, weights)
         elif state.shadow:
             state.shadow.refresh()
         return state
 
     def sampler(self, policy: Policy) -> Policy:
         """The policy that passes are run with: the same one, or around the copy of its model, which needs no autocast."""
-        return replace(policy, model=self.shadow.model, precision="fp32") if self.shadow else policy
+        return replace(policy, model=self.shadow.model, precision="fp32", adapter="") if self.shadow else policy
 
     def step(self, shape: StepShape, like: Cache) -> GraphedStep:
         """The buffers and graphs of this shape, made when they are not there; the longest unused ones go."""

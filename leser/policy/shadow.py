@@ -76,6 +76,14 @@ def next_logits(policy: Policy, hidden: Tensor) -> Tensor:
     return head(replace(policy, precision="bf16") if weight_dtype(policy) == torch.bfloat16 else policy, hidden)
 
 
+def active_adapters(policy: Policy) -> str:
+    """Names of the adapters that passes of the model use now; empty for none."""
+    if not hasattr(policy.model, "peft_config"):
+        return ""
+    layer = next(iter(adapted_layers(policy.causal_lm)), None)
+    return "" if layer is None or layer.disable_adapters else ", ".join(layer.active_adapters)
+
+
 def adapted_layers(model: Any) -> list[Any]:
     """The layers that LoRA adapters are around."""
     return [module for module in model.modules() if hasattr(module, "base_layer") and hasattr(module, "lora_A")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from toy_policies import VOCABULARY, token_rows, toy_policy
 
 from leser.policy import graphs
+from leser.policy.adapters import adapters_of
 from leser.policy.drawing import NoiseKey
 from leser.policy.generate import generate
 from leser.policy.graphs import SamplingState
@@ -106,6 +109,35 @@ def test_samples_of_the_copy_follow_the_weights_of_each_call(lora: bool, monkeyp
     policy.shared.sampling_checked = False
     assert sampled() == second  # checked again: what was noted are the changed weights' log-probabilities
     assert policy.shared.enabled, policy.shared.reason
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_second_set_of_adapters_samples_as_itself(copied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = policy_of("llama", lora=True)
+    model: Any = policy.model
+    model.add_adapter("reference", model.peft_config["default"])
+    model.set_adapter("default")
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if ".reference." in name:
+                weight.copy_(torch.randn(weight.shape, generator=generator) * 0.2)
+    policy.precision = "bf16" if copied else "fp32"
+    monkeypatch.setattr(graphs, "copies_weights", lambda policy: copied)
+    reference = replace(policy, adapter="reference", shared=copy.copy(policy.shared))
+    prompts = token_rows(random.Random(1), [5, 9])
+    keys = [[NoiseKey(0, 0, str(i), g) for g in range(4)] for i in range(2)]
+    for one in (policy, reference, policy, reference):
+        one.shared.sampling_checked = False  # each time compared with this policy's own plain passes
+        generate(one, prompts, keys, max_new_tokens=8, temperature=1.0, decoding="static")
+        assert one.shared.sampling_checked
+        assert one.shared.enabled, one.shared.reason
+    states = [SamplingState.of(policy)]
+    with adapters_of(reference):
+        states.append(SamplingState.of(reference))
+    with model.disable_adapter():
+        states.append(SamplingState.of(policy))
+    assert len({id(state) for state in states}) == 3
 
 
 def test_a_copied_policy_samples_with_its_own_weights() -> None:
