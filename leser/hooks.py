@@ -9,6 +9,7 @@ import pluggy
 if TYPE_CHECKING:
     from leser.backend import Backend
     from leser.baseline import Baseline
+    from leser.expansion_store import Store
     from leser.reader import Reader
     from leser.reward import Reward
     from leser.rule import Rule
@@ -40,6 +41,11 @@ def leser_readers() -> list[type[Reader]]:  # type: ignore[empty-body]
 @hookspec
 def leser_baselines() -> list[type[Baseline]]:  # type: ignore[empty-body]
     """Baseline classes this plugin offers: systems the learned policy is compared with."""
+
+
+@hookspec
+def leser_stores() -> list[type[Store]]:  # type: ignore[empty-body]
+    """Store classes this plugin offers: where verified expansions are kept for a service."""
 
 
 @hookspec

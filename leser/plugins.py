@@ -24,6 +24,7 @@ from leser.backend import Backend, BackendOptions
 from leser.baseline import Baseline
 from leser.contract.classes import fault_of
 from leser.errors import LeserError, unknown_name
+from leser.expansion_store import Store, StoreOptions
 from leser.options import Options
 from leser.plugin_files import cause_of, load_file, named_files
 from leser.reader import Reader, ReaderOptions
@@ -37,6 +38,7 @@ KINDS = {
     "rule": "leser_rules",
     "reader": "leser_readers",
     "baseline": "leser_baselines",
+    "store": "leser_stores",
 }
 BASES: dict[str, tuple[type[Any], type[Any]]] = {
     "backend": (Backend, BackendOptions),
@@ -44,6 +46,7 @@ BASES: dict[str, tuple[type[Any], type[Any]]] = {
     "rule": (Rule, RuleOptions),
     "reader": (Reader, ReaderOptions),
     "baseline": (Baseline, Options),
+    "store": (Store, StoreOptions),
 }
 """What a plugin's class inherits from, by kind, and what its Options do."""
 BLOCK_VARIABLE = "LESER_BLOCK_PLUGINS"
@@ -134,9 +137,11 @@ class Registry:
     @overload
     def get(self, kind: Literal["baseline"], name: str) -> type[Baseline]: ...
     @overload
+    def get(self, kind: Literal["store"], name: str) -> type[Store]: ...
+    @overload
     def get(self, kind: str, name: str) -> type[Any]: ...
     def get(self, kind: str, name: str) -> type[Any]:
-        """The class of `kind` ("backend", "reward", "rule", "reader", "baseline") called `name`; raises LeserError."""
+        """The class of `kind` ("backend", "reward", "rule", "reader", "baseline", "store") called `name`; raises LeserError."""
         found = [offer for offer in self._of(kind) if offer.name == name]
         if len(found) > 1:
             raise LeserError(_clash(found))
@@ -158,6 +163,8 @@ class Registry:
     def all(self, kind: Literal["reader"]) -> Classes[Reader]: ...
     @overload
     def all(self, kind: Literal["baseline"]) -> Classes[Baseline]: ...
+    @overload
+    def all(self, kind: Literal["store"]) -> Classes[Store]: ...
     @overload
     def all(self, kind: str) -> Classes[Any]: ...
     def all(self, kind: str) -> Classes[Any]:

@@ -22,6 +22,8 @@ COMMANDS = {
     "evaluate": "leser.cli.evaluate",
     "expand": "leser.cli.expand",
     "search-expansions": "leser.cli.search_expansions",
+    "serve": "leser.cli.serve",
+    "store": "leser.cli.store",
     "watch": "leser.cli.watch",
     "make-queries": "leser.cli.make_queries",
     "rollouts": "leser.cli.rollouts",

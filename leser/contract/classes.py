@@ -32,6 +32,15 @@ _CALLS: Mapping[str, Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]]] = 
     "rule": {"check": ((None,), {}), "sentence": ((), {})},
     "reader": {"read": ((), {})},
     "baseline": {"fit": ((None,), {}), "terms": (([],), {})},
+    "store": {
+        "get": (("",), {"platform": ""}),
+        "entries": ((), {}),
+        "write": (([],), {"note": "", "keep_decided": True}),
+        "put": (([],), {}),
+        "changes": ((0,), {}),
+        "rollback": ((), {}),
+        "close": ((), {}),
+    },
 }
 """How each method is called, after `self`."""
 

@@ -1,0 +1,48 @@
+"""Opening a store by its address: NAME:PLACE, or a place that only one kind of store can mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from leser.errors import LeserError
+from leser.expansion_store import Store
+from leser.options import CREDENTIALS, validate_options
+from leser.plugins import Registry, load_plugins
+
+
+def open_store(
+    spec: str, plugins: Registry | None = None, *, create: bool = False, options: Mapping[str, Any] | None = None
+) -> Store:
+    """The store at an address: "head.db", "head.jsonl", "redis://host:6379/0", or "NAME:PLACE" for any store by its name.
+
+    `options` are further options of that store, `create` makes it where there is none. Raises LeserError where no store has
+    such an address, an option is not valid, or the store cannot be opened. `verify` of the store compares its checksum.
+    """
+    if CREDENTIALS.search(spec):
+        raise LeserError(
+            "The address of a store may not hold a password. Give the name of an environment variable that holds it "
+            "(-o password_env=NAME)."
+        )
+    known = (plugins or load_plugins()).all("store")
+    name, colon, place = spec.partition(":")
+    if colon and name in known and not place.startswith("//"):
+        kind = known[name]
+    else:
+        kinds, place = [cls for cls in known.values() if cls.recognises(spec)], spec
+        if len(kinds) != 1:
+            raise LeserError(
+                f"'{spec}' is not a valid address of a store: its kind cannot be told from it. Write NAME:PLACE with one of "
+                f"{', '.join(known)}, such as sqlite:head.db."
+            )
+        kind = kinds[0]
+    given = {"place": place, "create": create, **(options or {})}
+    return kind(validate_options(kind.Options, given, f"store '{kind.name}'"))
+
+
+def assigned(assignments: Iterable[str]) -> dict[str, str]:
+    """Options of a store as they are typed, KEY=VALUE; raises LeserError for one without "="."""
+    for text in assignments:
+        if "=" not in text:
+            raise LeserError(f"'{text}' is not a valid option of a store: it has no '='. Write -o KEY=VALUE.")
+    return {key: value for key, _, value in (text.partition("=") for text in assignments)}
