@@ -84,11 +84,12 @@ class RedisStore(Store):
             while batch := [checked(entry) for entry in islice(rows, BATCH)]:
                 self._client.hset(place, mapping={_field(e.key): line_of(e) for e in batch})
                 self._client.expire(place, ABANDONED_S)
-            return self._client.transaction(
+            made: Generation = self._client.transaction(
                 lambda pipe: self._swap(pipe, number, note, keep_decided),
                 *self._watched(),
                 value_from_callable=True,
             )
+        return made
 
     def put(self, entries: Iterable[StoredEntry]) -> None:
         """Add or replace single entries of the current generation, in one transaction."""

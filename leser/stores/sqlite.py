@@ -50,13 +50,10 @@ class SqliteStore(Store):
         self._path, self._lock = Path(options.place), threading.RLock()
         if not self._path.is_file() and not options.create:
             raise LeserError(f"There is no store {self._path}. Write one with `leser precompute --out {self._path}`.")
+        self._inode = -1
+        self._db: sqlite3.Connection
         with self._readable():
-            self._db = sqlite3.connect(
-                self._path, timeout=options.wait_s, isolation_level=None, check_same_thread=False
-            )
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(SCHEMA)
+            pass
 
     @classmethod
     def recognises(cls, place: str) -> bool:
@@ -218,10 +215,26 @@ class SqliteStore(Store):
                 ) from error
             yield
 
+    def _connect(self) -> None:
+        """Open the file, and again where another was put in its place: a connection stays with the old one."""
+        if self._inode != -1 and (self._db.in_transaction or self._path.stat().st_ino == self._inode):
+            return
+        if self._inode != -1:
+            self._db.close()
+        self._db = sqlite3.connect(
+            self._path, timeout=self.options.wait_s, isolation_level=None, check_same_thread=False
+        )
+        self._inode = self._path.stat().st_ino
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(SCHEMA)
+
     @contextmanager
     def _readable(self) -> Iterator[None]:
         """SQLite's errors in words."""
         try:
+            with self._lock:
+                self._connect()
             yield
         except (sqlite3.Error, OSError) as error:
             raise LeserError(

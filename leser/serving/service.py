@@ -1,0 +1,151 @@
+"""Service: the answers behind the routes: the head, the tail, searches, decisions. Knows no web framework."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leser.characters import hidden_in
+from leser.errors import LeserError
+from leser.expansion import Expansion
+from leser.expansion_store import LONGEST_QUERY, SERVED, EntryState, Store, StoredEntry
+from leser.serving.events import EventLog
+from leser.serving.head import Head
+from leser.serving.live import Found, LiveAnswer, LiveEngine, LivePolicy, Wanted
+from leser.serving.options import ServingOptions
+from leser.serving.process import AskedProcess, ProcessLimits, ProcessUnavailable
+
+log = logging.getLogger("leser.serving")
+LOW_PRIORITY = 10
+KEPT_REASONS = frozenset({"", "sure", "nothing_to_add"})
+"""Answers of the policy that hold on another day too; an engine's error does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """What to search a query with: `source` is "store", "policy" or "original", `reason` says why it is left as typed.
+
+    `state` is that of the store's entry, where it has one.
+    """
+
+    expansions: tuple[Expansion, ...] = ()
+    source: str = "original"
+    reason: str = ""
+    state: str = ""
+
+
+class Service:
+    """The store's head, the policy's tail, the engine and the file of events. `close` ends all of it.
+
+    Raises LeserError where the store cannot be read or the events cannot be written.
+    """
+
+    def __init__(self, store: Store, options: ServingOptions, run: Path | None = None) -> None:
+        self.options, self.run = options, run
+        self.head = Head(store, options.refresh_s)
+        self.events = EventLog(options.events) if options.events else None
+        self.policy: AskedProcess | None = None
+        self.engine: AskedProcess | None = None
+        self.not_stored = 0
+        if run is not None:
+            asked = ProcessLimits(
+                options.batch, options.gather_ms / 1000, options.waiting, options.load_s, options.hung_s, LOW_PRIORITY
+            )
+            self.policy = AskedProcess("policy", LivePolicy, (run, options), asked, self._keep)
+            searches = ProcessLimits(options.batch, 0.0, options.waiting, options.load_s, options.hung_s)
+            self.engine = AskedProcess("engine", LiveEngine, (run,), searches)
+
+    async def expand(self, query: str, platform: str) -> Expanded:
+        """What to search a query with, within the budget; never raises for what a user typed, nor where a part fails."""
+        if not query.strip():
+            return Expanded(reason="empty")
+        if len(query) > LONGEST_QUERY:
+            return Expanded(reason="too_long")
+        if hidden_in(query):
+            return Expanded(reason="control_characters")
+        try:
+            entry = self.head.get(query, platform)
+        except Exception:  # the copy is private: whatever is wrong with it must not reach the shop
+            log.exception("A lookup failed")
+            return Expanded(reason="lookup_failed")
+        if entry is not None:
+            left_alone = "" if entry.served else "nothing_to_add" if entry.state in SERVED else str(entry.state)
+            return Expanded(entry.served, "store", left_alone, str(entry.state))
+        return await self._tail(query, platform)
+
+    async def search(self, query: str, expansions: Sequence[Expansion], hits: int, both: bool) -> Found:
+        """Search with these expansions; raises ProcessUnavailable where the engine does not answer in time."""
+        if self.engine is None:
+            raise ProcessUnavailable("no_engine")
+        future = self.engine.ask(Wanted(query, tuple(expansions), hits, both))
+        found: Found = await _within(future, self.options.search_ms)
+        return found
+
+    def decide(
+        self, query: str, platform: str, state: EntryState, expansions: Sequence[Expansion] | None
+    ) -> StoredEntry:
+        """Approve or withdraw a query's expansions; those of the store unless others are given. Raises LeserError."""
+        known = self.head.get(query, platform)
+        if known is None and expansions is None:
+            raise LeserError("The store has no entry of this query. Give its expansions.")
+        base = known or StoredEntry(query, platform=platform, policy="by hand")
+        made = StoredEntry(
+            base.query,
+            base.expansions if expansions is None else tuple(expansions),
+            platform=platform,
+            state=state,
+            policy=base.policy if expansions is None else "by hand",
+            profile=base.profile,
+            engine=base.engine,
+            judge=base.judge,
+            scores=base.scores if expansions is None else {},
+        )
+        self.head.put([made])
+        return made
+
+    def close(self) -> None:
+        """End the processes, write what waits, close the store."""
+        for process in (self.policy, self.engine):
+            if process is not None:
+                process.close()
+        if self.events is not None:
+            self.events.close()
+        self.head.close()
+
+    async def _tail(self, query: str, platform: str) -> Expanded:
+        if self.policy is None:
+            return Expanded(reason="unknown")
+        try:
+            answer: LiveAnswer = await _within(self.policy.ask((query, platform)), self.options.budget_ms)
+        except ProcessUnavailable as error:
+            return Expanded(reason=f"policy_{error}")
+        return Expanded(answer.expansions, "policy" if answer.expansions else "original", answer.reason)
+
+    def _keep(self, pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Store the policy's answers, so that the next time they come from the head."""
+        name = self.run.name if self.run else ""
+        made = [
+            StoredEntry(
+                query, answer.expansions, platform=platform, state=EntryState.LIVE, policy=name, judge="none: live"
+            )
+            for (query, platform), answer in pairs
+            if answer.reason in KEPT_REASONS and self.head.get(query, platform) is None
+        ]
+        try:
+            self.head.put(made)
+        except LeserError as error:
+            self.not_stored += len(made)
+            log.warning("The policy's answers are kept in memory alone: %s", error)
+
+
+async def _within(future: Future[Any], milliseconds: float) -> Any:
+    """The future's result within a time, after which whoever computes goes on; raises ProcessUnavailable("late") then."""
+    try:
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), milliseconds / 1000)
+    except TimeoutError:
+        raise ProcessUnavailable("late") from None
