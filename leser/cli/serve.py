@@ -46,11 +46,10 @@ def command(
     shows expansions and both result lists, and takes decisions.
     """
     from leser.errors import LeserError
-    from leser.inspect.opening import open_folder
     from leser.options import validate_options
     from leser.plugins import load_plugins
     from leser.serving.options import ServingOptions
-    from leser.serving.service import Service
+    from leser.serving.service import Service, check_run
     from leser.stores.opening import assigned, open_store
 
     try:
@@ -62,6 +61,6 @@ def command(
     given = {**assigned(assignments), "log_queries": log_queries, **({"events": events} if events else {})}
     options = validate_options(ServingOptions, given, "the service")
     if policy is not None:
-        open_folder(policy)
+        check_run(policy)
     opened = open_store(store, load_plugins(plugins), options=assigned(store_options))
     serve(Service(opened, options, policy), host, port)

@@ -1,9 +1,11 @@
-"""What runs in the processes: a run's policy that expands batches of queries, and its engine that searches them."""
+"""What runs in the processes: a run's policy that expands batches of queries, and its engine that searches them.
+
+The service names this module in words and never imports it: torch is loaded in the processes alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from leser.expansion_store import query_key
 from leser.inspect.lookup import typed
 from leser.inspect.opening import configured, open_folder, open_sampler
 from leser.rules import ServingFilter
+from leser.serving.answers import Found, LiveAnswer, Wanted
 from leser.serving.options import ServingOptions
 from leser.session import Session, open_session
 from leser.task import Query
@@ -21,33 +24,6 @@ from leser.task import Query
 REMEMBERED = 5_000
 DEEP = 100
 """How deep both lists are searched, so that a hit's place in the other list is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveAnswer:
-    """Expansions with the weights that the engine is asked with, and why there are none (else empty)."""
-
-    expansions: tuple[Expansion, ...]
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A search: a query, its expansions with their whole weights, how many hits, and whether both lists are wanted."""
-
-    query: str
-    expansions: tuple[Expansion, ...]
-    hits: int
-    both: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The list with expansions and, where wanted, the original's: id, title, rank, rank in the other list; or an error."""
-
-    hits: tuple[dict[str, Any], ...] = ()
-    original: tuple[dict[str, Any], ...] | None = None
-    error: str = ""
 
 
 class LivePolicy:

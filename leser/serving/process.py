@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -53,14 +54,15 @@ class _Question:
 class AskedProcess:
     """One process that answers batches of questions. `ask` never waits; its future holds the answer or ProcessUnavailable.
 
-    `build(*arguments)` runs in the process, once, and returns the function that answers a batch. `answered` is called, in a
+    `build` is MODULE:NAME of what is called with `arguments` in the process, once, and returns the function that answers a
+    batch. `answered` is called, in a
     thread of this object, with each question and answer.
     """
 
     def __init__(
         self,
         name: str,
-        build: Callable[..., Answer],
+        build: str,
         arguments: tuple[Any, ...],
         limits: ProcessLimits,
         answered: Callable[[Sequence[tuple[Any, Any]]], None] = lambda _: None,
@@ -180,12 +182,13 @@ class AskedProcess:
         process.join()
 
 
-def _serve(theirs: Connection, build: Callable[..., Answer], arguments: tuple[Any, ...], nice: int) -> None:
+def _serve(theirs: Connection, build: str, arguments: tuple[Any, ...], nice: int) -> None:
     """The process: builds, says so, and answers until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service ends it
     os.nice(nice)
     try:
-        answer = build(*arguments)
+        module, _, name = build.partition(":")
+        answer: Answer = getattr(import_module(module), name)(*arguments)
         theirs.send(("ready", None))
         while True:
             theirs.send(("answers", answer(theirs.recv())))

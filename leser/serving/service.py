@@ -14,9 +14,9 @@ from leser.characters import hidden_in
 from leser.errors import LeserError
 from leser.expansion import Expansion
 from leser.expansion_store import LONGEST_QUERY, SERVED, EntryState, Store, StoredEntry
+from leser.serving.answers import Found, LiveAnswer, Wanted
 from leser.serving.events import EventLog
 from leser.serving.head import Head
-from leser.serving.live import Found, LiveAnswer, LiveEngine, LivePolicy, Wanted
 from leser.serving.options import ServingOptions
 from leser.serving.process import AskedProcess, ProcessLimits, ProcessUnavailable
 
@@ -56,9 +56,9 @@ class Service:
             asked = ProcessLimits(
                 options.batch, options.gather_ms / 1000, options.waiting, options.load_s, options.hung_s, LOW_PRIORITY
             )
-            self.policy = AskedProcess("policy", LivePolicy, (run, options), asked, self._keep)
+            self.policy = AskedProcess("policy", "leser.serving.live:LivePolicy", (run, options), asked, self._keep)
             searches = ProcessLimits(options.batch, 0.0, options.waiting, options.load_s, options.hung_s)
-            self.engine = AskedProcess("engine", LiveEngine, (run,), searches)
+            self.engine = AskedProcess("engine", "leser.serving.live:LiveEngine", (run,), searches)
 
     async def expand(self, query: str, platform: str) -> Expanded:
         """What to search a query with, within the budget; never raises for what a user typed, nor where a part fails."""
@@ -149,3 +149,9 @@ async def _within(future: Future[Any], milliseconds: float) -> Any:
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), milliseconds / 1000)
     except TimeoutError:
         raise ProcessUnavailable("late") from None
+
+
+def check_run(run: Path) -> None:
+    """Raise LeserError where a folder holds no policy; the processes find out the rest."""
+    if not (run / "config.toml").is_file() or not (run / "policy").is_dir():
+        raise LeserError(f"{run} is not a run with a policy. `leser run` writes one with --out DIR.")

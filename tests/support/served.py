@@ -1,0 +1,93 @@
+"""A running `leser serve`, and stores with entries, for the tests of the service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from leser.expansion import Expansion
+from leser.expansion_store import EntryState, StoredEntry
+from leser.stores import open_store
+
+
+def entry(query: str, *texts: str, state: EntryState = EntryState.LIVE, platform: str = "") -> StoredEntry:
+    return StoredEntry(query, tuple(Expansion(text, 0.5) for text in texts), platform, state)
+
+
+def write_store(place: Path, *entries: StoredEntry) -> Path:
+    with open_store(str(place), create=True) as store:
+        store.write(entries)
+    return place
+
+
+@dataclass
+class Served:
+    """A service in a process of its own: its address, its process, its log."""
+
+    client: httpx.Client
+    process: subprocess.Popen[bytes]
+    log: Path
+    answers: list[int] = field(default_factory=list)
+
+    def expand(self, query: str, **parameters: str) -> dict[str, object]:
+        answer = self.client.get("/v1/expand", params={"q": query, **parameters})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, object] = answer.json()
+        return found
+
+    def until(self, path: str, wanted: object, seconds: float = 60.0) -> None:
+        """Wait until a key of a JSON answer has a value: path is ROUTE KEY."""
+        route, key = path.split()
+        end = time.monotonic() + seconds
+        while (said := self.client.get(route).json().get(key)) != wanted:
+            assert time.monotonic() < end, f"{path} stays {said!r}\n{self.log.read_text()[-3000:]}"
+            time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(folder: Path, store: Path | str, *flags: str, **variables: str) -> Iterator[Served]:
+    """Start `leser serve` and wait until it answers; it is stopped in the end."""
+    log, port = folder / "serve.log", free_port()
+    command = [sys.executable, "-m", "leser.cli", "serve", "--store", str(store), "--port", str(port), *flags]
+    command[1:3] = ["-c", "from leser.cli.main import main; main()"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **variables}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stderr=output, stdout=output, env=environment)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            served = Served(client, process, log)
+            _wait(served)
+            yield served
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait(served: Served) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            served.client.get("/healthz")
+            return
+        except httpx.TransportError:
+            assert served.process.poll() is None, served.log.read_text()
+            assert time.monotonic() < end, served.log.read_text()
+            time.sleep(0.1)
