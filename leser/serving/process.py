@@ -73,7 +73,6 @@ class AskedProcess:
         self._shunned: dict[Hashable, float] = {}
         self._wake, self._stop = threading.Condition(), False
         self.ready, self.trouble, self.restarts = False, "", -1
-        self.pid: int | None = None
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
         self._thread.start()
 
@@ -119,10 +118,10 @@ class AskedProcess:
         )
         process.start()
         theirs.close()
-        self.pid = process.pid
         try:
             self._received(ours, self._limits.load_s)
             self.ready, self.trouble = True, ""
+            log.info("The %s process is ready: pid %s.", self.name, process.pid)
             while batch := self._gathered():
                 self._exchange(ours, batch)
         except (EOFError, OSError, TimeoutError, RuntimeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -37,13 +38,19 @@ class Served:
     client: httpx.Client
     process: subprocess.Popen[bytes]
     log: Path
-    answers: list[int] = field(default_factory=list)
 
     def expand(self, query: str, **parameters: str) -> dict[str, object]:
         answer = self.client.get("/v1/expand", params={"q": query, **parameters})
         assert answer.status_code == 200, answer.text
         found: dict[str, object] = answer.json()
         return found
+
+    def pid(self, name: str) -> int:
+        """The process of the policy or the engine that was ready last."""
+        lines = [
+            json.loads(line)["message"] for line in self.log.read_text().splitlines() if "process is ready" in line
+        ]
+        return int(next(m for m in reversed(lines) if f"The {name} process" in m).rstrip(".").rpartition(" ")[2])
 
     def until(self, path: str, wanted: object, seconds: float = 60.0) -> None:
         """Wait until a key of a JSON answer has a value: path is ROUTE KEY."""
@@ -65,8 +72,8 @@ def free_port() -> int:
 def serving(folder: Path, store: Path | str, *flags: str, **variables: str) -> Iterator[Served]:
     """Start `leser serve` and wait until it answers; it is stopped in the end."""
     log, port = folder / "serve.log", free_port()
-    command = [sys.executable, "-m", "leser.cli", "serve", "--store", str(store), "--port", str(port), *flags]
-    command[1:3] = ["-c", "from leser.cli.main import main; main()"]
+    main = "from leser.cli.main import main; main()"
+    command = [sys.executable, "-c", main, "serve", "--store", str(store), "--port", str(port), *flags]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **variables}
     with log.open("wb") as output:
         process = subprocess.Popen(command, stderr=output, stdout=output, env=environment)
