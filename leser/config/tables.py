@@ -26,6 +26,7 @@ from leser.engine import SearchOptions
 from leser.evaluation.options import EvaluationOptions
 from leser.expansion import ExpansionOptions
 from leser.grpo.options import GrpoOptions
+from leser.offline.options import PrecomputeOptions, PromoteOptions
 from leser.options import CREDENTIALS, Options, Seed
 from leser.policy.options import PolicyOptions
 from leser.prompt import PromptOptions
@@ -129,6 +130,8 @@ class RunConfig(Options):
     rules: RulesTable = Field(default_factory=RulesTable)
     constraints: ConstraintOptions = Field(default_factory=ConstraintOptions)
     verified: VerifiedOptions = Field(default_factory=VerifiedOptions)
+    precompute: PrecomputeOptions = Field(default_factory=PrecomputeOptions)
+    promote: PromoteOptions = Field(default_factory=PromoteOptions)
     evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions)
     out: Path = Field(
         default_factory=lambda known: _default_out(known),
@@ -142,8 +145,13 @@ class RunConfig(Options):
         left_out = {"platform", "task", "backend", "rules"}
         if self.constraints == ConstraintOptions():
             left_out.add("constraints")  # a run without them is written as ever
-        if self.verified == VerifiedOptions():
-            left_out.add("verified")
+        for name, unchanged in (
+            ("verified", VerifiedOptions()),
+            ("precompute", PrecomputeOptions()),
+            ("promote", PromoteOptions()),
+        ):
+            if getattr(self, name) == unchanged:
+                left_out.add(name)
         values = self.model_dump(mode="json", exclude=left_out, exclude_none=True)
         platform = self.platform.model_dump(exclude_none=True)
         tables: dict[str, Any] = {"platform": platform} if platform else {}

@@ -1,0 +1,114 @@
+"""Opening a precompute job: from a run folder or a configuration to proposers, guards and a recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from leser.config.build import complete, task_of
+from leser.config.load import load_config
+from leser.config.tables import RunConfig
+from leser.environment import Environment
+from leser.errors import LeserError
+from leser.expansion_store import query_key
+from leser.inspect.opening import configured, open_folder, open_sampler
+from leser.offline.guards import Guards
+from leser.offline.proposers import SEARCH, PolicyProposer, Proposer, SearchProposer
+from leser.offline.recipe import policy_name, recipe_of
+from leser.offline.refresh import PrecomputeJob
+from leser.plugins import Registry, load_plugins
+from leser.precompute import sources_of
+from leser.session import open_environment, open_session
+from leser.task import Split, Task
+
+By = Literal["policy", "search", "both"]
+PARTS = {"none": (), "train": ("train",), "train+dev": ("train", "dev"), "all": ("train", "dev", "test")}
+"""Whose judgments a job may read. The default leaves test's for promotion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration comes from: a run's folder, or a file and flags; `flags` by dotted path, `assignments` as -o."""
+
+    run: Path | None = None
+    config: Path | None = None
+    platform: Path | None = None
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    assignments: tuple[str, ...] = ()
+    plugins: tuple[Path, ...] = ()
+
+    def read(self) -> tuple[RunConfig, Registry]:
+        """The whole configuration and the plugins that it needs; raises LeserError."""
+        if self.run is not None:
+            return configured(open_folder(self.run), self.flags, self.assignments, self.plugins, self.platform)
+        given = {**self.flags, **({"plugins": self.plugins} if self.plugins else {})}
+        loaded = load_config(self.config, given, self.assignments, self.platform)
+        registry = load_plugins(loaded.plugins)
+        return complete(loaded, registry), registry
+
+    @property
+    def names_task(self) -> bool:
+        """Whether a task was named: a job over a list of queries needs none."""
+        if self.run is not None or self.flags.get("task.name"):
+            return True
+        given = load_config(self.config, self.flags, self.assignments, self.platform)
+        return "task" in given.model_fields_set
+
+
+@contextmanager
+def open_job(
+    source: Source, by: By, judgments: str, registry_and_config: tuple[RunConfig, Registry] | None = None
+) -> Iterator[PrecomputeJob]:
+    """A job with its engine open; closed in the end. Raises LeserError before anything expensive."""
+    if by != "search" and source.run is None:
+        raise LeserError("A policy's expansions need its run folder. Name one, or write --by search.")
+    config, registry = registry_and_config or source.read()
+    if by == "search":
+        in_process = registry.get("backend", config.backend.name).takes_documents
+        needed = source.names_task or (in_process and "documents" not in config.backend.options)
+        task = task_of(config, registry) if needed else None
+        environment, _ = open_environment(config, registry, task)
+        with environment.client:
+            yield _job(config, environment, task, [_search(config, environment, task)], judgments)
+        return
+    assert source.run is not None
+    folder = open_folder(source.run)
+    with open_session(config, registry) as session:
+        sampler = open_sampler(folder, session)
+        proposers: list[Proposer] = [PolicyProposer(sampler, policy_name(folder.path))]
+        if by == "both":
+            proposers.append(_search(config, session.environment, session.task))
+        yield _job(config, session.environment, session.task, proposers, judgments)
+
+
+def _search(config: RunConfig, environment: Environment, task: Task | None) -> SearchProposer:
+    return SearchProposer(environment, config.verified, sources_of(environment, config.verified, task), config.seed)
+
+
+def _job(
+    config: RunConfig, environment: Environment, task: Task | None, proposers: list[Proposer], judgments: str
+) -> PrecomputeJob:
+    labels, ids = labels_of(task, judgments)
+    platform = config.platform.name or ""
+    searched = config.verified.model_dump_json() if any(p.name == SEARCH for p in proposers) else ""
+    settings = [
+        json.dumps(config.rules.table(), sort_keys=True, default=str), config.constraints.model_dump_json(),
+        config.precompute.model_dump_json(exclude={"queries_at_once"}), config.prompt.model_dump_json(), searched,
+        judgments if labels.qrels else "none", str(config.seed),
+    ]  # fmt: skip
+    names = [proposer.name for proposer in proposers]
+    recipe = recipe_of(environment, names, platform, settings)
+    guards = Guards(environment, config.precompute, labels, config.seed)
+    return PrecomputeJob(proposers, guards, recipe, platform, ids)
+
+
+def labels_of(task: Task | None, judgments: str) -> tuple[Split, Mapping[str, str]]:
+    """The judgments that may be read, as one split, and the ids of its queries by their key."""
+    splits: Iterable[Split] = [s for s in task.splits if s.name in PARTS[judgments]] if task else ()
+    queries = tuple(query for split in splits for query in split.queries)
+    qrels = {query: grades for split in splits for query, grades in split.qrels.items()}
+    return Split(judgments, queries, qrels), {query_key(query.text): query.id for query in queries}

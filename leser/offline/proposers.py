@@ -1,0 +1,73 @@
+"""Who proposes expansions: a trained policy, or verified search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from leser.environment import Environment
+from leser.offline.guards import ProposedExpansions, Refusal
+from leser.rules import ServingFilter
+from leser.task import Query, Split
+from leser.verified.options import VerifiedOptions
+from leser.verified.result import VerifiedAnswer
+from leser.verified.search import search_expansions
+from leser.verified.sources import CandidateSource
+
+if TYPE_CHECKING:
+    from leser.sampler import Sampler
+
+SEARCH = "search"
+LACKING = {VerifiedAnswer.UNKNOWN: Refusal.ENGINE, VerifiedAnswer.UNJUDGED: Refusal.UNJUDGED}
+"""What verified search says where it has no answer."""
+
+
+class Proposer(Protocol):
+    """Proposes for a block of queries at once; `split` holds the judgments that may be read."""
+
+    name: str
+
+    def propose(self, queries: Sequence[Query], split: Split) -> list[ProposedExpansions]:
+        """One proposal per query, in order; no expansions leaves the query alone."""
+        ...
+
+
+class PolicyProposer:
+    """The policy's greedy completions; what the rules refuse of one is taken out."""
+
+    def __init__(self, sampler: Sampler, name: str) -> None:
+        self.name = name
+        self._sampler = sampler
+        self._filter = ServingFilter(sampler.environment.rules)
+
+    def propose(self, queries: Sequence[Query], split: Split) -> list[ProposedExpansions]:  # noqa: ARG002
+        """Prompts, generation and reading for the whole block; nothing of it is kept in memory afterwards."""
+        sampler = self._sampler
+        samples = [row[0] for row in sampler.sample(queries, 1, seed=0, step=0, temperature=0.0)]
+        sampler.forget(len(queries))
+        return [
+            ProposedExpansions(
+                self.name,
+                self._filter.completion(q.text, sampler.policy.decode(s.tokens), finished=s.finished).expansions,
+            )
+            for q, s in zip(queries, samples, strict=True)
+        ]
+
+
+class SearchProposer:
+    """Verified search: what the engine and the judge prove. Queries of a block lend each other support."""
+
+    name = SEARCH
+
+    def __init__(
+        self, environment: Environment, options: VerifiedOptions, sources: Sequence[CandidateSource], seed: int = 0
+    ) -> None:
+        # the guards confirm on the second half themselves
+        self._environment, self._options = environment, options.model_copy(update={"confirm": False})
+        self._sources, self._seed = sources, seed
+
+    def propose(self, queries: Sequence[Query], split: Split) -> list[ProposedExpansions]:
+        """Verified search over the block."""
+        own = Split(split.name, tuple(queries), {q.id: split.qrels[q.id] for q in queries if q.id in split.qrels})
+        found = search_expansions(self._environment, queries, self._options, self._sources, split=own, seed=self._seed)
+        return [ProposedExpansions(self.name, a.expansions, LACKING.get(a.answer)) for a in found]
