@@ -81,7 +81,7 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
         Path(out.rpartition("/")[2].partition(":")[2] or out) if "://" in out else Path(out.partition(":")[2] or out)
     )
     journal = given["journal"] or place.with_name(place.name + ".precompute.jsonl")
-    chosen = by or ("policy" if run else "search")
+    chosen: Any = by or ("policy" if run else "search")
     with (
         open_store(out, read[1], create=True) as store,
         open_job(source, chosen, given["judgments"], read) as job,

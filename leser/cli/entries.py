@@ -1,0 +1,106 @@
+"""`leser entries`: the life cycle of a store's entries, on the command line and as CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_STATES = ["proposed", "approved", "live", "withdrawn"]
+_store = click.argument("store", metavar="STORE")
+_platform = click.option("--platform", metavar="NAME", help="Entries of this platform.")
+_state = click.option("--state", type=click.Choice(_STATES), help="Entries in this state.")
+
+
+@click.group(
+    "entries",
+    short_help="List, approve, withdraw or edit a store's entries.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+def command() -> None:
+    """Entries are proposed, approved, live or withdrawn; approved and live ones are served.
+
+    Approved and withdrawn ones are a person's, and no refresh changes them.
+    """
+
+
+@command.command("list")
+@_store
+@_state
+@_platform
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The most frequent N.")
+def list_entries(store: str, state: str | None, platform: str | None, limit: int) -> None:
+    """Show entries, the most frequent query first."""
+    from leser.expansion import render
+    from leser.expansion_store import EntryState
+    from leser.offline.cycle import selected
+    from leser.printable import printable
+    from leser.stores import open_store
+
+    with open_store(store) as opened:
+        found = selected(opened, EntryState(state) if state else None, platform)
+    for entry in found[:limit]:
+        gain = f"{entry.scores['gain']:+.3f}" if "gain" in entry.scores else ""
+        click.echo(f"{entry.state:<10}{gain:>7}  {printable(entry.query)}  ->  {printable(render(entry.expansions))}")
+    if len(found) > limit:
+        click.echo(f"and {len(found) - limit} more (--limit)")
+
+
+@command.command("export")
+@_store
+@_state
+@_platform
+@click.option("--out", type=_FILE, required=True, metavar="FILE.csv", help="The CSV file.")
+def export_entries(store: str, state: str | None, platform: str | None, out: Path) -> None:
+    """Write entries as CSV; edit `expansions` and `state` there, and read it back with `leser entries import`."""
+    from leser.expansion_store import EntryState
+    from leser.offline.cycle import selected, write_entries
+    from leser.stores import open_store
+
+    with open_store(store) as opened:
+        count = write_entries(out, selected(opened, EntryState(state) if state else None, platform))
+    click.echo(f"Written: {out} ({count} entries)")
+
+
+@command.command("import")
+@_store
+@click.argument("file", type=_FILE, metavar="FILE.csv")
+def import_entries(store: str, file: Path) -> None:
+    """Read an edited CSV file back. Changed expansions become approved; lines that are as before change nothing."""
+    from leser.offline.cycle import read_entries
+    from leser.stores import open_store
+
+    with open_store(store) as opened:
+        changed = read_entries(file, opened)
+        if changed:
+            opened.put(changed)
+    click.echo(f"{len(changed)} entries changed in {store}.")
+
+
+@command.command("approve")
+@_store
+@click.argument("queries", nargs=-1, required=True, metavar='"QUERY"...')
+@_platform
+def approve(store: str, queries: tuple[str, ...], platform: str | None) -> None:
+    """Approve the entries of these queries: they are served, and survive every refresh."""
+    _decide(store, queries, "approved", platform)
+
+
+@command.command("withdraw")
+@_store
+@click.argument("queries", nargs=-1, required=True, metavar='"QUERY"...')
+@_platform
+def withdraw(store: str, queries: tuple[str, ...], platform: str | None) -> None:
+    """Withdraw the entries of these queries: they are searched as typed, also after every refresh."""
+    _decide(store, queries, "withdrawn", platform)
+
+
+def _decide(store: str, queries: tuple[str, ...], state: str, platform: str | None) -> None:
+    from leser.expansion_store import EntryState
+    from leser.offline.cycle import decide
+    from leser.stores import open_store
+
+    with open_store(store) as opened:
+        changed = decide(opened, queries, EntryState(state), platform or "")
+    click.echo(f"{state.capitalize()}: {len(changed)} of {store}.")
