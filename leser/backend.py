@@ -226,6 +226,13 @@ class Backend(ABC):
         """Index terms the engine makes of each text. Capability "analyze"."""
         raise NotImplementedError(f"{self.name} does not declare the capability 'analyze'")
 
+    def request(self, query: ExpandedQuery, k: int) -> dict[str, Any] | None:  # noqa: ARG002 - for backends that have one
+        """What is sent for one query, as JSON holds it, for shops that search without LESER; None where nothing is sent.
+
+        Raises LeserError for a query that cannot be sent.
+        """
+        return None
+
     def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
         """Number of documents that hold each analysed term. Capability "doc_freq"."""
         raise NotImplementedError(f"{self.name} does not declare the capability 'doc_freq'")

@@ -66,6 +66,11 @@ class ElasticsearchBackend(Backend):
             return [SearchError(str(error), "transient")] * len(queries)
         return engine.search(queries, k, total)
 
+    def request(self, query: ExpandedQuery, k: int) -> dict[str, Any] | None:
+        """Body of a search, without a vector's clause."""
+        with self._worded():
+            return self._open().request(query, k)
+
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
         """Stored fields; numbers and lists as text. Raises Transient, and LeserError for what a retry will not mend."""
         if not ids:

@@ -80,6 +80,13 @@ class ElasticsearchEngine:
             answers[place] = answer
         return answers
 
+    def request(self, query: ExpandedQuery, k: int) -> dict[str, Any]:
+        """The body for one query. Raises LeserError for what is refused."""
+        try:
+            return self.builder.body(query, k, total=False)
+        except Refused as refusal:
+            raise LeserError(str(refusal)) from refusal
+
     def _ask(self, bodies: list[dict[str, Any]]) -> list[Ranking | SearchError]:
         """Send one msearch. A body that cannot be read, or a batch too large, fails it whole: then each half goes alone."""
         from elasticsearch import ApiError, SerializationError, TransportError

@@ -85,6 +85,10 @@ class SolrBackend(Backend):
         """Stored fields; several values of one field are joined with a space. Raises Transient and LeserError."""
         return self._open().fetch(ids, fields) if ids else {}
 
+    def request(self, query: ExpandedQuery, k: int) -> dict[str, Any] | None:
+        """Parameters of the request to the search handler."""
+        return self._open().request(query, k)
+
     def close(self) -> None:
         """Close all connections."""
         with self._lock:

@@ -67,6 +67,14 @@ class SolrEngine:
             worker.result()
         return [found[place] for place in range(len(queries))]
 
+    def request(self, query: ExpandedQuery, k: int) -> dict[str, Any] | None:
+        """Parameters for one query; None where no clause could match anything. Raises LeserError for what is refused."""
+        try:
+            params = self._builder.params(query, k)
+        except Refused as refusal:
+            raise LeserError(str(refusal)) from refusal
+        return None if params is None else dict(params)
+
     def _search_one(self, line: Line, query: ExpandedQuery, k: int, total: bool) -> Ranking | SearchError:
         try:
             params = self._builder.params(query, k)

@@ -186,7 +186,9 @@ class Guards:
         elif confirmed is not None and confirmed < -SLACK:
             refusal = Refusal.JUDGMENTS
         # labels that a set was chosen on do not prove it: the other half does, or a judge that never saw them
-        proven = confirmed is not None or (unseen is not None and unseen >= options.margin - SLACK)
+        proven = (confirmed is not None and confirmed > SLACK) or (
+            unseen is not None and unseen >= options.margin - SLACK
+        )
         return _Weighed(proposal, refusal, gain, proven and gain is not None, scores)
 
     @staticmethod

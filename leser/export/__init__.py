@@ -1,0 +1,1 @@
+"""Expansions of a store in the forms that search engines read by themselves."""

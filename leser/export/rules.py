@@ -1,0 +1,72 @@
+"""One entry as a line of a rule file: querqy's common rules, or a search-time synonym.
+
+What a form cannot say is refused with its reason, never written half. A word of a rule is data: characters that the form
+reads as syntax are escaped where it has an escape, and refused where it has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from leser.characters import hidden_in
+from leser.expansion_store import StoredEntry, query_key
+
+_QUERQY_SYNTAX = re.compile(r"[\"#*$\\{}:]|=>|->")
+_ESCAPED = re.compile(r"[\\,#]|=(?=>)")
+
+
+@dataclass(frozen=True, slots=True)
+class NotExpressible:
+    """Why an entry cannot be said in a form."""
+
+    reason: str
+
+
+def querqy_rule(entry: StoredEntry) -> str | NotExpressible:
+    """A common rule for exactly this query: weighted synonyms, and an id by which it can be switched off.
+
+    querqy has no escape for its own signs. Form: docs.querqy.org, common rules rewriter.
+    """
+    texts = (entry.query, *(expansion.text for expansion in entry.expansions))
+    if wrong := _unreadable(*texts):
+        return wrong
+    for text in texts:
+        if found := _QUERQY_SYNTAX.search(text):
+            return NotExpressible(f"'{found[0]}' is syntax in a common rule, and cannot be escaped")
+    lines = [f'"{query_key(entry.query)}" =>']
+    lines += [f"  SYNONYM({_decimal(e.weight)}): {' '.join(e.text.split())}" for e in entry.expansions]
+    return "\n".join([*lines, f'  @_id: "{rule_id(entry)}"'])
+
+
+def synonym_rule(entry: StoredEntry) -> str | NotExpressible:
+    """`couch => couch, sofa`: the words on the left are replaced by all on the right, so they stand there too.
+
+    Weights cannot be said. Form: Lucene's SolrSynonymParser, in which a backslash takes the meaning from the next character.
+    """
+    if wrong := _unreadable(entry.query, *(expansion.text for expansion in entry.expansions)):
+        return wrong
+    left = _escaped(query_key(entry.query))
+    return f"{left} => {', '.join([left, *(_escaped(expansion.text) for expansion in entry.expansions)])}"
+
+
+def rule_id(entry: StoredEntry) -> str:
+    """16 hexadecimal digits that stay the same as long as platform and query do."""
+    return hashlib.blake2b("\0".join(entry.key).encode(), digest_size=8).hexdigest()
+
+
+def _decimal(weight: float) -> str:
+    """A weight without an exponent, which a rule could not hold."""
+    return f"{weight:.6f}".rstrip("0").rstrip(".") or "0"
+
+
+def _escaped(text: str) -> str:
+    return _ESCAPED.sub(lambda found: "\\" + found[0], " ".join(text.split()))
+
+
+def _unreadable(*texts: str) -> NotExpressible | None:
+    for text in texts:
+        if hidden_in(text) or "\n" in text or "\r" in text:
+            return NotExpressible("it holds a line break, or control or invisible characters")
+    return None
