@@ -65,7 +65,7 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     (precompute.margin), and the half of the judgments that took no part in the choice does not speak against it. Entries that
     nothing could prove are proposed, not served. All settings are in [precompute], e.g. -o precompute.overlap=0.5.
     """
-    from leser.inspect.precomputing import Source, open_job
+    from leser.inspect.precomputing import Source, check_by, open_job
     from leser.offline.blocks import BlockJournal
     from leser.offline.frequent import read_frequent
     from leser.offline.refresh import refresh
@@ -75,13 +75,14 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     flags = {"task.name": given["task"], "backend.name": given["backend"], "rewards.weights": given["rewards"] or None}
     set_flags = {key: value for key, value in flags.items() if value is not None}
     source = Source(run, given["config"], given["platform"], set_flags, given["assignments"], given["plugins"])
+    chosen: Any = by or ("policy" if run else "search")
+    check_by(source, chosen)  # before a store is made
     wanted = read_frequent(queries, limit)
     read = source.read()
     place = (
         Path(out.rpartition("/")[2].partition(":")[2] or out) if "://" in out else Path(out.partition(":")[2] or out)
     )
     journal = given["journal"] or place.with_name(place.name + ".precompute.jsonl")
-    chosen: Any = by or ("policy" if run else "search")
     with (
         open_store(out, read[1], create=True) as store,
         open_job(source, chosen, given["judgments"], read) as job,

@@ -74,7 +74,8 @@ def export(
             "The store serves no expansions: there is nothing to export. Approve some, or precompute first."
         )
     served.sort(key=lambda entry: (-entry.scores.get("count", 0.0), entry.key))
-    kept, left_out = served, []
+    kept: list[StoredEntry] = served
+    left_out: list[LeftOut] = []
     if form != "jsonl":
         kept, left_out = _expressible(served, form, analyse, limit if form in SYNONYMS else None)
     contents = _contents(kept, form, request, hits)

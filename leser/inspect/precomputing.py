@@ -59,13 +59,18 @@ class Source:
         return "task" in given.model_fields_set
 
 
+def check_by(source: Source, by: By) -> None:
+    """Raises LeserError where a policy is to propose and no run is named."""
+    if by != "search" and source.run is None:
+        raise LeserError("A policy's expansions need its run folder. Name one, or write --by search.")
+
+
 @contextmanager
 def open_job(
     source: Source, by: By, judgments: str, registry_and_config: tuple[RunConfig, Registry] | None = None
 ) -> Iterator[PrecomputeJob]:
     """A job with its engine open; closed in the end. Raises LeserError before anything expensive."""
-    if by != "search" and source.run is None:
-        raise LeserError("A policy's expansions need its run folder. Name one, or write --by search.")
+    check_by(source, by)
     config, registry = registry_and_config or source.read()
     if by == "search":
         in_process = registry.get("backend", config.backend.name).takes_documents

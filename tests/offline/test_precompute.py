@@ -1,0 +1,185 @@
+"""`leser precompute` from end to end: verified search and a policy on the memory engine, refreshes, kills."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from settings import small_task
+
+from leser.cli.main import group
+from leser.errors import LeserError
+from leser.expansion import Expansion
+from leser.expansion_store import EntryState, Store, StoredEntry
+from leser.inspect.precomputing import Source, open_job
+from leser.offline.blocks import BlockJournal
+from leser.offline.frequent import FrequentQuery, read_frequent
+from leser.offline.refresh import PrecomputeJob, refresh
+from leser.stores import open_store
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = small_task(tmp_path_factory.mktemp("task") / "shop")
+    texts = [json.loads(line)["text"] for line in (folder / "queries.jsonl").read_text().splitlines()]
+    rows = [f'"{text}",{len(texts) - n}\n' for n, text in enumerate(texts)]
+    (folder / "log.csv").write_text("query,count\n" + "".join(rows) + f'"{texts[0].upper()}",500\n')
+    return folder
+
+
+def leser(*arguments: object) -> Result:
+    return CliRunner().invoke(group, [*map(str, arguments)])
+
+
+def command(shop: Path, out: Path, *more: object) -> Result:
+    engine = ("--task", shop, "--backend", "memory", "--reward", "nDCG@10")
+    return leser("precompute", "--queries", shop / "log.csv", *engine, "--out", out, *more)
+
+
+def entries(out: Path) -> dict[str, StoredEntry]:
+    with open_store(str(out)) as store:
+        store.verify()
+        return {entry.query: entry for entry in store.entries()}
+
+
+def without_time(found: dict[str, StoredEntry]) -> dict[str, object]:
+    return {query: {k: v for k, v in entry.row().items() if k != "time"} for query, entry in found.items()}
+
+
+@pytest.fixture
+def job(shop: Path) -> Iterator[PrecomputeJob]:
+    flags = {"task.name": str(shop), "backend.name": "memory", "rewards.weights": ("nDCG@10",)}
+    with open_job(Source(flags=flags, assignments=("precompute.queries_at_once=16",)), "search", "train+dev") as opened:
+        yield opened
+
+
+def test_a_store_is_written_and_the_second_run_has_nothing_to_do(shop, tmp_path):
+    out = tmp_path / "head.db"
+    done = command(shop, out)
+    assert done.exit_code == 0, done.output
+    found = entries(out)
+    assert len(found) == 88  # 12 of test have no judgments that may be read, so nobody judges them
+    assert "unjudged 12" in done.output
+    served = [entry for entry in found.values() if entry.served]
+    assert len(served) > 5
+    for entry in served:
+        assert entry.scores["gain"] >= 0.01 and entry.scores["overlap@10"] >= 0.3
+        assert entry.scores["nDCG@10 confirmed"] > 0
+        assert entry.policy == "search" and entry.engine and entry.profile.startswith("default@") and entry.time
+    proposed = [entry for entry in found.values() if entry.state is EntryState.PROPOSED]
+    assert all(entry.scores.get("nDCG@10 confirmed", 0) == 0 for entry in proposed)
+    assert max(entry.scores["count"] for entry in found.values()) == 600  # 100 and, in capitals, 500
+    again = command(shop, out)
+    assert "88 fresh" in again.output and "unjudged 12" in again.output
+    assert without_time(entries(out)) == without_time(found)
+
+
+def test_only_what_is_stale_is_done_again_and_decisions_stay(shop, tmp_path):
+    out = tmp_path / "head.db"
+    command(shop, out, "--limit", 40)
+    found = entries(out)
+    first, second = [query for query, entry in found.items() if entry.served][:2]
+    with open_store(str(out)) as store:
+        store.put(
+            [
+                found[first].in_state(EntryState.WITHDRAWN),
+                StoredEntry(second, (Expansion("by hand", 0.3),), state=EntryState.APPROVED, policy="person"),
+                StoredEntry("elsewhere", (Expansion("there"),), platform="de", state=EntryState.LIVE, policy="search"),
+            ]
+        )
+    fresh = command(shop, out, "--limit", 40)
+    assert "Nothing to do" in fresh.output and "38 fresh and 2 decided" in fresh.output
+    changed = command(shop, out, "--limit", 40, "-o", "rules.banned.words=['planter']")
+    assert "Stale because of: profile 38." in changed.output, changed.output
+    with open_store(str(out)) as store:
+        kept = {entry.key: entry for entry in store.entries()}
+        assert (kept["", first].state, kept["", first].served) == (EntryState.WITHDRAWN, ())
+        assert kept["", second].expansions == (Expansion("by hand", 0.3),)
+        assert kept["de", "elsewhere"].expansions == (Expansion("there"),)
+    assert not any("planter" in e.text for entry in entries(out).values() for e in entry.served)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.62, 0.999])
+def test_a_killed_job_loses_one_block_at_most_and_ends_with_the_same_entries(shop, job, tmp_path, share):
+    wanted = read_frequent(shop / "log.csv")
+    with open_store(str(tmp_path / "whole.jsonl"), create=True) as whole:
+        blocks = _journal_of(job, whole, wanted, tmp_path / "whole.journal")
+    cut = tmp_path / "cut.journal"
+    cut.write_bytes(blocks[: int(share * len(blocks))])
+    done: list[int] = []
+    with open_store(str(tmp_path / "cut.jsonl"), create=True) as store:
+        with pytest.raises(LeserError, match="Continue it with --resume"):
+            refresh(job, store, wanted, BlockJournal(cut))
+        counted = _counting(job, done)
+        result = refresh(counted, store, wanted, BlockJournal(cut), resume=True)
+        assert result.done == 100
+    assert sum(done) <= 100 - int(share * 100) + 16
+    assert not cut.exists()
+    assert without_time(entries(tmp_path / "cut.jsonl")) == without_time(entries(tmp_path / "whole.jsonl"))
+
+
+def _journal_of(job: PrecomputeJob, store: Store, wanted: list[FrequentQuery], path: Path) -> bytes:
+    """The journal as it stood just before it went."""
+    kept: list[bytes] = []
+
+    class Keeping(BlockJournal):
+        def done(self) -> None:
+            kept.append(self.path.read_bytes())
+            super().done()
+
+    refresh(job, store, wanted, Keeping(path))
+    return kept[0]
+
+
+def _counting(job: PrecomputeJob, done: list[int]) -> PrecomputeJob:
+    class Counting(PrecomputeJob):
+        def expand(self, queries):
+            done.append(len(queries))
+            return super().expand(queries)
+
+    return Counting(job.proposers, job.guards, job.recipe, job.platform, job.ids)
+
+
+def test_two_jobs_are_never_mixed(shop, job, tmp_path):
+    journal, wanted = BlockJournal(tmp_path / "j"), read_frequent(shop / "log.csv")
+    with open_store(str(tmp_path / "a.jsonl"), create=True) as store:
+        whole = _journal_of(job, store, wanted, tmp_path / "j")
+    (tmp_path / "j").write_bytes(whole)
+    with (
+        open_store(str(tmp_path / "b.jsonl"), create=True) as store,
+        pytest.raises(LeserError, match="other settings: queries differ"),
+    ):
+        refresh(job, store, wanted[:50], journal, resume=True)
+
+
+def test_a_policys_expansions_and_the_better_of_both(made, tmp_path):
+    texts = [json.loads(line)["text"] for line in (made.parent / "task" / "queries.jsonl").read_text().splitlines()]
+    queries = tmp_path / "typed.txt"
+    queries.write_text("\n".join(texts[:30]) + "\nsomething new\n")
+    out = tmp_path / "head.db"
+    done = leser("precompute", made, "--queries", queries, "--out", out)
+    assert done.exit_code == 0, done.output
+    found = entries(out)
+    assert len(found) == 31
+    names = {entry.policy for entry in found.values()}
+    assert len(names) == 1 and next(iter(names)).startswith("run@")
+    both = leser("precompute", made, "--by", "both", "--queries", queries, "--out", out)
+    assert "Stale because of: policy 31, profile 31." in both.output, both.output
+    better = entries(out)
+    assert {entry.policy for entry in better.values()} == {f"{next(iter(names))}+search"}
+    by = Counter(entry.scores.get("by_search") for entry in better.values() if entry.expansions)
+    assert by[1.0] > 0
+    gains = [sum(e.scores.get("gain", 0) for e in group.values() if e.served) for group in (found, better)]
+    assert gains[1] > gains[0]
+
+
+def test_faults_are_said_before_anything_is_opened(shop, tmp_path):
+    assert "need its run folder" in str(command(shop, tmp_path / "x.db", "--by", "policy").exception)
+    assert "There is no file of queries" in str(
+        leser("precompute", "--queries", tmp_path / "none.csv", "--out", tmp_path / "x.db").exception
+    )
+    assert not (tmp_path / "x.db").exists()
