@@ -64,6 +64,8 @@ def command(store: str, form: Any, out: Path, max_rules: int, hits: int, **given
     else:
         done = export(entries, form, out, limit=max_rules, hits=hits)
     click.echo(f"Written: {', '.join(str(file) for file in done.files)} ({done.entries} queries)")
+    if done.remark:
+        click.echo(done.remark, err=True)
     if done.left_out:
         click.echo(f"{len(done.left_out)} queries are left out:", err=True)
         for row in done.left_out[:SHOWN]:

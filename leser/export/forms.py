@@ -45,11 +45,12 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote: the files, how many entries they hold, and those left out."""
+    """What an export wrote: the files, how many entries they hold, those left out, and a remark for the reader."""
 
     files: tuple[Path, ...]
     entries: int
     left_out: tuple[LeftOut, ...] = field(default=())
+    remark: str = ""
 
 
 def export(
@@ -83,7 +84,19 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in contents.items():
         write_atomically(folder / name, text)
-    return Exported(tuple(folder / name for name in contents), len(kept), tuple(left_out))
+    files = tuple(folder / name for name in contents)
+    return Exported(files, len(kept), tuple(left_out), _remark(kept) if form in SYNONYMS else "")
+
+
+def _remark(kept: Sequence[StoredEntry]) -> str:
+    """What synonyms do that LESER does not."""
+    several = sum(" " in _left(entry) for entry in kept)
+    if not several:
+        return ""
+    return (
+        f"{several} of {len(kept)} synonym rules have several words on the left. An engine then asks for these words together, "
+        "no longer for any of them, and most of the gain is lost. Prefer queries.jsonl or querqy for them."
+    )
 
 
 def _expressible(

@@ -82,8 +82,9 @@ def test_a_judge_that_needs_no_labels_proves_by_itself():
 def test_the_second_half_refuses_what_the_first_was_fooled_by():
     halves = Guards(environment_of(), PrecomputeOptions(), LABELS)
     first, second = set(halves.chosen_on.qrels["q1"]), set(halves.confirmed_on.qrels["q1"])
-    assert first | second == set(SOFAS) and not first & second
-    titles = {id: "couch" for id in ("a1", "a2", *sorted(second))} | {id: "couch gem" for id in sorted(first)}
+    assert first | second == set(SOFAS)
+    assert not first & second
+    titles = dict.fromkeys(("a1", "a2", *sorted(second)), "couch") | dict.fromkeys(sorted(first), "couch gem")
     fooled = environment_of(MemoryBackend.of(shelf(titles)))
     answer = weighed(["gem"], environment=fooled, overlap=0)
     assert (answer.expansions, answer.reason) == ((), Refusal.JUDGMENTS)

@@ -67,14 +67,19 @@ def test_a_store_is_written_and_the_second_run_has_nothing_to_do(shop, tmp_path)
     served = [entry for entry in found.values() if entry.served]
     assert len(served) > 5
     for entry in served:
-        assert entry.scores["gain"] >= 0.01 and entry.scores["overlap@10"] >= 0.3
+        assert entry.scores["gain"] >= 0.01
+        assert entry.scores["overlap@10"] >= 0.3
         assert entry.scores["nDCG@10 confirmed"] > 0
-        assert entry.policy == "search" and entry.engine and entry.profile.startswith("default@") and entry.time
+        assert entry.policy == "search"
+        assert entry.engine
+        assert entry.profile.startswith("default@")
+        assert entry.time
     proposed = [entry for entry in found.values() if entry.state is EntryState.PROPOSED]
     assert all(entry.scores.get("nDCG@10 confirmed", 0) == 0 for entry in proposed)
     assert max(entry.scores["count"] for entry in found.values()) == 600  # 100 and, in capitals, 500
     again = command(shop, out)
-    assert "88 fresh" in again.output and "unjudged 12" in again.output
+    assert "88 fresh" in again.output
+    assert "unjudged 12" in again.output
     assert without_time(entries(out)) == without_time(found)
 
 
@@ -92,7 +97,8 @@ def test_only_what_is_stale_is_done_again_and_decisions_stay(shop, tmp_path):
             ]
         )
     fresh = command(shop, out, "--limit", 40)
-    assert "Nothing to do" in fresh.output and "38 fresh and 2 decided" in fresh.output
+    assert "Nothing to do" in fresh.output
+    assert "38 fresh and 2 decided" in fresh.output
     changed = command(shop, out, "--limit", 40, "-o", "rules.banned.words=['planter']")
     assert "Stale because of: profile 38." in changed.output, changed.output
     with open_store(str(out)) as store:
@@ -166,7 +172,8 @@ def test_a_policys_expansions_and_the_better_of_both(made, tmp_path):
     found = entries(out)
     assert len(found) == 31
     names = {entry.policy for entry in found.values()}
-    assert len(names) == 1 and next(iter(names)).startswith("run@")
+    assert len(names) == 1
+    assert next(iter(names)).startswith("run@")
     both = leser("precompute", made, "--by", "both", "--queries", queries, "--out", out)
     assert "Stale because of: policy 31, profile 31." in both.output, both.output
     better = entries(out)

@@ -30,7 +30,8 @@ def compared(old, new, **options) -> Promotion:
 
 def test_a_better_system_is_promoted_and_the_way_back_is_refused():
     better = compared(system(), system(couch=["sofa"]))
-    assert better.promoted and better.queries == 3
+    assert better.promoted
+    assert better.queries == 3
     assert (better.difference.wins, better.difference.ties, better.difference.losses) == (1, 2, 0)
     assert better.new.measure - better.old.measure == pytest.approx(better.difference.delta)
     assert better.original == pytest.approx(better.old.measure)
@@ -41,7 +42,8 @@ def test_a_better_system_is_promoted_and_the_way_back_is_refused():
 
 def test_the_same_system_may_take_its_own_place():
     same = compared(system(couch=["sofa"]), system(couch=["sofa"]))
-    assert same.promoted and same.difference.ci95 == (0.0, 0.0)
+    assert same.promoted
+    assert same.difference.ci95 == (0.0, 0.0)
 
 
 def test_each_guard_has_its_reason():
@@ -50,7 +52,8 @@ def test_each_guard_has_its_reason():
     assert broken.reasons == ("1 queries' expansions break a rule or cannot be written.",)
     assert broken.difference.ties == 3  # such expansions are not searched with
     far = compared(system(), lambda qs: [(Expansion("wool", 2.0),) for _ in qs], overlap=1.0, tolerance=1, hurt=1)
-    assert len(far.reasons) == 1 and "hits are still shown" in far.reasons[0]
+    assert len(far.reasons) == 1
+    assert "hits are still shown" in far.reasons[0]
 
 
 def test_weights_are_those_that_the_engine_is_asked_with():
@@ -74,5 +77,6 @@ def test_the_command_compares_stores_and_answers_by_its_exit_code(tmp_path):
         group, ["promote", "original", str(tmp_path / "bad.db"), *map(str, given), *strict], standalone_mode=False
     )
     verdict = json.loads(refused.output)
-    assert refused.return_value == 1 and not verdict["promoted"]
+    assert refused.return_value == 1
+    assert not verdict["promoted"]
     assert verdict["reasons"] == ["1 queries' expansions break a rule or cannot be written."]
