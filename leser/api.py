@@ -32,6 +32,7 @@ def train(
     policy: str | Path | None = None,
     rewards: Sequence[str | type[Reward]] | None = None,
     steps: int | None = None,
+    minutes: float | None = None,
     group_size: int | None = None,
     queries_per_step: int | None = None,
     seed: int | None = None,
@@ -54,6 +55,7 @@ def train(
         policy: "smollm2", "tiny", a hub id, or a folder with a saved model.
         rewards: Rewards as NAME[=WEIGHT], such as ["nDCG@10=0.7", "coverage@10=0.3"]; or classes, each of weight 1.
         steps: GRPO updates.
+        minutes: Time of the whole run, final evaluation included; with `steps`, whichever comes first.
         group_size: Completions of each query.
         queries_per_step: Queries in one update.
         seed: Seed of everything that is drawn.
@@ -79,7 +81,7 @@ def train(
     """
     given = {
         "task": task, "backend": backend, "preset": preset, "policy": policy,
-        "rewards": None if rewards is None else list(rewards), "steps": steps, "group_size": group_size,
+        "rewards": None if rewards is None else list(rewards), "steps": steps, "minutes": minutes, "group_size": group_size,
         "queries_per_step": queries_per_step, "seed": seed, "out": out, "resume": resume, "plugins": tuple(plugins),
     }  # fmt: skip
     resolved, registry = configure(given, options, config=config, platform=platform)

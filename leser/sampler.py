@@ -7,16 +7,23 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from leser.environment import Attempt, Environment, keep_last
 from leser.expansion import Code, Expansion
 from leser.policy.generate import NoiseKey, Sample, generate
+from leser.processes import ALONE, Processes
 from leser.prompt import Message, Observation, PromptOptions, chat_prompt, marked_prompt
 from leser.reward import Outcome
-from leser.scoring import mean_of
+from leser.scoring import Scores, mean_of
 from leser.task import Query, Split
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from leser.policy.policy import Policy
+
+    Array = NDArray[np.float64]
 
 Examples = Sequence[tuple[Observation, tuple[Expansion, ...]]]
 
@@ -111,16 +118,37 @@ class Sampler:
             self.policy, self.prompts(queries), keys, max_new_tokens=self.max_new_tokens, temperature=temperature
         )
 
-    def answer(self, split: Split, queries: Sequence[Query] | None = None, depth: int | None = None) -> Answers:
-        """Greedy completions for a split's queries (or some of them), judged on rankings `depth` deep."""
+    def answer(
+        self,
+        split: Split,
+        queries: Sequence[Query] | None = None,
+        depth: int | None = None,
+        processes: Processes = ALONE,
+    ) -> Answers:
+        """Greedy completions for a split's queries (or some of them), judged on rankings `depth` deep.
+
+        Each process answers its share of the queries; all of them get all answers, in the queries' order.
+        """
         asked = list(split.queries if queries is None else queries)
+        share = processes.share(asked)
+        if processes.count == 1:
+            return self._greedy(split, share, depth)[0]
+        parts = processes.gather(self._greedy(split, share, depth) if share else None)
+        return _joined([part for part in parts if part is not None], len(parts))
+
+    def _greedy(self, split: Split, asked: Sequence[Query], depth: int | None) -> tuple[Answers, Scores]:
         samples = [row[0] for row in self.sample(asked, 1, seed=0, step=0, temperature=0.0)]
-        return self.served(split, asked, samples, depth)
+        return self._served(split, asked, samples, depth)
 
     def served(
         self, split: Split, asked: Sequence[Query], samples: Sequence[Sample], depth: int | None = None
     ) -> Answers:
         """Judge one completion a query, whole: one that is unparsable or breaks a rule leaves the original query."""
+        return self._served(split, asked, samples, depth)[0]
+
+    def _served(
+        self, split: Split, asked: Sequence[Query], samples: Sequence[Sample], depth: int | None
+    ) -> tuple[Answers, Scores]:
         texts = [self.policy.decode(s.tokens) for s in samples]
         attempts = [Attempt(q, i, t, s.finished) for i, (q, t, s) in enumerate(zip(asked, texts, samples, strict=True))]
         outcomes = self.environment.judge(attempts, split, depth)
@@ -132,7 +160,36 @@ class Sampler:
         # a search that failed is no reason to prefer another policy: it is valued as the original query
         valued = [p if o.code is Code.ENGINE_ERROR else s for o, s, p in zip(outcomes, served, plain, strict=True)]
         scores = self.environment.score(valued)
-        parts = {name: mean_of(column) for name, column in zip(scores.names, scores.values.T, strict=True)}
-        return Answers(
-            tuple(outcomes), tuple(served), mean_of(scores.total), parts, tuple(len(s.tokens) for s in samples)
-        )
+        tokens = tuple(len(s.tokens) for s in samples)
+        return _answers(outcomes, served, scores.total, scores.values, scores.names, tokens), scores
+
+
+def _answers(
+    outcomes: Sequence[Outcome],
+    served: Sequence[Outcome],
+    total: Array,
+    values: Array,
+    names: Sequence[str],
+    tokens: Sequence[int],
+) -> Answers:
+    parts = {name: mean_of(column) for name, column in zip(names, values.T, strict=True)}
+    return Answers(tuple(outcomes), tuple(served), mean_of(total), parts, tuple(tokens))
+
+
+def _joined(parts: Sequence[tuple[Answers, Scores]], count: int) -> Answers:
+    """All answers out of the shares of `count` processes, in the order that they were dealt in."""
+    starts = np.cumsum([0, *(len(answers.tokens) for answers, _ in parts)]).tolist()
+    order = [starts[i % count] + i // count for i in range(starts[-1])]
+    outcomes = [outcome for answers, _ in parts for outcome in answers.outcomes]
+    served = [outcome for answers, _ in parts for outcome in answers.served]
+    tokens = [length for answers, _ in parts for length in answers.tokens]
+    total = np.concatenate([scores.total for _, scores in parts])[order]
+    values = np.concatenate([scores.values for _, scores in parts])[order]
+    return _answers(
+        [outcomes[i] for i in order],
+        [served[i] for i in order],
+        total,
+        values,
+        parts[0][1].names,
+        [tokens[i] for i in order],
+    )

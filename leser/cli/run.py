@@ -30,6 +30,7 @@ from leser.cli.options import assignments, backend_name, config_file, platform_f
 )
 @click.option("--policy", metavar="P", help="smollm2, tiny, a hub id, or a folder with a saved model.")
 @click.option("--steps", type=int, metavar="N", help="GRPO updates.")
+@click.option("--minutes", type=float, metavar="T", help="Time of the whole run, final evaluation included.")
 @click.option("--group-size", type=int, metavar="G", help="Completions of each query.")
 @click.option("--queries-per-step", type=int, metavar="B", help="Queries in one update.")
 @click.option("--seed", type=int, metavar="S", help="Seed of everything that is drawn.")

@@ -26,6 +26,7 @@ FLAGS = {
     "rewards": "rewards.weights",
     "policy": "policy.name",
     "steps": "training.steps",
+    "minutes": "training.minutes",
     "group_size": "grpo.group_size",
     "queries_per_step": "training.queries_per_step",
     "seed": "seed",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from leser.options import Options
+
+UNBOUNDED = 1_000_000
+"""Steps of a run that has a time limit and names no number: more than any time allows."""
 
 
 class MonitorOptions(Options):
@@ -55,6 +59,18 @@ class TrainingOptions(Options):
     """How long GRPO trains, and how often it evaluates on dev."""
 
     steps: int = Field(200, ge=0, description="GRPO updates")
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="time of the whole run, over all its starts, final evaluation included: training ends early enough; "
+        "together with steps, whichever comes first; none: no limit",
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="evaluations on dev in a row without a better one, after which GRPO ends; none: it makes all its steps",
+    )
     queries_per_step: int = Field(32, ge=1, description="queries in one update, each with a group of completions")
     steps_between_evaluations: int = Field(
         10, ge=1, description="updates between two evaluations on dev, each with a checkpoint"
@@ -65,7 +81,21 @@ class TrainingOptions(Options):
         (),
         description="experiment trackers that get every figure, by accelerate's names: tensorboard, wandb, mlflow ...",
     )
+    process_timeout: float = Field(
+        1800,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds that a process of several waits for the others' share of a step before the run ends",
+    )
     dev_queries: int = Field(
         300, ge=1, description="dev queries that an evaluation during training searches; of more, a seeded sample"
     )
     monitor: MonitorOptions = Field(default_factory=MonitorOptions, description="the reward-hacking monitor")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_many_as_fit(cls, values: Any) -> Any:
+        """With a time limit and no number of steps, time alone ends GRPO."""
+        if isinstance(values, Mapping) and values.get("minutes") is not None and "steps" not in values:
+            return {**values, "steps": UNBOUNDED}
+        return values

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from leser.grpo.batch import GroupBatch, Piece, Ragged, mini_batches, padded, passes, select
@@ -24,6 +23,7 @@ from leser.grpo.optimizer import make_optimizer
 from leser.grpo.options import GrpoOptions
 from leser.policy.memory import pass_tokens
 from leser.policy.packed import GroupLogprobs, group_logprobs
+from leser.processes import add_gradients, all_sum
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
@@ -108,7 +108,7 @@ def policy_update(
             optimizer.zero_grad(set_to_none=True)
             sums = accumulate(policy, part, options, on_policy=whole.old_logprobs is None, noted=noted)
             found.append(sums[0] | {"passes": sums[1]})
-            norm = _all_reduce_and_clip(optimizer, options.max_grad_norm)
+            norm = _add_up_and_clip(optimizer, options.max_grad_norm)
             stopped = options.stop_kl is not None and _mean(found[-1:], "update_kl") > options.stop_kl
             if stopped:
                 break
@@ -140,7 +140,7 @@ def accumulate(
     on_policy: bool = True,
     noted: Noted | None = None,
 ) -> tuple[dict[str, float], int]:
-    """Add the gradient of the whole batch's loss to the parameters; returns sums over processes and the passes made.
+    """Add the gradient of the whole batch's loss to the parameters; returns sums over processes, and the passes that all made.
 
     `on_policy`: the batch's `old_logprobs` are not read, the policy's present ones stand in their place. `noted` is filled with
     these, as ragged as the completions, for the updates to come.
@@ -149,7 +149,7 @@ def accumulate(
     lengths = torch.tensor([[float(len(c)) for c in group] for group in batch.completions], dtype=torch.float64)
     own = batch_denominator(lengths.reshape(active.shape), active, options.loss, options.loss_length)
     counted = float((lengths.reshape(active.shape) * active).sum())
-    denominator, tokens = _all_sum([own, counted], policy.device)
+    denominator, tokens = all_sum([own, counted], policy.device)
     sums = dict.fromkeys(("loss", *MEANS), 0.0)
     biggest, made = 0.0, 0
     for pieces in passes(batch, options, pass_tokens(policy, options)):
@@ -166,7 +166,9 @@ def accumulate(
             sums[name] += value
         biggest = max(biggest, largest)
     names = list(sums)
-    sums = dict(zip(names, _all_sum([sums[n] for n in names], policy.device), strict=True))
+    sums = dict(zip(names, all_sum([sums[n] for n in names], policy.device), strict=True))
+    biggest, *_ = all_sum([biggest], policy.device, largest=True)
+    made, *_ = map(int, all_sum([made], policy.device))
     return {**sums, "tokens": tokens, "log_ratio_max": biggest}, made
 
 
@@ -232,21 +234,7 @@ def _mean(found: list[dict[str, float]], name: str) -> float:
     return sum(f[name] for f in found) / max(sum(f["tokens"] for f in found), 1.0)
 
 
-def _all_sum(values: list[float], device: torch.device) -> list[float]:
-    """Sums over all processes; the values themselves where there is one process."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return values
-    where = device if dist.get_backend() == "nccl" else torch.device("cpu")
-    tensor = torch.tensor(values, dtype=torch.float64, device=where)
-    dist.all_reduce(tensor)
-    return [float(v) for v in tensor.tolist()]
-
-
-def _all_reduce_and_clip(optimizer: torch.optim.Optimizer, max_norm: float) -> float:
+def _add_up_and_clip(optimizer: torch.optim.Optimizer, max_norm: float) -> float:
     trained = [p for group in optimizer.param_groups for p in group["params"]]
-    if dist.is_available() and dist.is_initialized():
-        for parameter in trained:
-            if parameter.grad is None:  # a process whose groups were all dead still takes part
-                parameter.grad = torch.zeros_like(parameter)
-            dist.all_reduce(parameter.grad)
+    add_gradients(trained)
     return float(torch.nn.utils.clip_grad_norm_(trained, max_norm))

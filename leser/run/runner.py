@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import time
 import tomllib
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
 
 from leser.command import resume_command
 from leser.config.tables import RunConfig
@@ -18,6 +21,7 @@ from leser.monitor.tracking import Tracking, check_trackers
 from leser.plugins import Registry
 from leser.policy.options import check_policy
 from leser.policy.threads import choose_threads
+from leser.processes import ALONE, Processes, joined
 from leser.progress import Reporter
 from leser.run.checks import (
     check_asked,
@@ -47,11 +51,17 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
 
     In a process that is LESER's own, torch is given a sensible number of threads.
     """
-    folder = RunFolder(Path(config.out))
+    folder, started = RunFolder(Path(config.out)), time.monotonic()
     baselines_of(config.evaluation, config.policy)
     check_trackers(config.training.trackers)
-    with Reporter() as reporter, open_session(config, registry, reporter) as opened:
+    with (
+        joined(config.training.process_timeout) as processes,
+        Reporter(None if processes.main else Console(stderr=True, quiet=True)) as reporter,
+        open_session(config, registry, reporter) as opened,
+    ):
         session = opened
+        if processes.count > 1:
+            reporter.say(f"{processes.count} processes share the work; the first of them writes the run folder.")
         lacking = session.facts.pop("judged_missing", "")
         for text in describe(session):
             reporter.say(text)
@@ -72,15 +82,20 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
         check_targets(session)
         with closing(open_monitor(session)) as monitor:
             if config.dry_run:
-                folder.check_writable()
-                _check_outline(session, folder)
-                _diagnose(session)
-                print(session.config.resolved())
-                reporter.say("Dry run: everything was checked, nothing was trained or written.")
+                processes.first(lambda: _dry_run(session, folder))
                 return folder
             with telling_when_full(folder):
-                _run_in(folder, session, monitor)
+                _run_in(folder, session, monitor, processes, started)
     return folder
+
+
+def _dry_run(session: Session, folder: RunFolder) -> None:
+    """What is checked and said without training or writing."""
+    folder.check_writable()
+    _check_outline(session, folder)
+    _diagnose(session)
+    print(session.config.resolved())
+    session.reporter.say("Dry run: everything was checked, nothing was trained or written.")
 
 
 def _check_outline(session: Session, folder: RunFolder) -> None:
@@ -112,37 +127,70 @@ def _diagnose(session: Session) -> None:
         say(text)
 
 
-def _run_in(folder: RunFolder, session: Session, monitor: Monitor) -> None:
+def _run_in(
+    folder: RunFolder, session: Session, monitor: Monitor, processes: Processes = ALONE, started: float | None = None
+) -> None:
     """Make the run folder or resume the run in it, and everything from there on."""
-    import torch
-
     config, registry, reporter = session.config, session.registry, session.reporter
-    fresh = not folder.config_path.exists()
-    folder.create(config.resolved(), resume=config.resume, known=known_to(registry))
-    if fresh:
-        folder.note_threads(torch.get_num_threads())
-    if config.training.trackers:
+    processes.gather(None)  # nobody still looks whether there is a run
+    fresh = processes.first(lambda: _begin(folder, session))
+    if not folder.config_path.exists():
+        raise LeserError(
+            f"This process cannot see {folder.path}, where the main process has begun the run. Put --out on a disk that all "
+            "processes of the run share."
+        )
+    if config.training.trackers and processes.main:
         registry.observe(Tracking(config.training.trackers, tomllib.loads(config.resolved())))
-    registry.notify("leser_run_started", run=folder)
-    if (folder.path / "evaluation.json").exists():
+    if processes.main:
+        registry.notify("leser_run_started", run=folder)
+    if processes.same((folder.path / "evaluation.json").exists()):
         reporter.say(f"{folder.path} holds a finished run: see {folder.path / 'report.html'}.")
     else:
         try:
-            policy = build_policy(session, folder)
+            policy = _shared_policy(session, folder, processes)
             notes = check_writing(session, policy)
-            check_room(folder, policy.model, config.training.keep_checkpoints)
+            processes.first(lambda: check_room(folder, policy.model, config.training.keep_checkpoints))
         except LeserError:
-            if fresh:  # a folder that holds nothing but a configuration that cannot work would only be in the way
+            if (
+                fresh and processes.main
+            ):  # a folder that holds nothing but a configuration that cannot work would be in the way
                 shutil.rmtree(folder.path / "policies", ignore_errors=True)
                 folder.forget()
             raise
         for text in [*policy_notes(policy), *notes]:
             reporter.say(text)
-        _train_and_evaluate(session, folder, policy, monitor)
-    registry.notify("leser_run_ended", run=folder)
+        _train_and_evaluate(session, folder, policy, monitor, processes, started)
+    if processes.main:
+        registry.notify("leser_run_ended", run=folder)
 
 
-def _train_and_evaluate(session: Session, folder: RunFolder, policy: Policy, monitor: Monitor) -> None:
+def _begin(folder: RunFolder, session: Session) -> bool:
+    """Make the run folder, or see whether the run in it can be resumed; returns whether it is new."""
+    import torch
+
+    config = session.config
+    fresh = not folder.config_path.exists()
+    folder.create(config.resolved(), resume=config.resume, known=known_to(session.registry))
+    if fresh:
+        folder.note_threads(torch.get_num_threads())
+    return fresh
+
+
+def _shared_policy(session: Session, folder: RunFolder, processes: Processes) -> Policy:
+    """The policy in each process: the main one makes or downloads it, the others load what it left."""
+    made: list[Policy] = []
+    processes.first(lambda: made.append(build_policy(session, folder)))
+    return made[0] if made else build_policy(session, folder)
+
+
+def _train_and_evaluate(
+    session: Session,
+    folder: RunFolder,
+    policy: Policy,
+    monitor: Monitor,
+    processes: Processes,
+    started: float | None,
+) -> None:
     from leser.run.final_evaluation import evaluate_on_test
     from leser.sampler import Sampler
     from leser.training.stages import train
@@ -150,8 +198,14 @@ def _train_and_evaluate(session: Session, folder: RunFolder, policy: Policy, mon
 
     config, reporter = session.config, session.reporter
     sampler = Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens)
-    state = TrainingState(session, sampler, folder, monitor)
+    state = TrainingState(session, sampler, folder, monitor, processes, started)
     state.restore()
+    evaluation: dict[str, Any] = {}
+
+    def finish() -> None:
+        state.export()
+        evaluation.update(evaluate_on_test(state))
+
     try:
         dev = sampler.prompts(session.task.dev.queries)
         check_asked(session.environment, session.task.dev)
@@ -159,12 +213,12 @@ def _train_and_evaluate(session: Session, folder: RunFolder, policy: Policy, mon
         for text in prompt_notes(sampler, dev):
             reporter.warn(text)
         train(state)
-        state.export()
-        evaluation = evaluate_on_test(state)
+        processes.first(finish)
     except (KeyboardInterrupt, LeserError):
         reporter.say(f"Stopped. Resume with: {resume_command(folder.config_path)}")
         raise
-    session.registry.notify("leser_evaluated", evaluation=evaluation)
+    if processes.main:
+        session.registry.notify("leser_evaluated", evaluation=evaluation)
 
 
 def build_policy(session: Session, folder: RunFolder) -> Policy:

@@ -13,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from leser.config.training import UNBOUNDED
 from leser.engine import SearchStats
-from leser.grpo.batch import GroupBatch
+from leser.grpo.batch import GroupBatch, Ragged, select
 from leser.grpo.credit import term_credit
 from leser.grpo.metrics import behaviour, sampled_entropy
 from leser.grpo.options import GrpoOptions
@@ -25,11 +28,25 @@ from leser.grpo.update import policy_update
 from leser.policy.adapters import frozen_reference
 from leser.policy.packed import group_logprobs
 from leser.policy.policy import Policy
+from leser.processes import ALONE, Processes
 from leser.sampler import Answers, Sampler
 from leser.scoring import mean_of
 from leser.task import Query, Split
-from leser.training.rollout import advantages_of, excluded, refilled, roll_out, rows_of, totals, why_dropped
+from leser.training.ending import end_in_time, keep_policy, note_dev, say_why, total_steps
+from leser.training.rollout import (
+    Rollout,
+    advantages_of,
+    excluded,
+    of_groups,
+    refilled,
+    roll_out,
+    rows_of,
+    totals,
+    why_dropped,
+)
 from leser.training.state import TrainingState
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +72,44 @@ def train_grpo(state: TrainingState) -> None:
     options, training, train = session.config.grpo, session.config.training, session.task.train
     if counters.stage != "grpo":
         _begin(state)
-    schedule = Schedule(state.rate(options.learning_rate, 3e-4), training.steps, session.config.seed)
+    rate = state.rate(options.learning_rate, 3e-4)
     reference = _reference(state) if options.kl > 0 else None
-    session.reporter.phase("grpo", training.steps, counters.done)
+    most = training.steps if training.steps < UNBOUNDED else None
+    session.reporter.phase("grpo", most, counters.done)
+    end_in_time(state)
     with state.interruption:
         while not counters.stopped and counters.done < training.steps:
             started, before = time.monotonic(), session.client.stats()
+            schedule = Schedule(rate, total_steps(state), session.config.seed)
             queries = _next_queries(state, schedule)
-            with state.sampler.environment.at(counters.done / max(1, training.steps - 1)):
+            with state.sampler.environment.at(min(1.0, counters.done / max(1, schedule.total - 1))):
                 step = grpo_step(
                     state.sampler, state.optimizer, train, queries, options, schedule, counters.done,
-                    reference=reference, number=counters.update + 1,
+                    reference=reference, number=counters.update + 1, processes=state.processes,
                 )  # fmt: skip
-            searched = _searched(before, session.client.stats(), time.monotonic() - started)
+            searched = _searched(before, session.client.stats(), time.monotonic() - started, state.processes)
             counters.update += 1
             row = {"phase": "grpo", "step": counters.update, **step.metrics, **searched}
             state.keep_rollouts(step.rollouts)
             if options.curriculum == "spread":
                 note_spreads(counters.spreads, rewards_by_query(step.rollouts))
+            end_in_time(state, counters.grpo_seconds + time.monotonic() - started)
             due = counters.done % training.steps_between_evaluations == 0 or counters.done == training.steps
+            due = due or bool(counters.stopped)
             answers = state.evaluate_on_dev() if due else None
             if answers is not None:
                 row |= state.dev_row(answers)
-                if answers.value > counters.best:
-                    _keep(state, answers)
+                note_dev(state, answers)
             counters.grpo_seconds += time.monotonic() - started
             state.outlook.note("grpo", counters.done, counters.grpo_seconds)
-            row = state.monitor.examine(row | {"elapsed_s": counters.grpo_seconds}, step.rollouts, answers)
+            row = _examined(state, row | {"elapsed_s": counters.grpo_seconds}, step, answers)
             if training.monitor.stop and "warnings" in row:
                 counters.stopped = ", ".join(row["warnings"])
             state.log(row, important=due)
-            if due or counters.stopped or state.interruption.asked:
+            if due or counters.stopped or state.asked_to_stop():
                 state.checkpoint()
-            state.interruption.stop_if_asked()
-    if counters.stopped:
-        session.reporter.warn(
-            f"The monitor ended GRPO at step {counters.update} ({counters.stopped}); the best policy on dev, of step "
-            f"{counters.best_update}, is the one that counts. A new run with -o training.monitor.stop=false does not stop."
-        )
+            state.stop_if_asked()
+    say_why(state)
 
 
 def grpo_step(
@@ -106,36 +123,32 @@ def grpo_step(
     *,
     reference: Policy | None = None,
     number: int | None = None,
+    processes: Processes = ALONE,
 ) -> Step:
     """Sample, search, reward and update on one batch of queries.
 
     `step` counts GRPO's updates from 0, `number` is what the rollouts call it; `reference` is the frozen policy that the KL
-    term keeps near (needed where `options.kl` is above 0).
+    term keeps near (needed where `options.kl` is above 0). Of several `processes` each samples, searches and trains its share;
+    what is returned is of all of them.
     """
     # rollout: G completions for each query, and what the engine makes of each
-    found = roll_out(sampler, split, queries, options, schedule.seed, step)
+    found = roll_out(sampler, split, queries, options, schedule.seed, step, processes=processes)
     if options.refill:
-        found = refilled(found, sampler, split, options, schedule.seed, step)
+        found = refilled(found, sampler, split, options, schedule.seed, step, processes)
     # advantages, (groups, G)
     result = advantages_of(found, sampler, options)
-    advantages: Any = result.advantages
     credited = time.monotonic()
-    if options.credit != "none":
-        scores = replace(found.scores, total=totals(found, sampler, options), excluded=excluded(found, options))
-        advantages = term_credit(sampler, split, found.samples, found.outcomes, scores, result.advantages, options)
+    groups = _share(found, result.active, options, processes)
+    advantages: Any = result.advantages
+    if options.credit != "none" and groups:
+        advantages = _credited(sampler, split, of_groups(found, groups), advantages, groups, options)
     judged = time.monotonic()
     # loss and update
-    batch = GroupBatch(
-        prompts=sampler.prompts(found.queries),
-        completions=[[s.tokens for s in row] for row in found.samples],
-        sampler_logprobs=[[s.logprobs for s in row] for row in found.samples],
-        advantages=advantages,
-        active=result.active,
-    )
+    batch = _batch(sampler, found, advantages, result.active, groups)
     if options.kl > 0:
         if reference is None:
             raise ValueError("grpo.kl is above 0, but no reference policy was given")
-        batch = replace(batch, reference_logprobs=reference_logprobs(reference, batch, options.temperature))
+        batch = replace(batch, reference_logprobs=_referenced(reference, batch, groups, options))
     update = policy_update(
         sampler.policy, optimizer, batch, options, rate=schedule.rate, total=schedule.total, step=step
     )
@@ -153,6 +166,47 @@ def grpo_step(
         "update_s": time.monotonic() - judged,
     }
     return Step(metrics, rows_of(step if number is None else number, found, result.advantages))
+
+
+def _share(found: Rollout, active: Array, options: GrpoOptions, processes: Processes) -> list[int]:
+    """The groups that this process trains on; in every mini-batch about as many tokens as each of the others."""
+    tokens = (np.reshape(found.lengths, found.shape) * active).sum(axis=1)
+    order = sorted(range(len(tokens)), key=lambda i: (i % options.mini_batches, -tokens[i], i))
+    return sorted(processes.share(order))
+
+
+def _credited(
+    sampler: Sampler, split: Split, own: Rollout, advantages: Array, groups: Sequence[int], options: GrpoOptions
+) -> Array:
+    """Advantages of single tokens (B, G, C): those of this process's groups, `own`; the others' are 0."""
+    scores = replace(own.scores, total=totals(own, sampler, options), excluded=excluded(own, options))
+    credit = term_credit(sampler, split, own.samples, own.outcomes, scores, advantages[groups], options)
+    whole = np.zeros((*advantages.shape, credit.shape[-1]))
+    whole[groups] = credit
+    return whole
+
+
+def _batch(sampler: Sampler, found: Rollout, advantages: Any, active: Array, groups: Sequence[int]) -> GroupBatch:
+    """The whole batch, in which only these groups are active: its mini-batches are the same in every process."""
+    own = np.zeros(len(found.queries), dtype=bool)
+    own[groups] = True
+    prompts = dict(zip(groups, sampler.prompts([found.queries[group] for group in groups]), strict=True))
+    return GroupBatch(
+        prompts=[prompts.get(group, []) for group in range(len(found.queries))],
+        completions=[[s.tokens for s in row] for row in found.samples],
+        sampler_logprobs=[[s.logprobs for s in row] for row in found.samples],
+        advantages=advantages,
+        active=active & own[:, None],
+    )
+
+
+def _referenced(reference: Policy, batch: GroupBatch, groups: Sequence[int], options: GrpoOptions) -> Ragged:
+    """The reference's log-probabilities of these groups, nothing for the others."""
+    rows: list[list[list[float]]] = [[[] for _ in group] for group in batch.completions]
+    part = select(batch, [(group, list(range(len(batch.completions[group])))) for group in groups])
+    for group, values in zip(groups, reference_logprobs(reference, part, options.temperature), strict=True):
+        rows[group] = values
+    return rows
 
 
 def rewards_by_query(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
@@ -174,19 +228,19 @@ def _next_queries(state: TrainingState, schedule: Schedule) -> list[Query]:
 def _begin(state: TrainingState) -> None:
     """The evaluation on dev that GRPO starts from."""
     state.begin("grpo")
-    counters = state.counters
-    state.session.reporter.phase("grpo", state.session.config.training.steps)
+    counters, steps = state.counters, state.session.config.training.steps
+    state.session.reporter.phase("grpo", steps if steps < UNBOUNDED else None)
     answers = state.evaluate_on_dev()
     row = {"phase": "grpo", "step": counters.update, **state.dev_row(answers)}
-    _keep(state, answers)
-    state.log(state.monitor.examine(row, answers=answers), important=True)
+    keep_policy(state, answers)
+    state.log(_examined(state, row, None, answers), important=True)
     state.checkpoint()
 
 
-def _keep(state: TrainingState, answers: Answers) -> None:
-    """Save the policy as policy/, the best on dev so far."""
-    state.counters.best, state.counters.best_update = answers.value, state.counters.update
-    state.save(state.folder.path / "policy")
+def _examined(state: TrainingState, row: dict[str, Any], step: Step | None, answers: Answers | None) -> dict[str, Any]:
+    """The row as the monitor completes it, which watches in the main process alone."""
+    rollouts = step.rollouts if step else []
+    return state.processes.first(lambda: state.monitor.examine(row, rollouts, answers))
 
 
 def _reference(state: TrainingState) -> Policy:
@@ -194,13 +248,11 @@ def _reference(state: TrainingState) -> Policy:
     return frozen_reference(state.sampler.policy, state.policies / "warmup")
 
 
-def _searched(before: SearchStats, after: SearchStats, seconds: float) -> dict[str, float]:
-    """Searches per second of an update, and the share of its queries that the cache answered."""
-    asked = after.asked - before.asked
-    return {
-        "searches_per_s": (after.searches - before.searches) / seconds,
-        "cache_hits": (after.cache_hits - before.cache_hits) / max(1, asked),
-    }
+def _searched(before: SearchStats, after: SearchStats, seconds: float, processes: Processes) -> dict[str, float]:
+    """Searches per second of an update, and the share of its queries that the cache answered; of all processes."""
+    own = (after.asked - before.asked, after.searches - before.searches, after.cache_hits - before.cache_hits)
+    asked, searches, hits = (sum(counts) for counts in zip(*processes.gather(own), strict=True))
+    return {"searches_per_s": searches / seconds, "cache_hits": hits / max(1, asked)}
 
 
 def reference_logprobs(reference: Policy, batch: GroupBatch, temperature: float) -> list[list[list[float]]]:

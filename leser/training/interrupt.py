@@ -44,8 +44,3 @@ class Interruption:
             raise KeyboardInterrupt
         self.asked = True
         os.write(2, _SAID)  # a print from a handler may meet a half-written line of the same stream
-
-    def stop_if_asked(self) -> None:
-        """Raise KeyboardInterrupt once Ctrl-C was pressed: called where everything that counts is on disk."""
-        if self.asked:
-            raise KeyboardInterrupt

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from leser.grpo.advantage import Advantages, group_advantages, overlong_penalty
 from leser.grpo.options import GrpoOptions
 from leser.grpo.queries import refill_of
 from leser.policy.generate import Sample
+from leser.processes import ALONE, Processes
 from leser.reward import Outcome
 from leser.sampler import Sampler
 from leser.scoring import Scores
@@ -51,32 +52,62 @@ class Rollout:
 
 
 def roll_out(
-    sampler: Sampler, split: Split, queries: Sequence[Query], options: GrpoOptions, seed: int, step: int, first: int = 0
+    sampler: Sampler,
+    split: Split,
+    queries: Sequence[Query],
+    options: GrpoOptions,
+    seed: int,
+    step: int,
+    first: int = 0,
+    processes: Processes = ALONE,
 ) -> Rollout:
-    """Sample `group_size` completions for each query, search with them and score them; `first` numbers the groups."""
+    """Sample `group_size` completions for each query, search with them and score them; `first` numbers the groups.
+
+    Each process does so for its share of the queries; all of them get the whole, in the queries' order.
+    """
+    groups = list(enumerate(queries, start=first))
+    share = processes.share(groups)
+    own = _roll_out(sampler, split, share, options, seed, step) if share or processes.count == 1 else None
+    if processes.count == 1:
+        assert own is not None
+        return own
+    parts = processes.gather(own and _slim(own))
+    return _in_order([part for part in parts if part is not None], len(parts))
+
+
+def _roll_out(
+    sampler: Sampler, split: Split, groups: Sequence[tuple[int, Query]], options: GrpoOptions, seed: int, step: int
+) -> Rollout:
     started = time.monotonic()
+    queries = [query for _, query in groups]
     samples = sampler.sample(queries, options.group_size, seed=seed, step=step, temperature=options.temperature)
     sampled = time.monotonic()
     attempts = [
         Attempt(query, group, sampler.policy.decode(s.tokens), s.finished)
-        for group, (query, row) in enumerate(zip(queries, samples, strict=True), start=first)
+        for (group, query), row in zip(groups, samples, strict=True)
         for s in row
     ]
     outcomes = sampler.environment.judge(attempts, split)
     scores = sampler.environment.score(outcomes)
-    return Rollout(
-        list(queries), samples, outcomes, scores, sample_s=sampled - started, search_s=time.monotonic() - sampled
-    )
+    return Rollout(queries, samples, outcomes, scores, sample_s=sampled - started, search_s=time.monotonic() - sampled)
 
 
-def refilled(found: Rollout, sampler: Sampler, split: Split, options: GrpoOptions, seed: int, step: int) -> Rollout:
+def refilled(
+    found: Rollout,
+    sampler: Sampler,
+    split: Split,
+    options: GrpoOptions,
+    seed: int,
+    step: int,
+    processes: Processes = ALONE,
+) -> Rollout:
     """The rollout with groups of other queries for its zero-variance groups, sought up to `options.refill` times."""
     missing = int(advantages_of(found, sampler, options).zero_variance.sum())
     for _ in range(options.refill):
         more = refill_of(split.queries, {q.id for q in found.queries}, missing, seed, step)
         if not more:
             break
-        fresh = roll_out(sampler, split, more, options, seed, step, first=len(found.queries))
+        fresh = roll_out(sampler, split, more, options, seed, step, len(found.queries), processes)
         found = _together(found, fresh)
         missing = int(advantages_of(fresh, sampler, options).zero_variance.sum()) + missing - len(more)
     return found
@@ -155,6 +186,45 @@ def rows_of(number: int, found: Rollout, advantages: Array) -> list[dict[str, An
 def _known(value: float) -> float | None:
     """None for what does not apply or was not measured: a table's empty cell, not a number."""
     return None if np.isnan(value) else float(value)
+
+
+def of_groups(found: Rollout, groups: Sequence[int]) -> Rollout:
+    """Some groups of a rollout, in this order."""
+    size = found.shape[1]
+    rows = [group * size + column for group in groups for column in range(size)]
+    scores = found.scores
+    return replace(
+        found,
+        queries=[found.queries[group] for group in groups],
+        samples=[found.samples[group] for group in groups],
+        outcomes=[found.outcomes[row] for row in rows],
+        scores=replace(
+            scores,
+            values=scores.values[rows],
+            total=scores.total[rows],
+            gated=scores.gated[rows],
+            excluded=scores.excluded[rows],
+        ),
+    )
+
+
+def _slim(found: Rollout) -> Rollout:
+    """For other processes: the documents have been read when there are scores."""
+    return replace(found, outcomes=[replace(outcome, documents={}) for outcome in found.outcomes])
+
+
+def _in_order(parts: Sequence[Rollout], count: int) -> Rollout:
+    """The whole out of shares of `count` processes; as slow as the slowest of them."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = _together(whole, part)
+    starts = np.cumsum([0, *(len(part.queries) for part in parts)]).tolist()
+    order = [starts[i % count] + i // count for i in range(len(whole.queries))]
+    return replace(
+        of_groups(whole, order),
+        sample_s=max(part.sample_s for part in parts),
+        search_s=max(part.search_s for part in parts),
+    )
 
 
 def _together(a: Rollout, b: Rollout) -> Rollout:

@@ -25,14 +25,14 @@ def train(state: TrainingState) -> None:
     wants_more = config.evaluation.warmup_plus and config.warmup.enabled
     targets: list[Target] = []
     if config.warmup.enabled and (counters.stage != "grpo" or wants_more):
-        targets = find_targets(state)
+        targets = state.alone(lambda: find_targets(state))
     if counters.stage == "warmup":
         if config.warmup.enabled:
             warm_up(state, targets)
         else:
             state.save(state.policies / "warmup")
     if counters.stage in ("warmup", "grpo"):
-        tune_on_dev(state, GRPO, state.sampler)
+        state.alone(lambda: tune_on_dev(state, GRPO, state.sampler))
         train_grpo(state)
     if wants_more:
         warm_up_more(state, targets)

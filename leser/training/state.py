@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from leser.environment import Attempt
 from leser.errors import LeserError
@@ -17,18 +17,22 @@ from leser.grpo.metrics import behaviour
 from leser.grpo.optimizer import make_optimizer
 from leser.monitor.monitor import Monitor
 from leser.policy.adapters import has_adapters, load_trained, save_trained
+from leser.processes import ALONE, Processes
+from leser.progress import roughly
 from leser.sampler import Answers, Sampler
 from leser.scoring import mean_of
 from leser.session import Session
 from leser.store.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
 from leser.store.folder import RunFolder
 from leser.task import Query, drawn
+from leser.training.budget import Budget
 from leser.training.interrupt import Interruption
 from leser.training.outlook import Outlook
 from leser.warmup.progress import WarmupProgress
 
-if TYPE_CHECKING:
-    pass
+PATIENCE, TIME = "training.patience", "training.minutes"
+"""Reasons for which GRPO ends before its last step, beside the monitor's signs."""
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -45,7 +49,9 @@ class Counters:
     best_update: int = 0
     grpo_seconds: float = 0.0
     mark: int = 0  # length of metrics.jsonl
-    stopped: str = ""  # the sign for which the monitor ended GRPO
+    stopped: str = ""  # why GRPO ended before its last step: a sign of the monitor, or PATIENCE or TIME
+    since_best: int = 0  # evaluations of GRPO on dev since the best
+    run_seconds: float = 0.0  # of the whole run, over all its starts
     spreads: dict[str, float] = field(default_factory=dict)  # by query: how much its completions' rewards differed
 
     @property
@@ -67,10 +73,22 @@ class Counters:
 
 
 class TrainingState:
-    """One policy in one run folder: resumes from the last checkpoint, writes new ones, evaluates on dev and logs."""
+    """One policy in one run folder: resumes from the last checkpoint, writes new ones, evaluates on dev and logs.
 
-    def __init__(self, session: Session, sampler: Sampler, folder: RunFolder, monitor: Monitor) -> None:
+    Of several processes, all hold the same policy and counters, and the main one writes.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        sampler: Sampler,
+        folder: RunFolder,
+        monitor: Monitor,
+        processes: Processes = ALONE,
+        started: float | None = None,
+    ) -> None:
         self.session, self.sampler, self.folder, self.monitor = session, sampler, folder, monitor
+        self.processes, self.budget = processes, Budget.of(session, started)
         self.counters = Counters()
         self.optimizer = make_optimizer(sampler.policy, session.config.grpo)
         self.interruption = Interruption()
@@ -91,30 +109,61 @@ class TrainingState:
     def restore(self) -> None:
         """Load the latest whole checkpoint, if there is one; metrics, rollouts and the monitor go back to it."""
         reporter = self.session.reporter
+        found = self.processes.first(self._found)
+        if found is None:
+            return
+        checkpoint, stored = found
+        self.counters = Counters.of(stored, checkpoint)
+        load_weights(checkpoint, self.sampler.policy.model, self.optimizer)
+        self.monitor.replay(self.folder.metrics())
+        self._pending_first = self.counters.update + 1
+        reporter.say(f"Resumed at {checkpoint.name} ({self.counters.stage}).")
+
+    def _found(self) -> tuple[Path, dict[str, Any]] | None:
+        """The latest whole checkpoint, files cut back to it; the time that is lost with what came after it was spent too."""
+        reporter = self.session.reporter
+        times = [row["run_s"] for row in self.folder.metrics() if row.get("run_s") is not None]
         found = latest_checkpoint(self.folder.checkpoints, reporter.warn)
         if found is None:
             if any(self.folder.checkpoints.glob("step-*")):
                 reporter.warn("No checkpoint is whole: the run begins again from its start.")
             self.folder.cut_back(0, 0)
-            return
-        checkpoint, stored = found
-        self.counters = Counters.of(stored, checkpoint)
-        load_weights(checkpoint, self.sampler.policy.model, self.optimizer)
-        self.folder.cut_back(self.counters.mark, self.counters.update)
-        self.monitor.replay(self.folder.metrics())
-        self._pending_first = self.counters.update + 1
-        reporter.say(f"Resumed at {checkpoint.name} ({self.counters.stage}).")
+        else:
+            self.folder.cut_back(int(found[1]["mark"]), int(found[1]["update"]))
+            times.append(float(found[1].get("run_seconds", 0.0)))
+        self.budget.before = max(times, default=0.0)
+        return found
 
     def checkpoint(self) -> None:
         """Put rollouts, then the checkpoint that vouches for them, on disk."""
         counters = self.counters
+        self.processes.check_replicas(self.sampler.policy.model)
+        if not self.processes.main:
+            return
         self.folder.write_rollouts(self._pending_first, counters.update, self._pending)
         self._pending, self._pending_first = [], counters.update + 1
-        counters.mark = self.folder.mark()
+        counters.mark, counters.run_seconds = self.folder.mark(), self.budget.spent
         model = self.sampler.policy.model
         save_checkpoint(self.folder.checkpoints, f"step-{counters.update}", asdict(counters), model, self.optimizer)
         best = f"step-{counters.best_update}" if counters.stage != "warmup" else None
         prune(self.folder.checkpoints, self.session.config.training.keep_checkpoints, best)
+
+    def alone(self, make: Callable[[], T]) -> T:
+        """What the main process makes alone, in all of them; a weight of expansions that it chose holds in all of them too."""
+        environment = self.sampler.environment
+        made, weight = self.processes.first(lambda: (make(), environment.expansion.weight))
+        if weight != environment.expansion.weight:
+            environment.weigh(weight)
+        return made
+
+    def asked_to_stop(self) -> bool:
+        """Whether Ctrl-C was pressed, in any process."""
+        return self.processes.any(self.interruption.asked)
+
+    def stop_if_asked(self) -> None:
+        """Raise KeyboardInterrupt once Ctrl-C was pressed, in all processes: called where everything that counts is on disk."""
+        if self.asked_to_stop():
+            raise KeyboardInterrupt
 
     def begin(self, stage: str) -> None:
         """Start a stage: counters of its own, and an optimizer without moments."""
@@ -128,7 +177,7 @@ class TrainingState:
 
     def save(self, folder: Path) -> None:
         """Save what is trained as it is now: the policy, or its adapters alone."""
-        write_folder(folder, partial(save_trained, self.sampler.policy))
+        self.processes.first(lambda: write_folder(folder, partial(save_trained, self.sampler.policy)))
 
     def export(self) -> None:
         """Make policy/ a whole policy that serves by itself: adapters are merged in float32, and kept beside."""
@@ -145,20 +194,30 @@ class TrainingState:
 
     def keep_rollouts(self, rows: list[dict[str, Any]]) -> None:
         """Keep the rows of completions until the next checkpoint writes them."""
-        self._pending += rows
+        self._pending += rows if self.processes.main else []
 
     def log(self, row: dict[str, Any], *, important: bool = False) -> None:
         """Put a row into metrics.jsonl, and tell observers and the user."""
+        if not self.processes.main:
+            return
+        row = row | ({"run_s": self.budget.spent} if self.budget.limited else {})
         self.folder.log(row)
         self.session.registry.notify("leser_step", metrics=row)
-        left = sum(self.outlook.left().values())
+        left = min(sum(self.outlook.left().values()), max(0.0, self.budget.limit - self.budget.spent))
         self.session.reporter.step(self.counters.done, row, important=important, left=left)
 
+    def time_left(self) -> str:
+        """How long the run will still take, in words."""
+        if not self.budget.limited:
+            return str(self.outlook)
+        return f"About {roughly(self.budget.limit - self.budget.spent)} left (training.minutes)."
+
     def evaluate_on_dev(self) -> Answers:
-        """Greedy answers to dev's queries, or to a sample of `training.dev_queries` of them."""
+        """Greedy answers to dev's queries, or to a sample of `training.dev_queries` of them; each process's share at once."""
         started = time.monotonic()
-        answers = self.sampler.answer(self.session.task.dev, self._dev_queries())
+        answers = self.sampler.answer(self.session.task.dev, self._dev_queries(), processes=self.processes)
         self.outlook.dev_s = time.monotonic() - started
+        self.budget.note_evaluation(self.outlook.dev_s)
         return answers
 
     def dev_row(self, answers: Answers) -> dict[str, Any]:
@@ -171,7 +230,7 @@ class TrainingState:
         """What dev earns when every query is left alone."""
         dev, environment = self.session.task.dev, self.session.environment
         none = [Attempt(q, i, environment.say()) for i, q in enumerate(self._dev_queries())]
-        return mean_of(environment.score(environment.judge(none, dev)).total)
+        return self.processes.same(mean_of(environment.score(environment.judge(none, dev)).total))
 
     def _dev_queries(self) -> list[Query]:
         config = self.session.config

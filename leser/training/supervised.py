@@ -11,6 +11,7 @@ import torch
 
 from leser.policy.memory import TOKENS_PER_PASS
 from leser.policy.packed import group_logprobs
+from leser.processes import add_gradients, all_sum
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
@@ -45,13 +46,16 @@ def supervised_step(
 ) -> float | None:
     """One update, at most `bound` tokens in a pass; returns the mean negative log-likelihood per token, in nats.
 
+    Every process holds some examples of the batch, or none: the update is the one that a single process would make on all.
+
     A step whose gradient is not finite is skipped: no weight changes, and None is returned.
     """
     policy.model.train()
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad(set_to_none=True)
-    tokens = sum(len(c) for e in batch for c in e.completions) - sum(sum(e.given) for e in batch)
+    own = sum(len(c) for e in batch for c in e.completions) - sum(sum(e.given) for e in batch)
+    tokens, *_ = all_sum([own], policy.device)
     total = 0.0
     most = len(batch) if policy.device.type == "cuda" else QUERIES_PER_PASS
     for part in passes(batch, bound, most):
@@ -63,6 +67,8 @@ def supervised_step(
         loss = -(result.logprobs * mask).sum() / tokens
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
+    add_gradients(p for p in policy.model.parameters() if p.requires_grad)
+    total, *_ = all_sum([total], policy.device)
     norm = float(torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0))
     if not math.isfinite(norm):
         optimizer.zero_grad(set_to_none=True)

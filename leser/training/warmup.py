@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def warm_up(state: TrainingState, targets: list[Target]) -> None:
     targets, held = _held_out(state, targets)
     if counters.round == 0:
         train_supervised(state, targets, "warmup", held=held)
-        if not state.session.config.warmup.samples:
+        if not state.session.config.warmup.samples or not _time_to_sample(state):
             return
         counters.round = 1
         counters.supervised |= {"since_best": 0}
@@ -51,7 +52,9 @@ def warm_up_more(state: TrainingState, targets: list[Target]) -> None:
         state.save(state.policies / "warmup-plus")
         state.checkpoint()
     taught, _ = _held_out(state, targets)
-    train_supervised(state, _with_sampled(state, taught), "warmup+", share * counters.grpo_seconds)
+    if state.processes.same(sampled_file(state).exists() or not state.budget.limited):
+        taught = _with_sampled(state, taught)
+    train_supervised(state, taught, "warmup+", share * counters.grpo_seconds)
 
 
 def _held_out(state: TrainingState, targets: list[Target]) -> tuple[list[Target], HeldOut | None]:
@@ -68,15 +71,37 @@ def _held_out(state: TrainingState, targets: list[Target]) -> tuple[list[Target]
     return taught, HeldOut(rows[0], rows[1])
 
 
+def sampled_file(state: TrainingState) -> Path:
+    """Where the targets out of the policy's own completions are kept."""
+    return state.folder.path / "targets-sampled.jsonl"
+
+
+def _time_to_sample(state: TrainingState) -> bool:
+    """Whether completions can be sampled for better targets, and learned from, in the time that the warm-up has left."""
+    budget, config, task = state.budget, state.session.config, state.session.task
+    if state.processes.same(sampled_file(state).exists()):
+        return True
+    asked = min(config.warmup.max_queries, len(task.train.queries)) / max(
+        1, min(config.training.dev_queries, len(task.dev.queries))
+    )
+    needed = 2 * asked * max(1.0, config.warmup.samples / 2) * budget.evaluation_s
+    return state.processes.same(budget.warmup_left(state.counters.supervised["seconds"]) > needed)
+
+
 def _with_sampled(state: TrainingState, targets: list[Target]) -> list[Target]:
     """The targets, and the better ones out of the policy's own completions, which are sought once per run."""
-    session, path = state.session, state.folder.path / "targets-sampled.jsonl"
+    session, path = state.session, sampled_file(state)
     if not session.config.warmup.samples:
         return targets
-    if not path.exists():
+
+    def seek() -> None:
+        if path.exists():
+            return
         found = sampled_targets(state.sampler, session.task.train, targets, session.config.warmup, session.config.seed)
         write_targets(path, found)
         session.reporter.say(f"{len(found)} better targets among the policy's own completions.")
+
+    state.processes.first(seek)
     better = read_targets(path, session.task.train)
     disproved = {t.query.id for t in better}
     return [t for t in targets if t.gain > 0 or t.query.id not in disproved] + better
@@ -108,26 +133,28 @@ def train_supervised(
         progress.step,
     )
     # already ended where it was killed between its end and the next stage's first checkpoint
-    ended = progress.ended(options) if seconds is None else progress.seconds >= seconds
+    ended = progress.ended(options) if seconds is None else _spent(state, progress, seconds)
     with state.interruption:
         while not ended:
             step, batch = next(rows)
             rate = peak * min(1.0, (step + 1) / RISING_STEPS)
             bound = pass_tokens(sampler.policy, session.config.grpo)
-            loss = supervised_step(sampler.policy, state.optimizer, batch, rate, bound)
+            loss = supervised_step(sampler.policy, state.optimizer, state.processes.share(batch), rate, bound)
             progress.take(loss)
             progress.step = step + 1
             progress.seconds = time.monotonic() - started
             state.outlook.note(stage, progress.step, progress.seconds)
             if progress.step == FIRST and stage == "warmup":
-                session.reporter.say(str(state.outlook))
-            spent = seconds is not None and progress.seconds >= seconds
+                session.reporter.say(state.time_left())
+            spent = _spent(state, progress, seconds)
             counters.update = counters.first + progress.step
             due = progress.step % options.steps_between_evaluations == 0 or spent
             if due:
                 answers = state.evaluate_on_dev()
-                likelihood = held.likelihood(sampler) if held else None
-                better = progress.note(answers.value, original, likelihood.loss if likelihood else None)
+                likelihood = state.processes.same(held.likelihood(sampler)) if held else None
+                better = progress.note(
+                    state.processes.same(answers.value), original, likelihood.loss if likelihood else None
+                )
                 progress.seconds = time.monotonic() - started
                 row = {"phase": stage, "step": counters.update, "loss": progress.loss, "skipped": progress.skipped}
                 if likelihood:
@@ -138,16 +165,23 @@ def train_supervised(
                 if better:
                     state.save(best_folder)
                 ended = spent or (seconds is None and progress.ended(options))
-            if due or state.interruption.asked:
+            if due or state.asked_to_stop():
                 counters.supervised = asdict(progress)
                 state.checkpoint()
-            state.interruption.stop_if_asked()
+            state.stop_if_asked()
     if held and progress.best <= original:
         state.load(state.policies / "warmup-likeliest")
         state.save(best_folder)
     state.load(best_folder)
     if held:
         session.reporter.say(held.likelihood(sampler).sentence())
+
+
+def _spent(state: TrainingState, progress: WarmupProgress, seconds: float | None) -> bool:
+    """Whether the stage's time is spent: the given seconds, or its part of the run's budget."""
+    if seconds is None:
+        return state.processes.same(state.budget.warmup_left(progress.seconds) <= 0)
+    return state.processes.same(progress.seconds >= seconds or state.budget.control_left() <= 0)
 
 
 def examples(sampler: Sampler, targets: Sequence[Target], *, leading_space: bool = False) -> list[Example]:

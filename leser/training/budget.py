@@ -1,0 +1,118 @@
+"""Budget: a run that ends in a given time, final evaluation included, shared between its stages by measured speed.
+
+What the final evaluation takes is kept back: as many evaluations on dev as it is worth, each as long as the slowest so far.
+Of what is left when the warm-up begins it may take a share; GRPO gets the rest, less what the control `warmup+` will take after
+it. Every question is answered anew from the clock, so a stage that ends early leaves its time to those that follow.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leser.session import Session
+
+WARMUP_SHARE = 0.4
+"""Most of the training time that the warm-up may take where GRPO follows."""
+FIXED_S = 2.0
+"""Seconds of a final evaluation that do not grow with it: intervals, report, last checkpoint."""
+SLACK = 1.25
+"""A final evaluation is expected to take this many times what the evaluations on dev say: its engine's cache is cold."""
+BASELINE, WEIGHTS = 0.5, 3.0
+"""What a baseline, and tuning the weight of expansions on dev, are worth in evaluations of a policy."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """The time of one run, in seconds; `limit` is infinite where none is set, and then nothing is ever over.
+
+    `evaluations` is the final evaluation in evaluations on dev, `control` the control's share of GRPO's time, `before` what
+    earlier starts of the run spent, `evaluation_s` the slowest evaluation on dev so far.
+    """
+
+    limit: float = math.inf
+    evaluations: float = 0.0
+    control: float = 0.0
+    warmup_share: float = WARMUP_SHARE
+    before: float = 0.0
+    evaluation_s: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+    started: float = field(default=math.nan)
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.started):
+            self.started = self.clock()
+
+    @classmethod
+    def of(cls, session: Session, started: float | None = None) -> Budget:
+        """The budget that a session's configuration sets; `started` is when its run began, by time.monotonic()."""
+        config, task = session.config, session.task
+        evaluation, training = config.evaluation, config.training
+        policies = 1.0 + evaluation.prompted + config.warmup.enabled * (1 + evaluation.warmup_plus)
+        sizes = len(task.test.queries) / max(1, min(len(task.dev.queries), training.dev_queries))
+        weights = WEIGHTS * policies if config.expansion.tune_weight else 0.0
+        beside = BASELINE * len(evaluation.baselines) + (evaluation.abstain is not None)
+        sampled = evaluation.best_of / 2 * config.warmup.enabled
+        return cls(
+            limit=math.inf if training.minutes is None else 60 * training.minutes,
+            evaluations=sizes * (policies + sampled + beside) + weights + beside,
+            control=evaluation.warmup_plus_share if evaluation.warmup_plus and config.warmup.enabled else 0.0,
+            warmup_share=WARMUP_SHARE if training.steps else 1.0,
+            started=math.nan if started is None else started,
+        )
+
+    @property
+    def limited(self) -> bool:
+        """Whether the run has a limit."""
+        return math.isfinite(self.limit)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of the run so far, over all its starts."""
+        return self.before + self.clock() - self.started
+
+    @property
+    def reserve(self) -> float:
+        """Seconds kept back for the final evaluation."""
+        return FIXED_S + SLACK * self.evaluations * self.evaluation_s
+
+    @property
+    def left(self) -> float:
+        """Seconds that all training together still has; negative where the final evaluation will end too late."""
+        return self.limit - self.reserve - self.spent
+
+    def note_evaluation(self, seconds: float) -> None:
+        """Take in how long an evaluation on dev took."""
+        self.evaluation_s = max(self.evaluation_s, seconds)
+
+    def warmup_left(self, spent: float) -> float:
+        """Seconds that the warm-up still has when it has spent so many; an evaluation that it ends with is set aside."""
+        return self.warmup_share * (spent + self.left) - spent - self.evaluation_s if self.limited else math.inf
+
+    def grpo_left(self, spent: float) -> float:
+        """Seconds that GRPO still has when it has spent so many, its last evaluation and the control's first set aside.
+
+        x seconds more make the control last control * (spent + x): x + control * (spent + x) = what is left.
+        """
+        if not self.limited:
+            return math.inf
+        aside = (2 if self.control else 1) * self.evaluation_s
+        return (self.left - aside - self.control * spent) / (1 + self.control)
+
+    def control_left(self) -> float:
+        """Seconds that the control still has; its last evaluation is set aside."""
+        return self.left - self.evaluation_s
+
+    def steps(self, done: int, spent: float, most: int) -> int:
+        """How many steps GRPO will have made at its end, at the speed of those `done` in `spent` seconds; at most `most`.
+
+        A schedule that spans this number follows the time. Before a step was measured it is `most`.
+        """
+        if not (self.limited and done and spent > 0):
+            return most
+        more = max(0.0, self.grpo_left(spent)) * done / spent
+        return max(done + 1, min(most, done + math.floor(more)))
