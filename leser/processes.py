@@ -171,13 +171,16 @@ def _ended_by_launcher() -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what `signal` hands over
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise ProcessLost("The launcher ended this process, because another one of the run has ended.")
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+    except BaseException:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends by itself, and may say why; a launcher has SIGKILL as well
+        raise
+    signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 @contextmanager
