@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 WARMUP_SHARE = 0.4
 """Most of the training time that the warm-up may take where GRPO follows."""
-FIXED_S = 2.0
-"""Seconds of a final evaluation that do not grow with it: intervals, report, last checkpoint."""
+FIXED_S, FIXED_SHARE = 4.0, 0.02
+"""What is kept back whatever the evaluation's size, in seconds and as a share of the limit: packages that are loaded for it,
+intervals, report; and a machine that becomes slower meanwhile."""
 SLACK = 1.25
 """A final evaluation is expected to take this many times what the evaluations on dev say: its engine's cache is cold."""
 BASELINE, WEIGHTS = 0.5, 3.0
@@ -78,12 +79,12 @@ class Budget:
     @property
     def reserve(self) -> float:
         """Seconds kept back for the final evaluation."""
-        return FIXED_S + SLACK * self.evaluations * self.evaluation_s
+        return FIXED_S + FIXED_SHARE * self.limit + SLACK * self.evaluations * self.evaluation_s
 
     @property
     def left(self) -> float:
         """Seconds that all training together still has; negative where the final evaluation will end too late."""
-        return self.limit - self.reserve - self.spent
+        return self.limit - self.reserve - self.spent if self.limited else math.inf
 
     def note_evaluation(self, seconds: float) -> None:
         """Take in how long an evaluation on dev took."""
