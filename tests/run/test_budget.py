@@ -17,7 +17,6 @@ from leser.config.load import config_of
 from leser.config.training import UNBOUNDED, TrainingOptions
 from leser.training.budget import FIXED_S, FIXED_SHARE, SLACK, Budget
 
-
 KEPT = FIXED_S + FIXED_SHARE * 600
 """Seconds kept back of the ten minutes of these tests, whatever an evaluation takes."""
 
@@ -57,7 +56,9 @@ def test_the_warm_up_gets_its_share_of_what_is_left_when_it_begins() -> None:
     assert found.warmup_left(150.0) == pytest.approx(50), "its own time does not make its share smaller"
     clock.now += 50
     assert found.warmup_left(200.0) == pytest.approx(0)
-    assert budget(Clock(), warmup_share=1.0, evaluations=0.0).warmup_left(0.0) == pytest.approx(600 - KEPT), "without GRPO"
+    assert budget(Clock(), warmup_share=1.0, evaluations=0.0).warmup_left(0.0) == pytest.approx(600 - KEPT), (
+        "without GRPO"
+    )
 
 
 def test_grpo_leaves_the_control_the_time_it_will_ask_for() -> None:
