@@ -64,7 +64,8 @@ _FEWER = "fewer updates per batch, or a lower rate"
 MEANINGS: dict[str, Meaning] = {
     "phase": Meaning("warmup or grpo", "-"),
     "step": Meaning("updates of the phase so far", "-"),
-    "elapsed_s": Meaning("seconds of the run so far, over all its starts", "-"),
+    "elapsed_s": Meaning("seconds of the phase so far, over all its starts", "-"),
+    "run_s": Meaning("seconds of the run so far, over all its starts; only with training.minutes", "below the limit"),
     "loss": Meaning("the phase's loss: in the warm-up nats per token; in GRPO near 0 by its making", "falling in the warm-up"),
     "reward": Meaning("mean reward of the step's completions", "rising slowly, with noise"),
     "zero_variance_groups": Meaning(
