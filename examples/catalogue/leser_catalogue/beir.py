@@ -12,9 +12,10 @@ from typing import Any
 
 from leser.task import Query
 from leser_catalogue.generator import make_catalogue
+from leser_catalogue.words import World
 
 
-def write_beir(seed: int, folder: str | Path, language: str = "en") -> Path:
+def write_beir(seed: int, folder: str | Path, language: str = "en", world: World = "plain") -> Path:
     """Write corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv of a seed's world; returns the folder.
 
     A document's further fields stand in its `metadata`; a query's kind, needs (document ids of each) and ideal
@@ -22,7 +23,7 @@ def write_beir(seed: int, folder: str | Path, language: str = "en") -> Path:
     """
     folder = Path(folder)
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    catalogue = make_catalogue(seed, language)
+    catalogue = make_catalogue(seed, language, world)
     _write_lines(folder / "corpus.jsonl", (_document(p.document.id, p.document.fields) for p in catalogue.products))
     queries = [query for split in catalogue.task.splits for query in split.queries]
     _write_lines(folder / "queries.jsonl", (_query(q, catalogue.intents[q.id].ideal) for q in queries))

@@ -13,10 +13,11 @@ from functools import lru_cache
 
 from leser.backend import Document
 from leser.task import Query, Split, Task
+from leser_catalogue.hits import HitsShop
 from leser_catalogue.products import Product, make_products
 from leser_catalogue.queries import Intent, Kind, Shoppers, bag
 from leser_catalogue.vocabulary import Vocabulary, draw
-from leser_catalogue.words import LANGUAGES
+from leser_catalogue.words import LANGUAGES, World
 
 __all__ = ["COUNTS", "LANGUAGES", "Catalogue", "generate", "ideal_expansions", "make_catalogue"]
 
@@ -40,17 +41,20 @@ class Catalogue:
     task: Task
 
 
-def make_catalogue(seed: int, language: str = "en") -> Catalogue:
+def make_catalogue(seed: int, language: str = "en", world: World = "plain") -> Catalogue:
     """The world of a seed in one of LANGUAGES."""
-    return _make(seed, language)
+    return _make(seed, language, world)
 
 
 @lru_cache(maxsize=4)
-def _make(seed: int, language: str) -> Catalogue:
+def _make(seed: int, language: str, world: World) -> Catalogue:
     vocabulary = draw(seed, language)
     products = tuple(make_products(seed, vocabulary))
-    shoppers = Shoppers(seed, vocabulary, products)
-    parts = _split(seed, shoppers)
+    if world == "hits":
+        shop = HitsShop(seed, vocabulary, products)
+        products, parts = shop.products, shop.parts()
+    else:
+        parts = _split(seed, Shoppers(seed, vocabulary, products))
     intents = {f"{part}-{n:04d}": intent for part, found in parts.items() for n, intent in enumerate(found, start=1)}
     splits = {part: _as_split(part, intents) for part in parts}
 
@@ -58,7 +62,8 @@ def _make(seed: int, language: str) -> Catalogue:
         return (product.document for product in products)
 
     size = f"{len(products)} products of {len(vocabulary.types)} types"
-    note = f"Demo catalogue, seed {seed}, language {language}: {size}; judgments complete."
+    said = "" if world == "plain" else f", world {world}"
+    note = f"Demo catalogue, seed {seed}, language {language}{said}: {size}; judgments complete."
     task = Task(
         "demo", splits["train"], splits["dev"], splits["test"], documents,
         ideal=lambda query_id: intents[query_id].ideal, notes=(note,),
@@ -66,14 +71,14 @@ def _make(seed: int, language: str) -> Catalogue:
     return Catalogue(seed, vocabulary, products, intents, task)
 
 
-def generate(seed: int = 1, language: str = "en") -> Task:
+def generate(seed: int = 1, language: str = "en", world: World = "plain") -> Task:
     """The demo task of a seed in one of LANGUAGES."""
-    return make_catalogue(seed, language).task
+    return make_catalogue(seed, language, world).task
 
 
-def ideal_expansions(query_id: str, seed: int = 1, language: str = "en") -> tuple[str, ...]:
+def ideal_expansions(query_id: str, seed: int = 1, language: str = "en", world: World = "plain") -> tuple[str, ...]:
     """The catalogue's words for a query's needs that the query itself lacks: a reference, not a system."""
-    return make_catalogue(seed, language).intents[query_id].ideal
+    return make_catalogue(seed, language, world).intents[query_id].ideal
 
 
 def _split(seed: int, shoppers: Shoppers) -> dict[str, list[Intent]]:

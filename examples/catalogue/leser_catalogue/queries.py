@@ -20,6 +20,8 @@ from leser_catalogue.vocabulary import Need, ProductType, Vocabulary
 from leser_catalogue.words import data
 
 Kind = Literal["plain", "misspelt", "vague", "brand"]
+HitsKind = Literal["line", "ambiguous", "shade"]
+"""Kinds of the world `hits`."""
 SHARE_SHOPPER_TYPE = 0.8  # of plain queries that use a shopper's word for the type
 SHARE_SHOPPER_VALUE = 0.75  # of attributes in plain queries that use a shopper's word
 SHARE_SHOPPER_BRAND = 0.25  # of brand queries with a type that use a shopper's word for it
@@ -35,7 +37,7 @@ class Intent:
     for its needs that the text lacks.
     """
 
-    kind: Kind
+    kind: Kind | HitsKind
     text: str
     clean: str
     ideal: tuple[str, ...]

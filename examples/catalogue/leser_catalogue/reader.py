@@ -8,7 +8,7 @@ from leser.options import Seed
 from leser.reader import Reader, ReaderOptions
 from leser.task import Task
 from leser_catalogue.generator import generate
-from leser_catalogue.words import Language
+from leser_catalogue.words import Language, World
 
 
 class Demo(Reader):
@@ -21,10 +21,15 @@ class Demo(Reader):
 
         seed: Seed = Field(1, description="seed of the shop: products, vocabulary and queries")
         language: Language = Field("en", description="language of shop and shoppers: en, de")
+        world: World = Field(
+            "plain",
+            description="plain: shoppers use other words than the catalogue; hits: invented words whose meaning stands in the "
+            "titles found, others in train than in test",
+        )
 
     options: Options
 
     def read(self) -> Task:
         """Generate the task."""
 
-        return generate(self.options.seed, self.options.language)
+        return generate(self.options.seed, self.options.language, self.options.world)
