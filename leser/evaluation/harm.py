@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from leser.backend import Ranking
-from leser.evaluation.statistics import TIE
+from leser.evaluation.statistics import TIE, share_interval
 from leser.evaluation.systems import SystemRun
 from leser.task import Query
 from leser.text import STOP_WORDS, stem, words
@@ -61,12 +61,15 @@ def harm_of(
     ]
 
 
-def summary(harms: Sequence[Harm], values: Mapping[str, float]) -> dict[str, float]:
+def summary(harms: Sequence[Harm], values: Mapping[str, float]) -> dict[str, Any]:
     """Means of a system, and what the oracle gate would reach; `values` are the original's."""
     if not harms:
         return {}
+    hurt = sum(harm.change < -TIE for harm in harms)
     return {
-        "share_hurt": sum(harm.change < -TIE for harm in harms) / len(harms),
+        "queries": len(harms),
+        "share_hurt": hurt / len(harms),
+        "share_hurt_ci95": list(share_interval(hurt, len(harms))),
         "share_helped": sum(harm.change > TIE for harm in harms) / len(harms),
         "mean_loss_where_hurt": fmean([harm.change for harm in harms if harm.change < -TIE] or [0.0]),
         "drift": fmean(harm.drift for harm in harms),

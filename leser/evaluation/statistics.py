@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,6 +88,15 @@ def bootstrap_interval(
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(np.concatenate(means), [tail, 100 - tail], axis=0)
     return low, high
+
+
+def share_interval(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share (JASA 22, 1927): also right where `count` is 0 or all; needs `total` of at least 1."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, shrunk = count / total, 1 + z * z / total
+    middle = (share + z * z / (2 * total)) / shrunk
+    half = z / shrunk * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def permutation_p(differences: NDArray[np.float64], *, resamples: int = 10_000, seed: int = 0) -> NDArray[np.float64]:

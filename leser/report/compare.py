@@ -13,6 +13,7 @@ from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.evaluation.statistics import Paired, paired
 from leser.report.answers import ShownAnswer
 from leser.report.charts import Series, interval_axis, interval_bar, line_chart, reach_of, smoothed
+from leser.report.harm import hurt_by_run
 from leser.report.numbers import duration, fixed, signed
 from leser.report.provenance import flattened
 from leser.report.systems import gains_of, measures_of
@@ -65,6 +66,7 @@ def render_comparison(runs: Sequence[Compared]) -> str:
             for name in dict.fromkeys(name for found in gains for name in found)
         ],
         axis=interval_axis(reach, NARROW),
+        hurt=hurt_by_run([run.evaluation for run in runs]),
         between=between,
         between_axis=interval_axis(_reach_of(between)),
         charts=curves(runs, measure),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leser.evaluation.evaluate import ORIGINAL, POLICY
-from leser.report import holes, systems
+from leser.report import harm, holes, systems
 from leser.report.answers import ShownAnswer
 from leser.report.changes import counts, scatter, sorted_bars
 from leser.report.charts import interval_axis, interval_bar, reach_of, tone
@@ -83,6 +83,9 @@ def render_report(
         made=made,
         seed=settings.get("seed"),
         **_of_holes(evaluation),
+        harm_measure=harm.harm_measure(evaluation),
+        harm_rows=harm.harm_rows(evaluation),
+        abstaining=harm.abstaining_said(evaluation),
         **_of_queries(evaluation, answers, primary, int(settings.get("seed", 0))),
         **_of_training(metrics, primary, settings),
     )

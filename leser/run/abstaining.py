@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,6 +61,30 @@ def tune_threshold(sampler: Sampler, dev: Split, queries: Sequence[Query], most_
     earned = environment.score(answers.served).total - environment.score(_plain(environment, dev, queries, None)).total
     known = [(value, float(change)) for value, change in zip(sure, earned, strict=True) if not np.isnan(change)]
     return choose_threshold([value for value, _ in known], [change for _, change in known], most_hurt)
+
+
+def answers_where_sure(
+    sampler: Sampler,
+    dev: Split,
+    tuned_on: Sequence[Query],
+    split: Split,
+    asked: Sequence[Query],
+    depth: int,
+    bound: float,
+) -> tuple[Answers, dict[str, Any]]:
+    """The abstaining policy's answers to a split's queries, and what evaluation.json says of its threshold.
+
+    `least` is None where no query of dev could be expanded within the bound and with a gain, so that all are left alone.
+    """
+    chosen = tune_threshold(sampler, dev, tuned_on, bound)
+    said = {
+        "bound": bound,
+        "least": chosen.least if isfinite(chosen.least) else None,
+        "queries": len(tuned_on),
+        "share_hurt": chosen.share_hurt,
+        "share_expanded": chosen.share_expanded,
+    }
+    return abstaining_answers(sampler, split, asked, depth, chosen), said
 
 
 def abstaining_answers(

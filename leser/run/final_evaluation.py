@@ -33,7 +33,7 @@ from leser.report import write_report
 from leser.report.answers import FILE, Titles, answers_of, write_answers
 from leser.report.provenance import provenance
 from leser.report.systems import measures_of
-from leser.run.abstaining import ABSTAINING, abstaining_answers, tune_threshold
+from leser.run.abstaining import ABSTAINING, answers_where_sure
 from leser.run.harm_files import FILE as HARM_FILE
 from leser.run.harm_files import harm_content
 from leser.run.holes import holes_content
@@ -65,6 +65,8 @@ def evaluate_on_test(state: TrainingState) -> dict[str, Any]:
         reporter.warn(said)
 
     runs = [*baseline_runs(session, test, leave_out), *_search_runs(session, test, leave_out), *_policy_runs(state)]
+    sure, abstained = _abstaining_run(state)
+    runs += sure
     result = evaluate(
         test,
         runs,
@@ -77,7 +79,9 @@ def evaluate_on_test(state: TrainingState) -> dict[str, Any]:
         warn=leave_out,
         expected=session.environment.expected,
     )
-    content = _content(result, state) | holes_content(session, test, runs, folder.path / NEXT_FILE, leave_out)
+    content = (
+        _content(result, state) | holes_content(session, test, runs, folder.path / NEXT_FILE, leave_out) | abstained
+    )
     content |= {"left_out": left_out} if left_out else {}
     write_runs(folder.path / "trec", runs, test)
     primary = next(iter(measures_of(content)), "")
@@ -228,11 +232,17 @@ def _policy_runs(state: TrainingState) -> list[SystemRun]:
             runs.append(run_of("warmup+", state.sampler))
     state.load(state.folder.path / "policy")
     runs.append(run_of(SERVED, state.sampler))
-    if (most_hurt := config.evaluation.abstain) is not None:
-        dev = state.session.task.dev
-        threshold = tune_threshold(state.sampler, dev, dev.queries[: config.training.dev_queries], most_hurt)
-        runs.append(policy_run(ABSTAINING, abstaining_answers(state.sampler, test, asked, depth, threshold)))
     return runs
+
+
+def _abstaining_run(state: TrainingState) -> tuple[list[SystemRun], dict[str, Any]]:
+    """The policy that was kept, leaving alone what it is not sure of, where that is wanted; and its threshold."""
+    config, (_, dev, test) = state.session.config, state.session.task.splits
+    if config.evaluation.abstain is None:
+        return [], {}
+    asked, depth, tuned_on = asked_of(test), depth_of(state.session, test), dev.queries[: config.training.dev_queries]
+    answers, said = answers_where_sure(state.sampler, dev, tuned_on, test, asked, depth, config.evaluation.abstain)
+    return [policy_run(ABSTAINING, answers)], {"abstain": said}
 
 
 def _prompted(state: TrainingState) -> Sampler:

@@ -30,7 +30,7 @@ def harm_content(
     before = next((run for run in runs if run.name == ORIGINAL), None)
     if before is None:
         return {}
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for run in runs:
         if run.name in (ORIGINAL, IDEAL):
             continue

@@ -77,6 +77,8 @@ def test_the_table_holds_the_teacher_and_the_sure_policy_and_whom_they_hurt(out:
     assert "left_out" not in evaluation
     harm = evaluation["harm"]
     assert harm["measure"] == "nDCG@10"
+    assert evaluation["abstain"]["bound"] == 0.1
+    assert evaluation["abstain"]["share_hurt"] <= 0.1
     assert set(harm["systems"]) == {"search", "prompted", "warmup", "leser", "leser-sure"}
     for name, figures in harm["systems"].items():
         value = evaluation["systems"][name]["nDCG@10"]

@@ -144,9 +144,7 @@ class HitsShop:
         chosen = self._rng.choice(types)
         return self._intent(word, [word.text, chosen], chosen, {word.slot: word.value}, word.value)
 
-    def _intent(
-        self, word: Invented, said: Sequence[str], type_: str, asked: Mapping[str, str], meant: str
-    ) -> Intent:
+    def _intent(self, word: Invented, said: Sequence[str], type_: str, asked: Mapping[str, str], meant: str) -> Intent:
         text = " ".join(said).lower()
         missing = {
             product.id: sum(product.attributes.get(slot) != value for slot, value in asked.items())

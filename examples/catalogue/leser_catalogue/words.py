@@ -16,5 +16,6 @@ def data(name: str, language: str = "en") -> dict[str, Any]:
     """The content of a TOML file of a language."""
     return tomllib.loads(files("leser_catalogue").joinpath(language, f"{name}.toml").read_text(encoding="utf-8"))
 
+
 World = Literal["plain", "hits"]
 """plain: shoppers use other words than the catalogue. hits: what their words mean stands in the titles found."""
