@@ -31,6 +31,7 @@ COMMANDS = {
     "watch": "leser.cli.watch",
     "make-queries": "leser.cli.make_queries",
     "rollouts": "leser.cli.rollouts",
+    "rescore": "leser.cli.rescore",
     "new": "leser.cli.new",
     "plugins": "leser.cli.plugins",
     "platforms": "leser.cli.platforms",

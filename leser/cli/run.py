@@ -33,6 +33,11 @@ from leser.cli.options import assignments, backend_name, config_file, platform_f
 @click.option("--minutes", type=float, metavar="T", help="Time of the whole run, final evaluation included.")
 @click.option("--group-size", type=int, metavar="G", help="Completions of each query.")
 @click.option("--queries-per-step", type=int, metavar="B", help="Queries in one update.")
+@click.option(
+    "--from-rollouts",
+    metavar="RUN|FILE",
+    help="Warm up on the best completions of an earlier run, or of a file of `leser rescore`.",
+)
 @click.option("--seed", type=int, metavar="S", help="Seed of everything that is drawn.")
 @click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Run folder.")
 @plugin_files

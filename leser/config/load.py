@@ -29,6 +29,7 @@ FLAGS = {
     "minutes": "training.minutes",
     "group_size": "grpo.group_size",
     "queries_per_step": "training.queries_per_step",
+    "from_rollouts": "warmup.from_rollouts",
     "seed": "seed",
     "out": "out",
     "plugins": "plugins",

@@ -16,6 +16,7 @@ from leser.run.abstaining import ABSTAINING
 from leser.run.primary import measures_shown
 from leser.run.search_row import SEARCH
 from leser.run.trial import TRIED_QUERIES
+from leser.warmup.replayed import stored_for
 from leser.warmup.searched import read_target_file
 
 if TYPE_CHECKING:
@@ -52,10 +53,12 @@ def check_final(session: Session, split: Split) -> None:
 
 
 def check_targets(session: Session) -> None:
-    """Raise LeserError for a file of targets that the warm-up could not learn from."""
+    """Raise LeserError for a file of targets, or of rollouts, that the warm-up could not learn from."""
     options = session.config.warmup
     if options.enabled and options.targets_file is not None:
         read_target_file(options.targets_file, session.task.train, options, session.config.expansion)
+    if options.enabled and options.from_rollouts is not None:
+        stored_for(session.task.train, options.from_rollouts)
 
 
 def check_context(options: PolicyOptions, new_tokens: int) -> None:

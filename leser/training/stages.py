@@ -15,6 +15,7 @@ from leser.training.warmup import warm_up, warm_up_more
 from leser.training.weight import GRPO, tune_before_targets, tune_on_dev
 from leser.warmup.nothing import left_alone, limit_left_alone
 from leser.warmup.reasoning import reasoned
+from leser.warmup.replayed import replayed_targets
 from leser.warmup.searched import read_target_file, searched_targets
 from leser.warmup.targets import Target, proven_targets, read_targets, write_targets
 
@@ -42,7 +43,7 @@ def find_targets(state: TrainingState) -> list[Target]:
     """The warm-up's targets, sought once per run; targets.jsonl of the run folder keeps them."""
     session, path = state.session, state.folder.path / "targets.jsonl"
     train, reporter, options = session.task.train, session.reporter, session.config.warmup
-    if options.targets == "proven" and options.targets_file is None:
+    if options.targets == "proven" and options.targets_file is None and options.from_rollouts is None:
         tune_before_targets(state)
     if path.exists():
         return read_targets(path, train)
@@ -67,12 +68,15 @@ def find_targets(state: TrainingState) -> list[Target]:
 
 
 def _sought(state: TrainingState) -> list[Target]:
-    """Targets as the options say: read from a file, out of verified search, or proven on relevant documents' words."""
+    """Targets as the options say: of a file, of an earlier run's rollouts, of verified search, or of relevant documents' words."""
     session = state.session
     options, task, environment = session.config.warmup, session.task, session.environment
     if options.targets_file is not None:
         session.reporter.say(f"Targets are read from {options.targets_file}.")
         return read_target_file(options.targets_file, task.train, options, environment.expansion)
+    if options.from_rollouts is not None:
+        session.reporter.say(f"Targets are made of the best completions of {options.from_rollouts}.")
+        return replayed_targets(environment, task.train, options, session.config.seed)
     session.reporter.say("Looking for expansions that the engine proves on train queries ...")
     if options.targets == "search":
         path = state.folder.path / "targets-search.jsonl"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from leser.options import Options
 
@@ -22,6 +22,11 @@ class WarmupOptions(Options):
     targets_file: Path | None = Field(
         None,
         description="targets that were made before: a file that `leser search-expansions` wrote, or a run's targets.jsonl",
+    )
+    from_rollouts: Path | None = Field(
+        None,
+        description="targets out of the best completions that an earlier run sampled: its folder, or a file of `leser rescore`; "
+        "each is proven again, and kept where it lies above the original by min_gain",
     )
     max_none: float = Field(
         1.0,
@@ -74,3 +79,9 @@ class WarmupOptions(Options):
     steps_between_evaluations: int = Field(20, ge=1, description="batches between two evaluations on dev")
     patience: int = Field(3, ge=1, description="evaluations on dev in a row without a better one, after which it ends")
     max_evaluations: int = Field(200, ge=1, description="most evaluations on dev, a bound against endless slow gains")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.targets_file is not None and self.from_rollouts is not None:
+            raise ValueError("targets_file and from_rollouts both bring targets: give one of them")
+        return self

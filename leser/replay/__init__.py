@@ -1,0 +1,1 @@
+"""Replay: what a policy sampled once, judged again without sampling, and made into targets."""
