@@ -68,7 +68,7 @@ def find_targets(state: TrainingState) -> list[Target]:
 
 
 def _sought(state: TrainingState) -> list[Target]:
-    """Targets as the options say: of a file, of an earlier run's rollouts, of verified search, or of relevant documents' words."""
+    """Targets as the options say: of a file, an earlier run's rollouts, verified search, or relevant documents' words."""
     session = state.session
     options, task, environment = session.config.warmup, session.task, session.environment
     if options.targets_file is not None:
