@@ -34,7 +34,9 @@ class Rescored:
     @property
     def gain(self) -> Array:
         """By how much each completion's total lies above that of its query as it stands (n,)."""
-        return self.total - np.array([self.original[row.query_id] for row in self.stored])
+        base: Array = np.array([self.original[row.query_id] for row in self.stored], dtype=np.float64)
+        above: Array = self.total - base
+        return above
 
 
 def rescore(environment: Environment, split: Split, queries: Mapping[str, Query], stored: Sequence[Stored]) -> Rescored:

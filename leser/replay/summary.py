@@ -25,7 +25,7 @@ PARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Stretch:
     """A stretch of training: means of both rewards, and shares of zero-variance groups; None where nothing is known."""
 
     first: int
@@ -54,7 +54,7 @@ class Summary:
     groups: int
     failed: int
     means: dict[str, float | None]
-    parts: tuple[Part, ...]
+    parts: tuple[Stretch, ...]
     correlation: float | None
     correlation_in_groups: float | None
     best: Gain | None
@@ -94,14 +94,14 @@ def _groups(found: Rescored) -> list[npt.NDArray[np.intp]]:
     return [np.array(own) for own in rows.values()]
 
 
-def _parts(found: Rescored, trained: Array, groups: Sequence[npt.NDArray[np.intp]], tolerance: float) -> list[Part]:
+def _parts(found: Rescored, trained: Array, groups: Sequence[npt.NDArray[np.intp]], tolerance: float) -> list[Stretch]:
     steps = np.array([found.stored[rows[0]].step for rows in groups])
     made = []
     for own in np.array_split(np.unique(steps), min(PARTS, len(set(steps.tolist())))):
         chosen = [rows for rows, step in zip(groups, steps, strict=True) if own[0] <= step <= own[-1]]
         together = np.concatenate(chosen)
         made.append(
-            Part(
+            Stretch(
                 int(own[0]),
                 int(own[-1]),
                 _mean(trained[together]),
