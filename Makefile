@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl evidence-judged-pairs test lint docs site system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl evidence-gpu evidence-judged-pairs test lint docs site system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -99,6 +99,9 @@ evidence-soak: $(STAMP) ## A hundred thousand expanded queries with faults on th
 
 evidence-grpo-vs-trl: $(STAMP) ## A GRPO step beside that of TRL's trainer: half an hour of a quiet machine; resumes.
 	$(BIN)/python -m benchmarks.grpo_vs_trl --table
+
+evidence-gpu: $(STAMP) ## Sampling, training and a whole step beside TRL's on an NVIDIA GPU: six minutes; docs/evidence/gpu-vs-trl.json sums it up.
+	$(BIN)/python -m benchmarks.on_gpu --out runs/gpu --minutes 6
 
 evidence-judged-pairs: $(STAMP) ## A sentence encoder beside people's judgments on two real tasks: ten minutes, then one; resumes.
 	$(BIN)/python -m benchmarks.judged_pairs --data $(DATA) --evidence --note "$(NOTE)"
