@@ -178,7 +178,9 @@ def _ended_by_launcher() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends by itself, and may say why; a launcher has SIGKILL as well
+        signal.signal(
+            signal.SIGTERM, signal.SIG_IGN
+        )  # it ends by itself, and may say why; a launcher has SIGKILL as well
         raise
     signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
@@ -222,7 +224,7 @@ def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         with together():
             dist.all_reduce(flat)
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
 

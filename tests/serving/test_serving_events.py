@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -60,7 +61,9 @@ def test_events_that_cannot_be_written_whole_are_not_kept(tmp_path: Path, monkey
     log.append(given).result(10)
     before = log.path.read_bytes()
 
-    def full(file: int, data: bytes, offset: int, write=__import__("os").pwrite) -> int:  # type: ignore[no-untyped-def]
+    write = os.pwrite
+
+    def full(file: int, data: bytes, offset: int) -> int:
         if offset > len(before):
             raise OSError(28, "No space left on device")
         return int(write(file, data[:10], offset))
