@@ -224,8 +224,10 @@ def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         with together():
             dist.all_reduce(flat)
-        for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
+        start = 0
+        for gradient in gradients:
+            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
 
 
 def _buckets(parameters: Iterable[torch.nn.Parameter]) -> Iterator[list[torch.nn.Parameter]]:
