@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -71,6 +72,7 @@ def build_app(service: Service) -> FastAPI:
         description="Verified query expansions: frequent queries from a store, others from a live policy.",
     )  # fmt: skip
     metrics = Metrics(service)
+    app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_middleware(Guard, options=service.options, metrics=metrics)
     _expanding(app, service, metrics)
     _writing(app, service)
@@ -181,6 +183,13 @@ SAFE = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
+
+
+async def _not_valid(_: Request, error: Exception) -> Response:
+    """What is wrong with a request, without what was sent: it may be bytes that no answer can hold."""
+    assert isinstance(error, RequestValidationError)
+    wrong = [{"loc": list(map(str, e["loc"])), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+    return JSONResponse({"detail": wrong}, 422)
 
 
 def _answer(query: str, platform: str, found: Expanded) -> dict[str, Any]:

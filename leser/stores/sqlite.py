@@ -50,7 +50,7 @@ class SqliteStore(Store):
         self._path, self._lock = Path(options.place), threading.RLock()
         if not self._path.is_file() and not options.create:
             raise LeserError(f"There is no store {self._path}. Write one with `leser precompute --out {self._path}`.")
-        self._inode = -1
+        self._state: tuple[int, ...] = ()
         self._db: sqlite3.Connection
         with self._readable():
             pass
@@ -149,7 +149,9 @@ class SqliteStore(Store):
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._db.close()
+            if self._state:
+                self._db.close()
+            self._state = ()
 
     def _entry(self, line: str) -> StoredEntry:
         return entry_of(line, self.options.place)
@@ -216,18 +218,25 @@ class SqliteStore(Store):
             yield
 
     def _connect(self) -> None:
-        """Open the file, and again where another was put in its place: a connection stays with the old one."""
-        if self._inode != -1 and (self._db.in_transaction or self._path.stat().st_ino == self._inode):
+        """Open the file, and again where it was changed or replaced from outside: a connection stays with what it read."""
+        if self._state and (self._db.in_transaction or self._file_state() == self._state):
             return
-        if self._inode != -1:
+        if self._state:
+            self._state = ()
             self._db.close()
-        self._db = sqlite3.connect(
-            self._path, timeout=self.options.wait_s, isolation_level=None, check_same_thread=False
-        )
-        self._inode = self._path.stat().st_ino
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(SCHEMA)
+        db = sqlite3.connect(self._path, timeout=self.options.wait_s, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.executescript(SCHEMA)
+            self._db, self._state = db, self._file_state()
+        except BaseException:
+            db.close()
+            raise
+
+    def _file_state(self) -> tuple[int, ...]:
+        stat = self._path.stat()
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

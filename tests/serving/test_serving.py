@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -60,12 +62,20 @@ def test_hostile_queries_come_back_as_data(served: Served, query: str) -> None:
 
 
 def test_a_megabyte_is_refused_and_the_service_goes_on(served: Served) -> None:
-    assert served.client.get("/v1/expand", params={"q": "a" * 1_000_000}).status_code in (400, 413, 414, 431)
+    assert _status_of_long_address(served, 1_000_000) in (400, 413, 414, 431)
     answer = served.client.post("/v1/events", content=b"[" + b" " * 1_100_000 + b"]")
     assert (answer.status_code, "larger than 1000000" in answer.text) == (413, True)
     chunks = (b" " * 100_000 for _ in range(20))  # no content-length
     assert served.client.post("/v1/events", content=chunks).status_code == 413
     assert served.expand("red sofa")["source"] == "store"
+
+
+def _status_of_long_address(served: Served, length: int) -> int:
+    address = (served.client.base_url.host, served.client.base_url.port or 80)
+    with socket.create_connection(address, timeout=20) as link:
+        with contextlib.suppress(ConnectionError):  # it may answer before it has read all of it
+            link.sendall(b"GET /v1/expand?q=" + b"a" * length + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        return int(link.recv(100).split()[1])
 
 
 def test_events_are_validated(served: Served) -> None:
@@ -158,12 +168,13 @@ def test_generations_are_swapped_rolled_back_and_kept_when_the_store_is_damaged(
             opened.rollback()
         served.until("/readyz generation", 1)
         assert served.expand("a")["expansions"] == [{"text": "first", "weight": 0.5}]
-        for damage in (
-            lambda: os.truncate(store, 100),
-            lambda: store.write_bytes(b"not a database" * 999),
-            store.unlink,
-        ):
+        os.truncate(store, 100)  # SQLite may still answer from its log
+        time.sleep(0.4)
+        assert served.expand("a")["expansions"] == [{"text": "first", "weight": 0.5}]
+        for damage in (lambda: store.write_bytes(b"not a database" * 999), store.unlink):
             damage()
+            for rest in tmp_path.glob("head.db-*"):
+                rest.unlink()
             time.sleep(0.4)
             assert served.client.get("/readyz").json()["store"] != "ok"
             assert served.expand("a")["expansions"] == [{"text": "first", "weight": 0.5}]
@@ -183,7 +194,7 @@ def test_keys_and_rates(tmp_path: Path) -> None:
             {},
             {"X-API-Key": "three"},
             {"Authorization": "Bearer on"},
-            {"X-API-Key": "é".encode().decode("latin-1")},
+            {b"X-API-Key": "é".encode()},
         ):
             assert served.client.get("/v1/expand", params={"q": "a"}, headers=headers).status_code == 401
         codes = [
