@@ -224,7 +224,10 @@ class SqliteStore(Store):
         if self._state:
             self._state = ()
             self._db.close()
-        db = sqlite3.connect(self._path, timeout=self.options.wait_s, isolation_level=None, check_same_thread=False)
+        # a store that vanished must not come back empty
+        address = f"{self._path.absolute().as_uri()}?mode={'rwc' if self.options.create else 'rw'}"
+        wait = self.options.wait_s
+        db = sqlite3.connect(address, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
