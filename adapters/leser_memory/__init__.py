@@ -28,7 +28,7 @@ from leser.options import validate_options
 
 if TYPE_CHECKING:
     from leser_memory.scoring import Scorer
-    from leser_memory.store import Store
+    from leser_memory.store import DocumentStore
 
 __all__ = ["MemoryBackend", "leser_backends"]
 
@@ -67,7 +67,7 @@ class MemoryBackend(Backend):
 
     def __init__(self, options: BackendOptions) -> None:
         super().__init__(options)
-        self._store: Store | None = None
+        self._store: DocumentStore | None = None
         self._scorer: Scorer | None = None
         self._lock = Lock()
 
@@ -81,10 +81,10 @@ class MemoryBackend(Backend):
     def load(self, documents: Iterable[Document]) -> None:
         """Hold these documents from now on; of two with one id the later one stays. Raises LeserError for an unknown field."""
         from leser_memory.scoring import Scorer
-        from leser_memory.store import Store
+        from leser_memory.store import DocumentStore
 
         options = self.options
-        store = Store(documents, options.contents, options.analysis, options.k1, options.b)
+        store = DocumentStore(documents, options.contents, options.analysis, options.k1, options.b)
         for name in options.fields:
             if name not in store.searchable():
                 available = ", ".join(store.searchable())
@@ -94,7 +94,7 @@ class MemoryBackend(Backend):
         scorer = Scorer(store, options.fields, rerank=options.match == "rerank")
         self._store, self._scorer = store, scorer
 
-    def _open(self) -> tuple[Store, Scorer]:
+    def _open(self) -> tuple[DocumentStore, Scorer]:
         with self._lock:
             if self._store is None or self._scorer is None:
                 if self.options.documents is None:

@@ -14,7 +14,7 @@ from leser.adapter import CONTENTS, Refused, check_terms, unknown_field
 from leser.backend import ExpandedQuery, Filter, Hit, Ranking, SearchError
 from leser.characters import well_formed
 from leser_memory.index import Clause, Floats
-from leser_memory.store import Store
+from leser_memory.store import DocumentStore
 
 Match = Literal["any", "all", "phrase"]
 CACHE_BYTES = 128 * 2**20
@@ -25,7 +25,7 @@ TINY: np.float32 = np.nextafter(np.float32(0), np.float32(1))  # what matches sc
 class Scorer:
     """Scores queries over one store; clauses and filters seen before are kept, since training asks for them again and again."""
 
-    def __init__(self, store: Store, weights: Mapping[str, float], *, rerank: bool) -> None:
+    def __init__(self, store: DocumentStore, weights: Mapping[str, float], *, rerank: bool) -> None:
         self._store = store
         self._weights = dict(weights)
         self._rerank = rerank

@@ -14,7 +14,7 @@ from leser_memory.analysis import AnalysisName
 from leser_memory.index import FieldIndex
 
 
-class Store:
+class DocumentStore:
     """Documents in the order they came; indexes and columns are made when first asked for."""
 
     def __init__(

@@ -13,7 +13,7 @@ _LINE = "KEY=VALUE"
 
 @click.command(
     "serve",
-    short_help="Serve expansions from a store, and of new queries from a policy.",
+    short_help="Serve expansions to a shop.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option("--store", required=True, metavar="STORE", help="A file (head.db, head.jsonl) or redis://host:6379/0.")

@@ -18,7 +18,7 @@ from leser.errors import LeserError
 from leser.expansion import Expansion
 from leser.expansion_store import LONGEST_QUERY, EntryState
 from leser.serving.events import UbiEvent, UbiQuery, read_events
-from leser.serving.guard import Guard
+from leser.serving.guard import RequestGuard
 from leser.serving.metrics import Metrics
 from leser.serving.process import ProcessUnavailable
 from leser.serving.service import Expanded, Service
@@ -73,7 +73,7 @@ def build_app(service: Service) -> FastAPI:
     )  # fmt: skip
     metrics = Metrics(service)
     app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_middleware(Guard, options=service.options, metrics=metrics)
+    app.add_middleware(RequestGuard, options=service.options, metrics=metrics)
     _expanding(app, service, metrics)
     _writing(app, service)
     _watching(app, service, metrics)

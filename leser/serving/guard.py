@@ -23,7 +23,7 @@ class _TooLarge(Exception):
     """A body beyond the limit."""
 
 
-class Guard:
+class RequestGuard:
     """Middleware: refuses without a key (401), too often (429), too large (413); measures and logs each request."""
 
     def __init__(self, app: ASGIApp, options: ServingOptions, metrics: Metrics) -> None:
