@@ -17,6 +17,7 @@ from leser.errors import LeserError
 from leser.expansion_store import query_key
 from leser.inspect.opening import configured, open_folder, open_sampler
 from leser.offline.guards import Guards
+from leser.offline.options import PrecomputeOptions
 from leser.offline.proposers import SEARCH, PolicyProposer, Proposer, SearchProposer
 from leser.offline.recipe import policy_name, recipe_of
 from leser.offline.refresh import PrecomputeJob
@@ -24,6 +25,7 @@ from leser.plugins import Registry, load_plugins
 from leser.precompute import sources_of
 from leser.session import open_environment, open_session
 from leser.task import Split, Task
+from leser.verified.options import VerifiedOptions
 
 By = Literal["policy", "search", "both"]
 PARTS = {"none": (), "train": ("train",), "train+dev": ("train", "dev"), "all": ("train", "dev", "test")}
@@ -59,6 +61,18 @@ class Source:
         return "task" in given.model_fields_set
 
 
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """What a job needs of a configuration; `others` are tables that decide answers elsewhere, as text for the recipe."""
+
+    platform: str
+    judgments: str
+    seed: int
+    precompute: PrecomputeOptions
+    verified: VerifiedOptions
+    others: tuple[str, ...]
+
+
 def check_by(source: Source, by: By) -> None:
     """Raises LeserError where a policy is to propose and no run is named."""
     if by != "search" and source.run is None:
@@ -72,13 +86,25 @@ def open_job(
     """A job with its engine open; closed in the end. Raises LeserError before anything expensive."""
     check_by(source, by)
     config, registry = registry_and_config or source.read()
+    named = JobSettings(
+        platform=config.platform.name or "",
+        judgments=judgments,
+        seed=config.seed,
+        precompute=config.precompute,
+        verified=config.verified,
+        others=(
+            json.dumps(config.rules.table(), sort_keys=True, default=str),
+            config.constraints.model_dump_json(),
+            config.prompt.model_dump_json(),
+        ),
+    )
     if by == "search":
         in_process = registry.get("backend", config.backend.name).takes_documents
         needed = source.names_task or (in_process and "documents" not in config.backend.options)
         task = task_of(config, registry) if needed else None
         environment, _ = open_environment(config, registry, task)
         with environment.client:
-            yield _job(config, environment, task, [_search(config, environment, task)], judgments)
+            yield _job(named, environment, task, [_search(named, environment, task)])
         return
     assert source.run is not None
     folder = open_folder(source.run)
@@ -86,29 +112,26 @@ def open_job(
         sampler = open_sampler(folder, session)
         proposers: list[Proposer] = [PolicyProposer(sampler, policy_name(folder.path))]
         if by == "both":
-            proposers.append(_search(config, session.environment, session.task))
-        yield _job(config, session.environment, session.task, proposers, judgments)
+            proposers.append(_search(named, session.environment, session.task))
+        yield _job(named, session.environment, session.task, proposers)
 
 
-def _search(config: RunConfig, environment: Environment, task: Task | None) -> SearchProposer:
-    return SearchProposer(environment, config.verified, sources_of(environment, config.verified, task), config.seed)
+def _search(named: JobSettings, environment: Environment, task: Task | None) -> SearchProposer:
+    sources = sources_of(environment, named.verified, task)
+    return SearchProposer(environment, named.verified, sources, named.seed)
 
 
-def _job(
-    config: RunConfig, environment: Environment, task: Task | None, proposers: list[Proposer], judgments: str
-) -> PrecomputeJob:
-    labels, ids = labels_of(task, judgments)
-    platform = config.platform.name or ""
-    searched = config.verified.model_dump_json() if any(p.name == SEARCH for p in proposers) else ""
-    settings = [
-        json.dumps(config.rules.table(), sort_keys=True, default=str), config.constraints.model_dump_json(),
-        config.precompute.model_dump_json(exclude={"queries_at_once"}), config.prompt.model_dump_json(), searched,
-        judgments if labels.qrels else "none", str(config.seed),
-    ]  # fmt: skip
+def _job(named: JobSettings, environment: Environment, task: Task | None, proposers: list[Proposer]) -> PrecomputeJob:
+    labels, ids = labels_of(task, named.judgments)
+    searched = named.verified.model_dump_json() if any(p.name == SEARCH for p in proposers) else ""
+    guarded = named.precompute.model_dump_json(exclude={"queries_at_once"})
+    read = named.judgments if labels.qrels else "none"
     names = [proposer.name for proposer in proposers]
-    recipe = recipe_of(environment, names, platform, settings)
-    guards = Guards(environment, config.precompute, labels, config.seed)
-    return PrecomputeJob(proposers, guards, recipe, platform, ids)
+    settings = [*named.others, guarded, searched, read, str(named.seed)]
+    recipe = recipe_of(environment, names, named.platform, settings)
+    return PrecomputeJob(
+        proposers, Guards(environment, named.precompute, labels, named.seed), recipe, named.platform, ids
+    )
 
 
 def labels_of(task: Task | None, judgments: str) -> tuple[Split, Mapping[str, str]]:

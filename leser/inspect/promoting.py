@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from leser.config.build import task_of
@@ -13,7 +14,6 @@ from leser.inspect.opening import configured, open_folder, open_sampler
 from leser.inspect.precomputing import Source
 from leser.offline.promote import Expand, Promotion, promotion
 from leser.offline.proposers import PolicyProposer
-from leser.plugins import Registry
 from leser.session import open_environment, open_session
 from leser.stores import open_store
 from leser.task import Query, Split
@@ -28,7 +28,10 @@ def promote(old: str, new: str, source: Source, split: str) -> Promotion:
     part = {s.name: s for s in task.splits}[split]
     with ExitStack() as opened:
         systems = [
-            opened.enter_context(_open(given, source, registry, config.platform.name or "")) for given in (old, new)
+            opened.enter_context(
+                _open(given, source, partial(open_store, plugins=registry), config.platform.name or "")
+            )
+            for given in (old, new)
         ]
         environment, _ = open_environment(config, registry, task)
         opened.callback(environment.client.close)
@@ -36,14 +39,14 @@ def promote(old: str, new: str, source: Source, split: str) -> Promotion:
 
 
 @contextmanager
-def _open(given: str, source: Source, registry: Registry, platform: str) -> Iterator[Expand]:
+def _open(given: str, source: Source, stored: Callable[[str], Store], platform: str) -> Iterator[Expand]:
     if given == ORIGINAL:
         yield lambda queries: [()] * len(queries)
     elif Path(given).is_dir():
         with _policy(Path(given), source) as expand:
             yield expand
     else:
-        with open_store(given, registry) as store:
+        with stored(given) as store:
             store.verify()
             yield lambda queries: [_served(store, query, platform) for query in queries]
 

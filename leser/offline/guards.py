@@ -27,7 +27,7 @@ SLACK = 1e-9
 """Differences of a measure below this are rounding."""
 
 
-class Refusal(StrEnum):
+class GuardReason(StrEnum):
     """Why a query is left alone, or has no answer yet."""
 
     NONE = "none"  # nothing was proposed
@@ -46,7 +46,7 @@ class ProposedExpansions:
 
     by: str
     expansions: tuple[Expansion, ...]
-    lacking: Refusal | None = None
+    lacking: GuardReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class GuardedAnswer:
     state: EntryState | None
     by: str = ""
     expansions: tuple[Expansion, ...] = ()
-    reason: Refusal | None = None
+    reason: GuardReason | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -69,7 +69,7 @@ class _Weighed:
     """One proposal after its search: the refusal or None, the judge's gain or None, and whether enough speaks for it."""
 
     proposal: ProposedExpansions
-    refusal: Refusal | None
+    refusal: GuardReason | None
     gain: float | None
     proven: bool
     scores: dict[str, float]
@@ -167,8 +167,8 @@ class Guards:
         outcome, options = outcomes[row], self.options
         scores: dict[str, float] = {}
         if outcome.expanded is None or outcome.code is Code.NOTHING_FOUND:
-            kind = {Code.ENGINE_ERROR: Refusal.ENGINE, Code.NOTHING_FOUND: Refusal.NOTHING_FOUND}
-            return _Weighed(proposal, kind.get(outcome.code, Refusal.RULES), None, False, scores)
+            kind = {Code.ENGINE_ERROR: GuardReason.ENGINE, Code.NOTHING_FOUND: GuardReason.NOTHING_FOUND}
+            return _Weighed(proposal, kind.get(outcome.code, GuardReason.RULES), None, False, scores)
         overlap = kept_share(outcome.original, outcome.expanded, options.top, options.top)
         scores[f"overlap@{options.top}"] = overlap
         gain = _rise(judged, original, row)
@@ -180,11 +180,11 @@ class Guards:
             scores[f"{options.measure} confirmed"] = confirmed
         refusal = None
         if overlap < options.overlap:
-            refusal = Refusal.OVERLAP
+            refusal = GuardReason.OVERLAP
         elif gain is not None and gain < options.margin - SLACK:
-            refusal = Refusal.JUDGE
+            refusal = GuardReason.JUDGE
         elif confirmed is not None and confirmed < -SLACK:
-            refusal = Refusal.JUDGMENTS
+            refusal = GuardReason.JUDGMENTS
         # labels that a set was chosen on do not prove it: the other half does, or a judge that never saw them
         proven = (confirmed is not None and confirmed > SLACK) or (
             unseen is not None and unseen >= options.margin - SLACK
@@ -196,22 +196,22 @@ class Guards:
         query: Query, original: Outcome, weighed: Sequence[_Weighed], proposed: Sequence[ProposedExpansions]
     ) -> GuardedAnswer:
         if original.code is Code.ENGINE_ERROR:
-            return GuardedAnswer(query, None, reason=Refusal.ENGINE)
+            return GuardedAnswer(query, None, reason=GuardReason.ENGINE)
         ranked = sorted(weighed, key=lambda w: -1.0 if w.gain is None else w.gain, reverse=True)
         best = next((w for w in ranked if w.refusal is None), None)
         if best is not None:
             state = EntryState.LIVE if best.proven else EntryState.PROPOSED
             return GuardedAnswer(query, state, best.proposal.by, best.proposal.expansions, None, best.scores)
-        if any(w.refusal is Refusal.ENGINE for w in weighed):
-            return GuardedAnswer(query, None, reason=Refusal.ENGINE)
+        if any(w.refusal is GuardReason.ENGINE for w in weighed):
+            return GuardedAnswer(query, None, reason=GuardReason.ENGINE)
         if ranked:
             return GuardedAnswer(query, EntryState.LIVE, reason=ranked[0].refusal, scores=ranked[0].scores)
         if any(p.expansions for p in proposed):
-            return GuardedAnswer(query, EntryState.LIVE, reason=Refusal.RULES)
+            return GuardedAnswer(query, EntryState.LIVE, reason=GuardReason.RULES)
         lacking = [p.lacking for p in proposed if p.lacking is not None]
         if lacking and len(lacking) == len(proposed):
             return GuardedAnswer(query, None, reason=lacking[0])
-        return GuardedAnswer(query, EntryState.LIVE, reason=Refusal.NONE)
+        return GuardedAnswer(query, EntryState.LIVE, reason=GuardReason.NONE)
 
 
 def _rise(values: Sequence[float | None] | Mapping[int, float], before: int, after: int) -> float | None:

@@ -16,7 +16,9 @@ class PrecomputeOptions(Options):
     )
     margin: float = Field(0.01, ge=0, description="least rise of the judge's score, where a reward speaks of the query")
     measure: str = Field(
-        "nDCG@10", description="measure that must not fall on the second half of a query's judgments, where it has any"
+        "nDCG(holes=skip)@10",
+        description="measure that must not fall on the second half of a query's judgments, where it has any; documents of the "
+        "first half are not judged there, so one that counts unjudged documents as not relevant is unfair",
     )
     queries_at_once: int = Field(
         256, ge=1, description="queries expanded, searched and written together; a killed job loses at most these"

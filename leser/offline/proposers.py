@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from leser.environment import Environment
-from leser.offline.guards import ProposedExpansions, Refusal
+from leser.offline.guards import GuardReason, ProposedExpansions
 from leser.rules import ServingFilter
 from leser.task import Query, Split
 from leser.verified.options import VerifiedOptions
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from leser.sampler import Sampler
 
 SEARCH = "search"
-LACKING = {VerifiedAnswer.UNKNOWN: Refusal.ENGINE, VerifiedAnswer.UNJUDGED: Refusal.UNJUDGED}
+LACKING = {VerifiedAnswer.UNKNOWN: GuardReason.ENGINE, VerifiedAnswer.UNJUDGED: GuardReason.UNJUDGED}
 """What verified search says where it has no answer."""
 
 

@@ -13,7 +13,7 @@ from verified_shop import COUCH, RUG, SOFAS, Shiny, environment_of, shelf
 from leser.backend import ExpandedQuery, Ranking, SearchError
 from leser.expansion import Expansion
 from leser.expansion_store import EntryState
-from leser.offline.guards import GuardedAnswer, Guards, ProposedExpansions, Refusal
+from leser.offline.guards import GuardedAnswer, GuardReason, Guards, ProposedExpansions
 from leser.offline.options import PrecomputeOptions
 from leser.reward import parse_spec
 from leser.task import Query, Split
@@ -87,46 +87,46 @@ def test_the_second_half_refuses_what_the_first_was_fooled_by():
     titles = dict.fromkeys(("a1", "a2", *sorted(second)), "couch") | dict.fromkeys(sorted(first), "couch gem")
     fooled = environment_of(MemoryBackend.of(shelf(titles)))
     answer = weighed(["gem"], environment=fooled, overlap=0)
-    assert (answer.expansions, answer.reason) == ((), Refusal.JUDGMENTS)
+    assert (answer.expansions, answer.reason) == ((), GuardReason.JUDGMENTS)
     assert answer.state is EntryState.LIVE  # left alone, and known to be best so
 
 
 def test_overlap_with_the_originals_top():
     assert weighed(["lamp"], overlap=1.0, labels=NO_LABELS).scores["overlap@3"] == 1.0
     answer = weighed([Expansion("lamp", 4.0)], overlap=0.9, labels=NO_LABELS)
-    assert answer.reason is Refusal.OVERLAP
+    assert answer.reason is GuardReason.OVERLAP
     assert answer.scores["overlap@3"] < 0.9
 
 
 def test_a_judges_margin():
     assert weighed(["grey"], margin=0.0).reason is None
-    assert weighed(["sofa"], margin=0.9).reason is Refusal.JUDGE
+    assert weighed(["sofa"], margin=0.9).reason is GuardReason.JUDGE
 
 
 def test_rules_take_expansions_out_and_an_empty_rest_is_refused():
-    assert weighed(["couch"]).reason is Refusal.RULES  # repeats the query
+    assert weighed(["couch"]).reason is GuardReason.RULES  # repeats the query
     assert weighed(["couch", "sofa"]).expansions == (Expansion("sofa"),)
 
 
 def test_nothing_found_is_no_reason_to_store_expansions():
     answer = weighed(["zzz"], query=Query("x", "yyy"), labels=NO_LABELS)
-    assert (answer.expansions, answer.reason) == ((), Refusal.NOTHING_FOUND)
+    assert (answer.expansions, answer.reason) == ((), GuardReason.NOTHING_FOUND)
 
 
 def test_a_failed_search_is_no_verdict():
     sick = environment_of(FailsOnLamp.of(shelf()), retries=0)
     answer = weighed(["lamp"], environment=sick)
-    assert (answer.state, answer.reason) == (None, Refusal.ENGINE)
+    assert (answer.state, answer.reason) == (None, GuardReason.ENGINE)
     assert weighed(["lamp"], ["sofa"], environment=sick).expansions == (Expansion("sofa"),)
 
 
 def test_nothing_proposed_means_left_alone_and_a_lacking_answer_means_none():
     answer = weighed([])
-    assert (answer.state, answer.reason) == (EntryState.LIVE, Refusal.NONE)
+    assert (answer.state, answer.reason) == (EntryState.LIVE, GuardReason.NONE)
     guards = Guards(environment_of(rewards=[NDCG(parse_spec("nDCG@5"))]), PrecomputeOptions(), NO_LABELS)
-    lacking = [ProposedExpansions("search", (), Refusal.UNJUDGED)]
+    lacking = [ProposedExpansions("search", (), GuardReason.UNJUDGED)]
     assert guards.weigh([RUG], [lacking])[0].state is None
-    assert guards.weigh([RUG], [[*lacking, ProposedExpansions("policy", ())]])[0].reason is Refusal.NONE
+    assert guards.weigh([RUG], [[*lacking, ProposedExpansions("policy", ())]])[0].reason is GuardReason.NONE
 
 
 def test_a_batch_is_weighed_as_one_by_one():

@@ -69,13 +69,13 @@ def test_a_store_is_written_and_the_second_run_has_nothing_to_do(shop, tmp_path)
     for entry in served:
         assert entry.scores["gain"] >= 0.01
         assert entry.scores["overlap@10"] >= 0.3
-        assert entry.scores["nDCG@10 confirmed"] > 0
+        assert entry.scores["nDCG(holes=skip)@10 confirmed"] > 0
         assert entry.policy == "search"
         assert entry.engine
         assert entry.profile.startswith("default@")
         assert entry.time
     proposed = [entry for entry in found.values() if entry.state is EntryState.PROPOSED]
-    assert all(entry.scores.get("nDCG@10 confirmed", 0) == 0 for entry in proposed)
+    assert all(entry.scores.get("nDCG(holes=skip)@10 confirmed", 0) == 0 for entry in proposed)
     assert max(entry.scores["count"] for entry in found.values()) == 600  # 100 and, in capitals, 500
     again = command(shop, out)
     assert "88 fresh" in again.output
