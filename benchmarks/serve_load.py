@@ -51,10 +51,20 @@ async def load(port: int, rate: float, seconds: float, queries: int, tail: float
     memory: list[float] = []
 
     async def ask(due: float, text: str, kind: str) -> None:
-        reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
-        path = text.replace(" ", "%20")
-        writer.write(f"GET /v1/expand?q={path} HTTP/1.1\r\nHost: load\r\n\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
+        request = f"GET /v1/expand?q={text.replace(' ', '%20')} HTTP/1.1\r\nHost: load\r\n\r\n".encode()
+        while True:
+            kept = bool(idle)
+            reader, writer = idle.pop() if kept else await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+                break
+            except (asyncio.IncompleteReadError, ConnectionError):
+                if (
+                    not kept
+                ):  # a connection that lay idle may have been closed: the request is sent again, its time runs on
+                    codes[0] += 1
+                    return
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
         taken[kind].append(time.perf_counter() - due)

@@ -10,7 +10,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from leser.errors import LeserError
 from leser.expansion_store import Checksum, Generation, Store, StoredEntry, line_of, query_key
@@ -42,6 +43,15 @@ class Copy:
                 self.checksum.remove(entry_of(old, "the copy"))
             self.checksum.add(entry)
             self._db.execute("INSERT OR REPLACE INTO e VALUES (?, ?, ?)", (*entry.key, line_of(entry)))
+
+    def fill(self, entries: Sequence[StoredEntry]) -> None:
+        """Add entries whose keys are not there yet, in one transaction."""
+        with self._lock:
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT INTO e VALUES (?, ?, ?)", ((*entry.key, line_of(entry)) for entry in entries))
+            self._db.execute("COMMIT")
+            for entry in entries:
+                self.checksum.add(entry)
 
     def get(self, query: str, platform: str) -> StoredEntry | None:
         """The entry of a query."""
@@ -119,12 +129,13 @@ class Head:
 
     def _take_over(self, found: Generation, pause: bool) -> None:
         copy = Copy()
-        for number, entry in enumerate(self._store.entries(), start=1):
-            copy.put(entry)
-            if pause and number % PAUSE_AFTER == 0:
+        entries = iter(self._store.entries())
+        while part := list(islice(entries, PAUSE_AFTER)):
+            copy.fill(part)
+            if pause:
                 time.sleep(0.001)
-                if self._stop.is_set():
-                    return copy.close()
+            if self._stop.is_set():
+                return copy.close()
         with self._lock:  # no edit of this service comes between
             after = self._store.current()
             if after is None or _written(after) != _written(found):
