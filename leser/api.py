@@ -54,7 +54,7 @@ def train(
             "gspo" or "rloo".
         policy: "smollm2", "tiny", a hub id, or a folder with a saved model.
         rewards: Rewards as NAME[=WEIGHT], such as ["nDCG@10=0.7", "coverage@10=0.3"]; or classes, each of weight 1.
-        steps: GRPO updates.
+        steps: GRPO updates, after the warm-up.
         minutes: Time of the whole run, final evaluation included; with `steps`, whichever comes first.
         group_size: Completions of each query.
         queries_per_step: Queries in one update.
@@ -74,7 +74,7 @@ def train(
     Raises:
         LeserError: Something is not valid, or the engine stopped answering. The message says what to do.
 
-    Example:
+    Examples:
         >>> run = leser.train(task="demo", backend="memory", policy="tiny", steps=20)
         >>> 0 < run.evaluation["original"]["nDCG@10"] < 1
         True
@@ -102,7 +102,7 @@ def open_run(path: str | Path, plugins: Iterable[str | Path | type[Any]] = ()) -
     Raises:
         LeserError: There is no run in this folder.
 
-    Example:
+    Examples:
         >>> with leser.open_run("runs/demo") as run:
         ...     run.filter("couch for small room", "sofa; couch").expansions
         (Expansion('sofa'),)
@@ -131,7 +131,7 @@ def search(
     Raises:
         LeserError: An option is not valid, or the engine cannot be opened.
 
-    Example:
+    Examples:
         >>> with leser.search(backend="memory", task="demo") as engine:
         ...     len(engine.rank("red sofa", ["couch"], k=3).hits)
         3

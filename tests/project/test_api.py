@@ -82,7 +82,7 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["train", "open_run", "search"])
 def test_examples_of_docstrings_run(name: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     real = getattr(leser.api, name)  # type: ignore[attr-defined]
-    assert {"Args:", "Returns:", "Raises:", "Example:"} <= set(re.findall(r"^ *(\w+:)$", real.__doc__, re.MULTILINE))
+    assert {"Args:", "Returns:", "Raises:", "Examples:"} <= set(re.findall(r"^ *(\w+:)$", real.__doc__, re.MULTILINE))
     text = real.__doc__.replace('"runs/demo"', repr(str(run.path)))
     test = doctest.DocTestParser().get_doctest(text, {"leser": leser}, name, None, 0)
     assert test.examples
