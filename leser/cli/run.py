@@ -29,7 +29,7 @@ from leser.cli.options import assignments, backend_name, config_file, platform_f
     help="A published algorithm: grpo, dr-grpo, dapo, gspo or rloo; what else is given wins.",
 )
 @click.option("--policy", metavar="P", help="smollm2, tiny, a hub id, or a folder with a saved model.")
-@click.option("--steps", type=int, metavar="N", help="GRPO updates.")
+@click.option("--steps", type=int, metavar="N", help="GRPO updates, after the warm-up.")
 @click.option("--minutes", type=float, metavar="T", help="Time of the whole run, final evaluation included.")
 @click.option("--group-size", type=int, metavar="G", help="Completions of each query.")
 @click.option("--queries-per-step", type=int, metavar="B", help="Queries in one update.")

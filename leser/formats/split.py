@@ -127,7 +127,8 @@ def check_splits(task: Task) -> Task:
             raise LeserError(
                 f"Task '{task.name}': no {split.name} query has a relevant document (a grade above 0). "
                 "Give more judgments, or leave the file of this split out, so that it is taken out of the others. Rewards that "
-                "need no judgments learn from unjudged queries too, with -o task.unjudged=all."
+                "need no judgments learn from unjudged queries too, with -o task.unjudged=all and at least three queries, one "
+                "per split."
             )
         for query in (*split.queries, *split.no_result):
             if query.id in seen:

@@ -17,7 +17,7 @@ def facts(found: Examination) -> Iterator[tuple[str, str]]:
     yield (
         "depth",
         f"{depth.pairs} judgments of {depth.queries} queries; a query has {_quartiles(depth.judged)} judged documents, "
-        f"{_quartiles(depth.relevant)} of them relevant (quartiles); {depth.without_relevant} queries have none that is",
+        f"{_quartiles(depth.relevant)} of them relevant (quartiles); {depth.without_relevant} queries have no relevant document",
     )
     yield (
         "grades",
