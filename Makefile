@@ -128,14 +128,15 @@ docs: $(STAMP) ## Write docs/configuration.md from the options themselves.
 site: $(STAMP) ## Build the site into site/, strictly and without a network.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-system-deps: ## What the system must bring: Python's venv, and for the tests' own servers a JDK and Maven.
+system-deps: ## What the system must bring: Python's venv, and for the tests' own servers and pages a JDK, Maven, Redis, Chromium.
 	@test -n "$(PYTHON)" || { echo "Install Python 3.11 or newer with its venv module." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) lacks the module venv; install your system's python3-venv." >&2; exit 1; }
-	@if command -v javac >/dev/null && command -v mvn >/dev/null && command -v setpriv >/dev/null; then :; \
+	@if command -v javac >/dev/null && command -v mvn >/dev/null && command -v setpriv >/dev/null \
+		&& command -v redis-server >/dev/null && command -v chromium >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-			openjdk-17-jdk-headless maven util-linux >/dev/null; \
-	else echo "Elasticsearch and Solr are tested on real servers: install a JDK (17 or newer) and Maven." >&2; exit 1; fi
+			openjdk-17-jdk-headless maven util-linux redis-server chromium >/dev/null; \
+	else echo "Tests run real servers and a real browser: install a JDK (17 or newer), Maven, Redis and Chromium." >&2; exit 1; fi
 
 clean: ## Remove .venv, caches and builds; runs/ stays.
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
