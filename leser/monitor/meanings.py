@@ -50,7 +50,7 @@ _WRITTEN = {
     ),
     "engine_errors": Meaning(
         "share of completions whose search failed; they teach nothing", "0",
-        "above", 0.01, "the engine is overloaded or refuses long queries: see search.concurrency, search.max_clauses and the engine's log",
+        "above", 0.01, "the engine is overloaded or refuses long queries: see [search] and the engine's log",
     ),
     "nothing_found": Meaning("share of completions with which the engine found nothing", "as for the original queries"),
     "no_expansion": Meaning(
