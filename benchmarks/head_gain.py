@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.config.build import task_of
 from leser.environment import Attempt, Environment
 from leser.evaluation.measures import Measurer
@@ -97,4 +98,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

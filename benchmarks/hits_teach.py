@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.config.build import complete
 from leser.config.load import config_of
 from leser.evaluation.evaluate import POLICY
@@ -110,4 +111,5 @@ def _answers(seed: int, arm: str, out: Path, kind: str = "") -> list[ShownAnswer
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

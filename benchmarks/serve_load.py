@@ -22,6 +22,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.expansion import Expansion
 from leser.expansion_store import EntryState, StoredEntry
 from leser.stores import open_store
@@ -144,4 +145,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()

@@ -22,7 +22,7 @@ def test_tables_merge_key_by_key_and_a_value_replaces(write: Write) -> None:
     assert list(config.rules.options) == ["contact", "count", "banned"]
     assert (config.rules.options["count"]["most"], config.rules.options["count"]["most_words"]) == (4, 2)
     assert config.rules.locale == "de-DE", "the platform's locale is its rules'"
-    assert config.task.options == {"seed": 3, "language": "en", "unjudged": "none"}
+    assert config.task.options == {"seed": 3, "language": "en", "unjudged": "none", "world": "plain"}
 
 
 def test_another_engine_leaves_the_old_ones_options_behind(write: Write) -> None:
