@@ -66,7 +66,9 @@ def run_summary(run: Mapping[str, Any]) -> dict[str, Any]:
     """A run's settings, facts and evaluation."""
     evaluation = run["evaluation"]
     facts = {name: value for name, value in run.items() if name not in ("config", "evaluation")}
-    kept = {name: value for name, value in evaluation.items() if name not in ("systems", "comparisons", "kinds")}
+    kept = {
+        name: value for name, value in evaluation.items() if name not in ("systems", "comparisons", "kinds", "holes")
+    }
     measures = list(dict.fromkeys(row["measure"] for row in evaluation["comparisons"]))
     gains = {measure: gained(evaluation["comparisons"], measure, measure == measures[0]) for measure in measures}
     return rounded(
