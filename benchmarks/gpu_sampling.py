@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.shapes import SHAPES, make_model
 from leser.cli.console import replace_what_cannot_be_shown
 from leser.policy.drawing import NoiseKey, Sample
 from leser.policy.generate import Decoding, generate
@@ -29,39 +30,15 @@ from leser.policy.packed import plain_logprobs
 from leser.policy.policy import Policy
 
 WAYS: tuple[Decoding, ...] = ("ragged", "static", "graph")
-SHAPES: dict[str, tuple[str, dict[str, int]]] = {
-    "toy": ("llama", {"width": 64, "ffn": 128, "layers": 2, "heads": 4, "kv_heads": 2, "vocabulary": 1000}),
-    "135M": ("llama", {"width": 576, "ffn": 1536, "layers": 30, "heads": 9, "kv_heads": 3, "vocabulary": 49152}),
-    "0.5B": ("qwen2", {"width": 896, "ffn": 4864, "layers": 24, "heads": 14, "kv_heads": 2, "vocabulary": 151936}),
-    "1.5B": ("qwen2", {"width": 1536, "ffn": 8960, "layers": 28, "heads": 12, "kv_heads": 2, "vocabulary": 151936}),
-}
+SIZES = ("toy", "135M", "0.5B", "1.5B")
 
 
 def make_policy(given: argparse.Namespace) -> Policy:
     """The shape with random weights on the device."""
-    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
-
-    kinds: dict[str, tuple[Any, Any]] = {
-        "llama": (LlamaConfig, LlamaForCausalLM),
-        "qwen2": (Qwen2Config, Qwen2ForCausalLM),
-    }
-    kind, shape = SHAPES[given.size]
-    config_class, model_class = kinds[kind]
+    shape = SHAPES[given.size][1]
     context = given.prompt + given.completion
-    config = config_class(
-        vocab_size=shape["vocabulary"],
-        hidden_size=shape["width"],
-        intermediate_size=shape["ffn"],
-        num_hidden_layers=shape["layers"],
-        num_attention_heads=shape["heads"],
-        num_key_value_heads=shape["kv_heads"],
-        max_position_embeddings=max(2048, context),
-        tie_word_embeddings=True,
-        use_sliding_window=False,
-    )
-    torch.manual_seed(0)
     with torch.device(given.device):
-        model: Any = model_class(config)
+        model = make_model(given.size, context)
     ends = range(max(1, round(given.end_share * shape["vocabulary"])))
     ids = tuple(ends) if given.end_share else (shape["vocabulary"],)
     policy = Policy(model, None, given.size, "text", ids, context)
@@ -147,7 +124,7 @@ def plain_gap(policy: Policy, prompts: list[list[int]], found: list[list[Sample]
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SHAPES, default="135M")
+    parser.add_argument("--size", choices=SIZES, default="135M")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=("auto", "bf16", "tf32", "fp32"), default="auto")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))

@@ -19,6 +19,7 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
+from benchmarks.shapes import make_model
 from leser.cli.console import replace_what_cannot_be_shown
 from leser.grpo.optimizer import make_optimizer
 from leser.grpo.options import GrpoOptions
@@ -28,62 +29,13 @@ from leser.policy.memory import TOKENS_PER_PASS, activation_bytes, pass_tokens
 from leser.policy.options import PolicyOptions, PrecisionOption
 from leser.policy.policy import Policy
 
-SHAPES: dict[str, dict[str, Any]] = {
-    "tiny": {"hidden_size": 256, "layers": 4, "heads": 4, "kv_heads": 2, "intermediate_size": 704, "vocab_size": 3000},
-    # SmolLM2-135M
-    "135M": {
-        "hidden_size": 576,
-        "layers": 30,
-        "heads": 9,
-        "kv_heads": 3,
-        "intermediate_size": 1536,
-        "vocab_size": 49152,
-    },
-    # Qwen2.5-0.5B and 1.5B
-    "0.5B": {
-        "hidden_size": 896,
-        "layers": 24,
-        "heads": 14,
-        "kv_heads": 2,
-        "intermediate_size": 4864,
-        "vocab_size": 151936,
-    },
-    "1.5B": {
-        "hidden_size": 1536,
-        "layers": 28,
-        "heads": 12,
-        "kv_heads": 2,
-        "intermediate_size": 8960,
-        "vocab_size": 151936,
-    },
-}
-"""Shapes of Llama (tiny, 135M) and Qwen2 (the others), the head tied to the embeddings."""
+SIZES = ("tiny", "135M", "0.5B", "1.5B", "1.5B-lora")
 
 
 class Unbounded:
     """No bound by hand on the tokens of a pass."""
 
     tokens_per_pass = None
-
-
-def make_model(size: str, context: int) -> Any:
-    """A model of this shape with random weights."""
-    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
-
-    shape = dict(SHAPES[size.removesuffix("-lora")])
-    kinds: tuple[Any, Any] = (
-        (LlamaConfig, LlamaForCausalLM) if size in ("tiny", "135M") else (Qwen2Config, Qwen2ForCausalLM)
-    )
-    settings = kinds[0](
-        num_hidden_layers=shape.pop("layers"),
-        num_attention_heads=shape.pop("heads"),
-        num_key_value_heads=shape.pop("kv_heads"),
-        max_position_embeddings=context,
-        tie_word_embeddings=True,
-        **shape,
-    )
-    torch.manual_seed(0)
-    return kinds[1](settings)
 
 
 def make_policy(given: argparse.Namespace) -> Policy:
@@ -97,7 +49,7 @@ def make_policy(given: argparse.Namespace) -> Policy:
         dtype="bfloat16" if given.size.endswith("-lora") and given.device == "cuda" else "float32",
     )
     with torch.device(given.device if given.device == "cuda" else "cpu"):
-        model = make_model(given.size, given.prompt + given.completion)
+        model = make_model(given.size.removesuffix("-lora"), given.prompt + given.completion)
     return prepare(Policy(model, None, given.size, "text", (2,), given.prompt + given.completion), options, 0)
 
 
@@ -178,7 +130,7 @@ def write_profile(path: Path, update: Any, gpu: bool) -> None:
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(description="Seconds and memory of one policy update.")
-    parser.add_argument("--size", choices=[*SHAPES, "1.5B-lora"], default="tiny", help="shape of the model")
+    parser.add_argument("--size", choices=SIZES, default="tiny", help="shape of the model")
     parser.add_argument("--prompts", type=int, default=16, help="prompts in a batch")
     parser.add_argument("--prompt", type=int, default=512, help="tokens of a prompt")
     parser.add_argument("--group", type=int, default=16, help="completions of a prompt")

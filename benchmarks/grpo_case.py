@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import shapes
 from leser.errors import LeserError
 from leser.policy.options import TinyOptions
 
@@ -30,10 +31,10 @@ SHAPES: dict[str, dict[str, int]] = {
     "6M": {"d_model": 256, "layers": 5, "heads": 4, "kv_heads": 2, "ffn": 704, "vocabulary": 8192},
     "30M": {"d_model": 512, "layers": 8, "heads": 8, "kv_heads": 4, "ffn": 1408, "vocabulary": 8192},
     "120M": {"d_model": 768, "layers": 16, "heads": 12, "kv_heads": 6, "ffn": 2048, "vocabulary": 8192},
-    # SmolLM2-135M's, Qwen2.5-0.5B's and Qwen2.5-1.5B's dimensions, for GPUs
-    "135M": {"d_model": 576, "layers": 30, "heads": 9, "kv_heads": 3, "ffn": 1536, "vocabulary": 49152},
-    "0.5B": {"d_model": 896, "layers": 24, "heads": 14, "kv_heads": 2, "ffn": 4864, "vocabulary": 151936},
-    "1.5B": {"d_model": 1536, "layers": 28, "heads": 12, "kv_heads": 2, "ffn": 8960, "vocabulary": 151936},
+}
+SHAPES |= {
+    size: {"d_model" if name == "width" else name: value for name, value in shapes.SHAPES[size][1].items()}
+    for size in ("135M", "0.5B", "1.5B")  # of real models, for GPUs
 }
 LORA_ALPHA = 32
 

@@ -31,6 +31,16 @@ site_file = click.option(
 config_file = click.option("--config", type=_FILE, metavar="F.toml", help="Configuration; a flag overrides the file.")
 task_source = click.option("--task", metavar="DIR|NAME", help="Folder or file of a task, or a reader's name (demo).")
 backend_name = click.option("--backend", metavar="NAME", help="Search engine; `leser plugins` lists them.")
+reward_weights = click.option(
+    "--reward", "rewards", multiple=True, metavar="NAME[=W]", help="A reward and its weight; may be repeated."
+)
+judge_rewards = click.option(
+    "--reward",
+    "rewards",
+    multiple=True,
+    metavar="NAME[=W]",
+    help="The judge: a reward and its weight; may be repeated.",
+)
 assignments = click.option(
     "-o",
     "assignments",

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
+from leser.cli.options import (
+    assignments,
+    backend_name,
+    config_file,
+    judge_rewards,
+    platform_file,
+    plugin_files,
+    task_source,
+)
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -46,13 +54,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @backend_name
 @assignments
-@click.option(
-    "--reward",
-    "rewards",
-    multiple=True,
-    metavar="NAME[=W]",
-    help="The judge: a reward and its weight; may be repeated.",
-)
+@judge_rewards
 @plugin_files
 @click.option(
     "--journal", type=_FILE, metavar="FILE", help="Where the job notes what is done; default: beside the store."

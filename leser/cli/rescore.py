@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from leser.cli.console import say
-from leser.cli.options import assignments, backend_name, plugin_files, site_file, task_source
+from leser.cli.options import (
+    assignments,
+    backend_name,
+    plugin_files,
+    reward_weights,
+    site_file,
+    task_source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +30,7 @@ if TYPE_CHECKING:
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option(
-    "--reward", "rewards", multiple=True, metavar="NAME[=W]", help="A reward and its weight; may be repeated."
-)
+@reward_weights
 @site_file
 @task_source
 @backend_name

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
+from leser.cli.options import (
+    assignments,
+    backend_name,
+    config_file,
+    platform_file,
+    plugin_files,
+    reward_weights,
+    task_source,
+)
 
 
 @click.command(
@@ -20,9 +28,7 @@ from leser.cli.options import assignments, backend_name, config_file, platform_f
 @task_source
 @backend_name
 @assignments
-@click.option(
-    "--reward", "rewards", multiple=True, metavar="NAME[=W]", help="A reward and its weight; may be repeated."
-)
+@reward_weights
 @click.option(
     "--preset",
     metavar="NAME",

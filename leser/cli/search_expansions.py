@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
+from leser.cli.options import (
+    assignments,
+    backend_name,
+    config_file,
+    judge_rewards,
+    platform_file,
+    plugin_files,
+    task_source,
+)
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -22,13 +30,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @task_source
 @backend_name
 @assignments
-@click.option(
-    "--reward",
-    "rewards",
-    multiple=True,
-    metavar="NAME[=W]",
-    help="The judge: a reward and its weight; may be repeated.",
-)
+@judge_rewards
 @click.option(
     "--queries", type=_FILE, metavar="FILE", help="queries.jsonl, or one query per line; default: the task's."
 )

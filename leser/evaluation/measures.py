@@ -23,7 +23,7 @@ from leser.expansion import Code
 from leser.holes.expected import ExpectedGrades, FillsHoles, bind
 from leser.holes.treatment import Treatment, split_name
 from leser.reward import Outcome, Reward, parse_spec
-from leser.scoring import ask_reward, make_reward
+from leser.reward_calls import ask_reward, make_reward
 
 if TYPE_CHECKING:
     from leser.task import Split

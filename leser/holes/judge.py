@@ -17,7 +17,7 @@ from leser.declared import Documents
 from leser.errors import LeserError, unknown_name
 from leser.expansion import Code
 from leser.reward import Outcome, Reward, parse_spec
-from leser.scoring import ask_reward, make_reward
+from leser.reward_calls import ask_reward, make_reward
 from leser.similarity import ComparesDocuments
 
 if TYPE_CHECKING:

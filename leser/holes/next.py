@@ -21,7 +21,7 @@ from leser.files import write_atomically
 from leser.formats.quepid import Quepid
 from leser.holes.expected import ExpectedGrades
 from leser.reward import Outcome, Reward
-from leser.scoring import ask_reward
+from leser.reward_calls import ask_reward
 from leser.task import Query, Split, Task
 
 FILE = "judge-next.csv"

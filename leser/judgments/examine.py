@@ -17,7 +17,8 @@ from leser.judgments.pairs import Ordered, ordered_rightly
 from leser.judgments.raters import RaterAgreement
 from leser.judgments.sentence import Conclusion, conclude
 from leser.reward import parse_spec
-from leser.scoring import RewardSet, make_reward
+from leser.reward_calls import make_reward
+from leser.scoring import RewardSet
 from leser.session import context_of
 
 if TYPE_CHECKING:

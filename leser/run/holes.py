@@ -12,8 +12,8 @@ from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.holes.next import judge_next, write_next
 from leser.holes.treatment import depth_of_holes
 from leser.reward import parse_spec
+from leser.reward_calls import make_reward
 from leser.run.primary import forms_shown, primary_of
-from leser.scoring import make_reward
 
 if TYPE_CHECKING:
     from leser.evaluation.systems import SystemRun

@@ -78,7 +78,6 @@ def test_a_seed_that_tiny_names_is_its_own(tmp_path: Path) -> None:
 
 
 def test_the_seed_of_a_run_draws_the_adapters_of_lora(tmp_path: Path) -> None:
-    pytest.importorskip("peft")
     first, again, other = (weights(tmp_path / n, seed, lora_rank=2) for n, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert any("lora_A" in name for name in first)
     assert same(first, again, "lora_A")

@@ -17,8 +17,8 @@ from leser.evaluation.builtin import Original
 from leser.formats.beir import Beir
 from leser.plugins import BASES, load_plugins
 from leser.reward import Reward, parse_spec
+from leser.reward_calls import make_reward
 from leser.rules.repetition import Repetition
-from leser.scoring import make_reward
 from leser.testing import DOCUMENTS
 
 
