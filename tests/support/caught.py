@@ -31,6 +31,8 @@ def failures(module: str) -> _Failures:
     """Run the module's tests and say what failed; the module must be collected without an error."""
     seen, path = _Failures(), Path(module)
     options = ["-q", "--no-header", "--no-summary", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts="]
+    # it would take SIGSEGV from a Java machine of this process, which handles its own null checks by it
+    options += ["-p", "no:faulthandler"]
     code = pytest.main([str(path), "--rootdir", str(path.parent), "--noconftest", *options], plugins=[seen])
     assert code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), f"{path.name} cannot be collected"
     return seen
