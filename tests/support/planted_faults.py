@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from leser_memory import MemoryBackend
@@ -199,17 +200,26 @@ class OneOfEachShard(Planted):
 
 @fault("test_at_most_k", "repeating", "order")
 class TiesByChance(Hits):
+    searches = count()
+
     def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
         (deep,) = MemoryBackend.search(self, [query], 100)
-        return tuple(sorted(random.sample(deep.hits, len(deep.hits)), key=lambda hit: -hit.score)[:k])
+        start = next(self.searches) % len(deep.hits) if deep.hits else 0
+        return tuple(sorted(deep.hits[start:] + deep.hits[:start], key=lambda hit: -hit.score)[:k])
 
 
 @fault("test_ties_keep_their_order")
 class TiesByInstance(Hits):
+    opened = count()  # of two instances one after the other, one turns the order of ties round: never equal by chance
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.turned = next(TiesByInstance.opened) % 2
+
     def hits(self, hits: Any, query: ExpandedQuery, k: int) -> Any:
         (deep,) = MemoryBackend.search(self, [query], 100)
-        order = random.Random(id(self))
-        return tuple(sorted(deep.hits, key=lambda hit: (-hit.score, order.random()))[:k])
+        hits = deep.hits[::-1] if self.turned else deep.hits
+        return tuple(sorted(hits, key=lambda hit: -hit.score)[:k])
 
 
 @fault("test_same_call_twice", "repeating", "scores")
