@@ -162,6 +162,15 @@ class Store(ABC):
     def entries(self) -> Iterator[StoredEntry]:
         """All entries of the current generation, each once, as they are after every edit; no order is promised."""
 
+    def lines(self) -> Iterator[tuple[tuple[str, str], str]]:
+        """The key and the line (`line_of`) of each of those entries, as the checksum counts them.
+
+        A store that keeps lines hands them out unread, which is several times as fast as `entries`; a line that is not what
+        was written shows in the checksum.
+        """
+        for entry in self.entries():
+            yield entry.key, line_of(entry)
+
     @abstractmethod
     def write(self, entries: Iterable[StoredEntry], *, note: str = "", keep_decided: bool = True) -> Generation:
         """Write a whole generation aside and make it the current one in one step.
@@ -234,11 +243,15 @@ class Checksum:
 
     def add(self, entry: StoredEntry) -> None:
         """One more entry."""
-        self._sum, self.count = (self._sum + _digest(entry)) % 2**256, self.count + 1
+        self.add_line(line_of(entry))
+
+    def add_line(self, line: str) -> None:
+        """One more entry, by its line."""
+        self._sum, self.count = (self._sum + _digest(line)) % 2**256, self.count + 1
 
     def remove(self, entry: StoredEntry) -> None:
         """One entry fewer."""
-        self._sum, self.count = (self._sum - _digest(entry)) % 2**256, self.count - 1
+        self._sum, self.count = (self._sum - _digest(line_of(entry))) % 2**256, self.count - 1
 
 
 def query_key(query: str) -> str:
@@ -257,8 +270,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _digest(entry: StoredEntry) -> int:
-    return int.from_bytes(hashlib.sha256(line_of(entry).encode()).digest(), "big")
+def _digest(line: str) -> int:
+    return int.from_bytes(hashlib.sha256(line.encode()).digest(), "big")
 
 
 def _text(value: Any) -> str:

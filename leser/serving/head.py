@@ -10,7 +10,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 from leser.errors import LeserError
@@ -36,22 +37,27 @@ class Copy:
         self.checksum = Checksum()
 
     def put(self, entry: StoredEntry) -> None:
-        """Add or replace an entry."""
-        with self._lock:
+        """Add or replace an entry; raises LeserError where there is no room for it."""
+        with self._lock, _in_words():
             old = self._line(entry.key)
+            self._db.execute("INSERT OR REPLACE INTO e VALUES (?, ?, ?)", (*entry.key, line_of(entry)))
             if old is not None:
                 self.checksum.remove(entry_of(old, "the copy"))
             self.checksum.add(entry)
-            self._db.execute("INSERT OR REPLACE INTO e VALUES (?, ?, ?)", (*entry.key, line_of(entry)))
 
-    def fill(self, entries: Sequence[StoredEntry]) -> None:
-        """Add entries whose keys are not there yet, in one transaction."""
-        with self._lock:
+    def fill(self, lines: Sequence[tuple[tuple[str, str], str]]) -> None:
+        """Add keys that are not there yet and their lines, in one transaction."""
+        with self._lock, _in_words():
             self._db.execute("BEGIN")
-            self._db.executemany("INSERT INTO e VALUES (?, ?, ?)", ((*entry.key, line_of(entry)) for entry in entries))
+            self._db.executemany("INSERT INTO e VALUES (?, ?, ?)", ((*key, line) for key, line in lines))
             self._db.execute("COMMIT")
-            for entry in entries:
-                self.checksum.add(entry)
+            for _, line in lines:
+                self.checksum.add_line(line)
+
+    def filled(self) -> None:
+        """From now on an edit that fails, on a full disk, leaves everything else as it was."""
+        with self._lock, _in_words():
+            self._db.execute("PRAGMA journal_mode=MEMORY")
 
     def get(self, query: str, platform: str) -> StoredEntry | None:
         """The entry of a query."""
@@ -89,13 +95,25 @@ class Head:
         """The entry of a query, in whatever state, in the generation that is served."""
         return self._copy.get(query, platform)
 
-    def put(self, entries: Iterable[StoredEntry]) -> None:
-        """Edit the store and the copy; the copy alone where the store raises, whose LeserError is raised after that."""
+    def put(self, entries: Iterable[StoredEntry], *, without_store: bool = False) -> None:
+        """Edit the store, then the copy; raises LeserError where one of them cannot be edited.
+
+        With `without_store` the copy is edited even where the store cannot be: an answer of the policy is of use until the
+        next start. A person's decision is not served before it is stored.
+        """
         given = list(entries)
         with self._lock:
-            for entry in given:
-                self._copy.put(entry)
-            self._store.put(given)
+            try:
+                self._store.put(given)
+            except LeserError:
+                if without_store:
+                    self._edit(given)
+                raise
+            self._edit(given)
+
+    def _edit(self, entries: Sequence[StoredEntry]) -> None:
+        for entry in entries:
+            self._copy.put(entry)
 
     def close(self) -> None:
         """Stop following; the store is closed too."""
@@ -129,27 +147,51 @@ class Head:
 
     def _take_over(self, found: Generation, pause: bool) -> None:
         copy = Copy()
-        entries = iter(self._store.entries())
-        while part := list(islice(entries, PAUSE_AFTER)):
+        try:
+            old = self._swapped(copy, found) if self._filled(copy, pause) else copy
+        except BaseException:
+            copy.close()
+            raise
+        threading.Timer(5.0, old.close).start() if pause else old.close()
+
+    def _filled(self, copy: Copy, pause: bool) -> bool:
+        """Read all of the store; False where the service stops before the end."""
+        lines = iter(self._store.lines())
+        while part := list(islice(lines, PAUSE_AFTER)):
             copy.fill(part)
             if pause:
                 time.sleep(0.001)
             if self._stop.is_set():
-                return copy.close()
+                return False
+        copy.filled()
+        return True
+
+    def _swapped(self, copy: Copy, found: Generation) -> Copy:
+        """Serve the copy if it is what the store holds; the copy that is not needed any more."""
         with self._lock:  # no edit of this service comes between
             after = self._store.current()
             if after is None or _written(after) != _written(found):
-                return copy.close()  # swapped once more while it was read
+                return copy  # swapped once more while it was read
             for entry in self._store.changes(found.edits):
                 copy.put(entry)
             if (copy.checksum.count, copy.checksum.value) != (after.entries, after.checksum):
-                copy.close()
                 raise LeserError(f"The checksum of generation {after.number} differs: it is not taken over.")
             old, self._copy, self.generation = self._copy, copy, after
         log.info("Generation %d is served: %d entries.", after.number, after.entries)
-        threading.Timer(5.0, old.close).start() if pause else old.close()
-        return None
+        return old
 
 
 def _written(generation: Generation) -> tuple[int, str]:
     return generation.number, generation.time
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """SQLite's errors on the copy as LeserError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LeserError(
+            f"The service's copy of the store cannot be written: {error}. Make room where temporary files lie "
+            "(SQLITE_TMPDIR names another folder)."
+        ) from error

@@ -124,7 +124,7 @@ class AskedProcess:
             log.info("The %s process is ready: pid %s.", self.name, process.pid)
             while batch := self._gathered():
                 self._exchange(ours, batch)
-        except (EOFError, OSError, TimeoutError, RuntimeError) as error:
+        except Exception as error:  # whatever it is: this thread lives on, or nothing would start the process again
             self.trouble = str(error) or "the process ended"
             log.warning("The %s process failed and is started again: %s", self.name, self.trouble)
         finally:
@@ -145,7 +145,10 @@ class AskedProcess:
                 self._questions.pop(question.value, None)
         for question, answer in zip(batch, answers, strict=True):
             question.done.set_result(answer)
-        self._answered([(question.value, answer) for question, answer in zip(batch, answers, strict=True)])
+        try:
+            self._answered([(question.value, answer) for question, answer in zip(batch, answers, strict=True)])
+        except Exception:  # the process is well, it has answered
+            log.exception("The answers of the %s process could not be kept", self.name)
 
     def _gathered(self) -> list[_Question]:
         """The next batch; [] where the process is to stop."""

@@ -137,10 +137,10 @@ class Service:
             if answer.reason in KEPT_REASONS and self.head.get(query, platform) is None
         ]
         try:
-            self.head.put(made)
+            self.head.put(made, without_store=True)
         except LeserError as error:
             self.not_stored += len(made)
-            log.warning("The policy's answers are kept in memory alone: %s", error)
+            log.warning("The policy's answers could not be stored: %s", error)
 
 
 async def _within(future: Future[Any], milliseconds: float) -> Any:

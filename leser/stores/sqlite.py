@@ -31,6 +31,7 @@ _GENERATION = "SELECT number, entries, checksum, time, note, edits FROM generati
 _INSERT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)"
 _ONE = "SELECT line FROM entries WHERE generation = ? AND platform = ? AND key = ?"
 _NOW = "SELECT line FROM entries WHERE generation = (SELECT number FROM generations WHERE current)"
+_LINES_NOW = _NOW.replace("line", "platform, key, line", 1)
 
 
 class SqliteStore(Store):
@@ -80,6 +81,12 @@ class SqliteStore(Store):
         with self._readable(), self._snapshot() as db:
             for (line,) in db.execute(_NOW):
                 yield self._entry(line)
+
+    def lines(self) -> Iterator[tuple[tuple[str, str], str]]:
+        """The keys and lines of those entries, unread, in the order of their keys."""
+        with self._readable(), self._snapshot() as db:
+            for platform, key, line in db.execute(_LINES_NOW):
+                yield (platform, key), line
 
     def write(self, entries: Iterable[StoredEntry], *, note: str = "", keep_decided: bool = True) -> Generation:
         """Write a generation in batches under a number that nobody reads yet, then make it current in one transaction."""
