@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -100,8 +101,8 @@ class StoredEntry:
     def of(cls, row: Mapping[str, Any], where: str = "the entry") -> StoredEntry:
         """The entry of such plain values; raises LeserError naming `where` it stands."""
         try:
-            expansions = tuple(Expansion(_text(e["text"]), float(e["weight"])) for e in row.get("expansions", ()))
-            scores = {_text(name): float(value) for name, value in dict(row.get("scores", {})).items()}
+            expansions = tuple(Expansion(_text(e["text"]), _number(e["weight"])) for e in row.get("expansions", ()))
+            scores = {_text(name): _number(value) for name, value in dict(row.get("scores", {})).items()}
             names = ("platform", "policy", "profile", "engine", "judge")
             texts = {name: _text(row.get(name, "")) for name in names}
             made = {"time": _text(row["time"])} if "time" in row else {}
@@ -272,6 +273,13 @@ def now() -> str:
 
 def _digest(line: str) -> int:
     return int.from_bytes(hashlib.sha256(line.encode()).digest(), "big")
+
+
+def _number(value: Any) -> float:
+    found = float(value)
+    if not math.isfinite(found):  # JSON has no such number: no service could answer with it
+        raise ValueError(f"{found} is not a finite number")
+    return found
 
 
 def _text(value: Any) -> str:

@@ -49,7 +49,8 @@ def command(
     from leser.options import validate_options
     from leser.plugins import load_plugins
     from leser.serving.options import ServingOptions
-    from leser.serving.service import Service, check_run
+    from leser.serving.service import Service
+    from leser.serving.tail import check_run
     from leser.stores.opening import assigned, open_store
 
     try:
@@ -61,6 +62,6 @@ def command(
     given = {**assigned(assignments), "log_queries": log_queries, **({"events": events} if events else {})}
     options = validate_options(ServingOptions, given, "the service")
     if policy is not None:
-        check_run(policy)
+        check_run(policy)  # before a large store is read
     opened = open_store(store, load_plugins(plugins), options=assigned(store_options))
     serve(Service(opened, options, policy), host, port)

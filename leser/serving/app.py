@@ -11,17 +11,27 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from pydantic import ValidationError
 
 from leser.errors import LeserError
 from leser.expansion import Expansion
-from leser.expansion_store import LONGEST_QUERY, EntryState
-from leser.serving.events import UbiEvent, UbiQuery, read_events
+from leser.expansion_store import LONGEST_QUERY
 from leser.serving.guard import RequestGuard
 from leser.serving.metrics import Metrics
 from leser.serving.process import ProcessUnavailable
 from leser.serving.service import Expanded, Service
+from leser.serving.shapes import (
+    Alive,
+    Decision,
+    EntryShown,
+    EventsStored,
+    ExpandAnswer,
+    Readiness,
+    SearchAnswer,
+    problems,
+)
+from leser.serving.ubi import UbiEvent, UbiQuery, body_schema, read_events
 from leser.version import installed_version
 
 log = logging.getLogger("leser.serving")
@@ -30,37 +40,8 @@ Text = Annotated[str, Query(description="the query as it was typed")]
 Platform = Annotated[str, Query(description="the platform, as the store names it; empty: none", max_length=100)]
 
 
-class ExpansionShown(BaseModel):
-    """One expansion and the weight that the engine is asked with, beside the original query's 1."""
-
-    text: str = Field(min_length=1, max_length=200)
-    weight: float = Field(gt=0, le=100)
-
-
-class ExpandAnswer(BaseModel):
-    """What to search a query with."""
-
-    query: str
-    platform: str
-    expansions: list[ExpansionShown]
-    source: str = Field(description="store, policy, or original: search the query as it was typed")
-    reason: str = Field(description="why there are no expansions; else empty")
-    state: str = Field("", description="proposed, approved, live or withdrawn, of an entry of the store")
-
-
-class Decision(BaseModel):
-    """A person's decision about one query's expansions."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    query: str = Field(min_length=1, max_length=LONGEST_QUERY)
-    platform: str = Field("", max_length=100)
-    state: EntryState
-    expansions: list[ExpansionShown] | None = Field(None, max_length=50)
-
-
-def build_app(service: Service) -> FastAPI:
-    """The application over an open service, which it closes when it ends."""
+def build_app(service: Service, host: str = "127.0.0.1") -> FastAPI:
+    """The application over an open service, which it closes when it ends; `host` is the address it listens on."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -73,22 +54,43 @@ def build_app(service: Service) -> FastAPI:
     )  # fmt: skip
     metrics = Metrics(service)
     app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_middleware(RequestGuard, options=service.options, metrics=metrics)
+    app.add_middleware(RequestGuard, options=service.options, metrics=metrics, host=host)
     _expanding(app, service, metrics)
     _writing(app, service)
     _watching(app, service, metrics)
+    _described(app)
     return app
 
 
+def _described(app: FastAPI) -> None:
+    """The schemas of events, which their route reads itself, go into the OpenAPI document."""
+    document = app.openapi()
+    document["components"]["schemas"].update(body_schema()[1])
+
+
 def _expanding(app: FastAPI, service: Service, metrics: Metrics) -> None:
-    @app.get("/v1/expand", response_model=ExpandAnswer, summary="What to search a query with")
+    wrong = "the request is not valid"
+
+    @app.get(
+        "/v1/expand",
+        response_model=ExpandAnswer,
+        summary="What to search a query with",
+        responses=problems(on_422=wrong),
+    )
     async def expand(request: Request, q: Text, platform: Platform = "") -> Response:
         found = await service.expand(q, platform)
         metrics.expanded(found)
         _note(request, found, q)
         return JSONResponse(_answer(q, platform, found))
 
-    @app.get("/v1/search", summary="Expand a query and search with it")
+    refused = {"on_404": "the service has no engine", "on_422": wrong + ", or the engine refuses it"}
+
+    @app.get(
+        "/v1/search",
+        response_model=SearchAnswer,
+        summary="Expand a query and search with it",
+        responses=problems(**refused, on_503="the engine does not answer: search the original query"),
+    )
     async def search(
         request: Request,
         q: Annotated[str, Query(min_length=1, max_length=LONGEST_QUERY)],
@@ -113,11 +115,19 @@ def _expanding(app: FastAPI, service: Service, metrics: Metrics) -> None:
 
 
 def _writing(app: FastAPI, service: Service) -> None:
-    body = {
-        "requestBody": {"content": {"application/json": {"schema": {"anyOf": [{"type": "object"}, {"type": "array"}]}}}}
-    }
+    body = {"requestBody": {"required": True, "content": {"application/json": {"schema": body_schema()[0]}}}}
+    wrong = "the request is not valid"
 
-    @app.post("/v1/events", status_code=201, summary="Events and queries of UBI 1.3", openapi_extra=body)
+    @app.post(
+        "/v1/events",
+        status_code=201,
+        response_model=EventsStored,
+        summary="Events and queries of UBI 1.3",
+        openapi_extra=body,
+        responses=problems(
+            on_404="the service takes no events", on_422=wrong, on_503="the disk did not take them: send them again"
+        ),
+    )
     async def events(request: Request) -> Response:
         if service.events is None:
             raise HTTPException(404, "The service takes no events. Start it with --events FILE.")
@@ -133,42 +143,62 @@ def _writing(app: FastAPI, service: Service) -> None:
             raise HTTPException(
                 503, "The events could not be written, none of them was kept. Send them again."
             ) from None
-        return JSONResponse({"stored": len(given)}, 201)
+        ids = [one.query_id for one in given if isinstance(one, UbiQuery)]
+        return JSONResponse({"stored": len(given), "query_ids": ids}, 201)
 
-    @app.post("/v1/decisions", summary="Approve or withdraw a query's expansions")
+    @app.post(
+        "/v1/decisions",
+        response_model=EntryShown,
+        summary="Approve or withdraw a query's expansions",
+        responses=problems(
+            on_400="the body is not JSON",
+            on_409="there is nothing to decide on",
+            on_422=wrong,
+            on_503="the store did not take it: nothing changed",
+        ),
+    )
     async def decide(decision: Decision) -> Response:
         given = decision.expansions
         expansions = None if given is None else [Expansion(e.text, e.weight) for e in given]
         try:
-            made = await asyncio.to_thread(
-                service.decide, decision.query, decision.platform, decision.state, expansions
-            )
+            made = service.decided(decision.query, decision.platform, decision.state, expansions)
         except LeserError as error:
             raise HTTPException(409, str(error)) from None
+        try:
+            await asyncio.to_thread(service.head.put, [made])
+        except LeserError as error:
+            log.error("A decision could not be stored: %s", error)
+            raise HTTPException(503, f"The decision was not stored, nothing changed. {error}") from None
         return JSONResponse(made.row())
 
 
 def _watching(app: FastAPI, service: Service, metrics: Metrics) -> None:
-    @app.get("/healthz", summary="The process answers")
+    guarded = problems()
+
+    @app.get("/healthz", response_model=Alive, summary="The process answers", responses=guarded)
     async def healthy() -> Response:
         return JSONResponse({"ok": True})
 
-    @app.get("/readyz", summary="A generation is loaded")
+    @app.get(
+        "/readyz",
+        response_model=Readiness,
+        summary="A generation is loaded",
+        responses={**guarded, 503: {"model": Readiness, "description": "no generation is loaded"}},
+    )
     async def ready() -> Response:
         generation = service.head.generation
+        tail = service.tail
+        policy = tail.live.policy if tail else None
         said = {
             "generation": generation.number if generation else None,
             "entries": generation.entries if generation else 0,
             "store": service.head.trouble or "ok",
-            "policy": "none"
-            if service.policy is None
-            else "ready"
-            if service.policy.ready
-            else service.policy.trouble or "loading",
+            "policy": "none" if policy is None else "ready" if policy.ready else policy.trouble or "loading",
+            "run": tail.live.folder.name if tail else "",
         }
         return JSONResponse(said, 200 if generation else 503)
 
-    @app.get("/metrics", summary="Prometheus")
+    @app.get("/metrics", response_class=PlainTextResponse, summary="Prometheus", responses=guarded)
     async def measured() -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 

@@ -1,4 +1,4 @@
-"""Events from the shop (User Behavior Insights 1.3): validated, appended, and on disk before they are acknowledged.
+"""Events from the shop: appended, and on disk before they are acknowledged.
 
 Many requests share one fsync: what came while the last one ran is written together. A line that a crash cut off was never
 acknowledged, and is taken out when the file is opened again.
@@ -11,80 +11,9 @@ import queue
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from leser.errors import LeserError
-
-MOST_EVENTS = 1_000
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-class _Open(BaseModel):
-    """A part that may hold more than the specification names."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class UbiObject(_Open):
-    """What was acted on."""
-
-    object_id: str | None = Field(None, max_length=256)
-    object_id_field: str | None = Field(None, max_length=100)
-
-
-class UbiPosition(_Open):
-    """Where it stood in the list."""
-
-    ordinal: int | None = Field(None, ge=0)
-
-
-class UbiAttributes(_Open):
-    """What was acted on, and where it stood."""
-
-    object: UbiObject | None = None
-    position: UbiPosition | None = None
-
-
-class UbiEvent(_Open):
-    """One event: a click, an impression, an add_to_cart."""
-
-    action_name: Name
-    query_id: str | None = Field(None, max_length=100)
-    client_id: str | None = Field(None, max_length=100)
-    session_id: str | None = Field(None, max_length=100)
-    application: str | None = Field(None, max_length=100)
-    timestamp: AwareDatetime
-    user_query: str | None = Field(None, max_length=1_000)
-    message_type: str | None = Field(None, max_length=100)
-    message: str | None = Field(None, max_length=1_024)
-    event_attributes: UbiAttributes | None = None
-
-
-class UbiQuery(_Open):
-    """One search: what was typed, and which hits were shown."""
-
-    query_id: Name
-    user_query: str = Field(max_length=1_000)
-    client_id: str | None = Field(None, max_length=100)
-    application: str | None = Field(None, max_length=100)
-    timestamp: AwareDatetime
-    query_attributes: dict[str, Any] | None = None
-    query_response_hit_ids: list[str] | None = Field(None, max_length=1_000)
-    query_response_id: str | None = Field(None, max_length=100)
-    object_id_field: str | None = Field(None, max_length=100)
-    action_name: Literal[None] = None
-
-
-Events = Annotated[list[UbiEvent | UbiQuery], Field(min_length=1, max_length=MOST_EVENTS)]
-ONE_OR_MORE: TypeAdapter[Any] = TypeAdapter(UbiEvent | UbiQuery | Events)
-
-
-def read_events(body: bytes) -> list[UbiEvent | UbiQuery]:
-    """One event or query, or a list of them; raises pydantic's ValidationError."""
-    found = ONE_OR_MORE.validate_json(body)
-    return list(found) if isinstance(found, list) else [found]
+from leser.serving.ubi import UbiEvent, UbiQuery
 
 
 class EventLog:

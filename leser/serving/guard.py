@@ -13,9 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from leser.serving.limits import Keys, Rate
 from leser.serving.metrics import Metrics
 from leser.serving.options import ServingOptions
+from leser.serving.origin import Origin
 
 log = logging.getLogger("leser.serving.requests")
-OPEN = frozenset({"/", "/healthz", "/readyz"})
+PROBES = frozenset({"/healthz", "/readyz"})
+OPEN = PROBES | {"/"}
 """Routes that need no key: the page itself holds nothing, and probes have none."""
 
 
@@ -24,11 +26,15 @@ class _TooLarge(Exception):
 
 
 class RequestGuard:
-    """Middleware: refuses without a key (401), too often (429), too large (413); measures and logs each request."""
+    """Middleware: refuses without a key (401; 403 and 421 where none is set), too often (429), too large (413).
 
-    def __init__(self, app: ASGIApp, options: ServingOptions, metrics: Metrics) -> None:
+    It measures and logs each request.
+    """
+
+    def __init__(self, app: ASGIApp, options: ServingOptions, metrics: Metrics, host: str) -> None:
         self._app, self._options, self._metrics = app, options, metrics
         self._keys, self._rate = Keys(options.keys_env), Rate(options.rate)
+        self._origin = None if self._keys.wanted else Origin(host, options.names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -60,6 +66,10 @@ class RequestGuard:
         key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
         if self._keys.wanted and scope["path"] not in OPEN and not self._keys.allow(key):
             return _answer(401, "A valid API key is needed, as X-API-Key or Authorization: Bearer.")
+        if self._origin is not None and scope["path"] not in PROBES:
+            wrong = self._origin.refusal(scope["method"], scope["path"], headers)
+            if wrong is not None:
+                return _answer(*wrong)
         client = key if self._keys.wanted else (scope.get("client") or ("",))[0]
         if scope["path"] not in OPEN and not self._rate.allow(client):
             return _answer(429, "Too many requests. Send fewer per second.")

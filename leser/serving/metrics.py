@@ -26,9 +26,13 @@ class Metrics:
         self._gauge("leser_store_generation", "Generation that is served", lambda: _number(service))
         self._gauge("leser_store_ok", "1 where the store could be read", lambda: float(not service.head.trouble))
         self._gauge("leser_answers_not_stored", "Live answers that the store did not take", lambda: service.not_stored)
-        if policy := service.policy:
-            self._gauge("leser_policy_ready", "1 where the policy answers", lambda: float(policy.ready))
-            self._gauge("leser_policy_restarts", "Restarts of the policy's process", lambda: max(policy.restarts, 0))
+        if tail := service.tail:
+            self._gauge("leser_policy_ready", "1 where the policy answers", lambda: float(tail.live.policy.ready))
+            self._gauge(
+                "leser_policy_restarts", "Restarts of the policy's process", lambda: max(tail.live.policy.restarts, 0)
+            )
+            self._gauge("leser_run_swaps", "Changed runs that were taken over", lambda: tail.swaps)
+            self._gauge("leser_run_refusals", "Changed runs that were refused", lambda: tail.refusals)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count a request."""

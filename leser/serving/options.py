@@ -30,6 +30,9 @@ class ServingOptions(Options):
     search_ms: float = Field(2_000.0, gt=0, description="milliseconds that /v1/search waits for the engine")
     events: Path | None = Field(None, description="file that events are appended to; without it none are taken")
     keys_env: str = Field("LESER_API_KEYS", description="environment variable with the API keys, separated by commas")
+    names: tuple[str, ...] = Field(
+        (), description="names that a service on 127.0.0.1 without API keys answers under, besides localhost"
+    )
     rate: float = Field(0.0, ge=0, description="requests per second and client (key or address); 0: no limit")
     body_bytes: int = Field(1_000_000, ge=1, description="largest body of a request")
     log_queries: bool = Field(False, description="write query texts into the log")

@@ -88,14 +88,15 @@ class AskedProcess:
                 if len(self._questions) >= self._limits.waiting:
                     raise ProcessUnavailable("busy")
                 known = self._questions[value] = _Question(value)
-                self._wake.notify()
+                self._wake.notify_all()
             return known.done
 
-    def close(self) -> None:
-        """End the process; whoever waits gets ProcessUnavailable."""
+    def close(self, within_s: float = 0.0) -> None:
+        """End the process, at once or when all was answered within a time; whoever waits then gets ProcessUnavailable."""
         with self._wake:
+            self._wake.wait_for(lambda: not self._questions, within_s)
             self._stop = True
-            self._wake.notify()
+            self._wake.notify_all()
         self._thread.join()
 
     def _live(self) -> None:
@@ -143,6 +144,7 @@ class AskedProcess:
         with self._wake:
             for question in batch:
                 self._questions.pop(question.value, None)
+            self._wake.notify_all()
         for question, answer in zip(batch, answers, strict=True):
             question.done.set_result(answer)
         try:

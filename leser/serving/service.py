@@ -6,22 +6,22 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from leser.characters import hidden_in
 from leser.errors import LeserError
 from leser.expansion import Expansion
-from leser.expansion_store import LONGEST_QUERY, SERVED, EntryState, Store, StoredEntry
+from leser.expansion_store import LONGEST_QUERY, SERVED, EntryState, Store, StoredEntry, query_key
 from leser.serving.answers import Found, LiveAnswer, Wanted
 from leser.serving.events import EventLog
 from leser.serving.head import Head
 from leser.serving.options import ServingOptions
-from leser.serving.process import AskedProcess, ProcessLimits, ProcessUnavailable
+from leser.serving.process import ProcessUnavailable
+from leser.serving.tail import Tail
 
 log = logging.getLogger("leser.serving")
-LOW_PRIORITY = 10
 KEPT_REASONS = frozenset({"", "sure", "nothing_to_add"})
 """Answers of the policy that hold on another day too; an engine's error does not."""
 
@@ -46,19 +46,11 @@ class Service:
     """
 
     def __init__(self, store: Store, options: ServingOptions, run: Path | None = None) -> None:
-        self.options, self.run = options, run
+        self.options = options
         self.head = Head(store, options.refresh_s)
         self.events = EventLog(options.events) if options.events else None
-        self.policy: AskedProcess | None = None
-        self.engine: AskedProcess | None = None
         self.not_stored = 0
-        if run is not None:
-            asked = ProcessLimits(
-                options.batch, options.gather_ms / 1000, options.waiting, options.load_s, options.hung_s, LOW_PRIORITY
-            )
-            self.policy = AskedProcess("policy", "leser.serving.live:LivePolicy", (run, options), asked, self._keep)
-            searches = ProcessLimits(options.batch, 0.0, options.waiting, options.load_s, options.hung_s)
-            self.engine = AskedProcess("engine", "leser.serving.live:LiveEngine", (run,), searches)
+        self.tail = Tail(run, options, self._keep) if run is not None else None
 
     async def expand(self, query: str, platform: str) -> Expanded:
         """What to search a query with, within the budget; never raises for what a user typed, nor where a part fails."""
@@ -80,58 +72,52 @@ class Service:
 
     async def search(self, query: str, expansions: Sequence[Expansion], hits: int, both: bool) -> Found:
         """Search with these expansions; raises ProcessUnavailable where the engine does not answer in time."""
-        if self.engine is None:
+        if self.tail is None:
             raise ProcessUnavailable("no_engine")
-        future = self.engine.ask(Wanted(query, tuple(expansions), hits, both))
+        future = self.tail.live.engine.ask(Wanted(query, tuple(expansions), hits, both))
         found: Found = await _within(future, self.options.search_ms)
         return found
 
-    def decide(
+    def decided(
         self, query: str, platform: str, state: EntryState, expansions: Sequence[Expansion] | None
     ) -> StoredEntry:
-        """Approve or withdraw a query's expansions; those of the store unless others are given. Raises LeserError."""
+        """The entry of a query in a person's state, with the store's expansions unless others are given; stores nothing.
+
+        Raises LeserError where there is nothing to decide on.
+        """
+        if not query_key(query) or hidden_in(query):
+            raise LeserError("The query is empty or holds control characters. Send a text.")
         known = self.head.get(query, platform)
         if known is None and expansions is None:
             raise LeserError("The store has no entry of this query. Give its expansions.")
         base = known or StoredEntry(query, platform=platform, policy="by hand")
-        made = StoredEntry(
-            base.query,
-            base.expansions if expansions is None else tuple(expansions),
-            platform=platform,
-            state=state,
-            policy=base.policy if expansions is None else "by hand",
-            profile=base.profile,
-            engine=base.engine,
-            judge=base.judge,
-            scores=base.scores if expansions is None else {},
-        )
-        self.head.put([made])
-        return made
+        if expansions is None:
+            return base.in_state(state)
+        made = tuple(expansions)
+        return replace(base.in_state(state), platform=platform, expansions=made, policy="by hand", scores={})
 
     def close(self) -> None:
         """End the processes, write what waits, close the store."""
-        for process in (self.policy, self.engine):
-            if process is not None:
-                process.close()
+        if self.tail is not None:
+            self.tail.close()
         if self.events is not None:
             self.events.close()
         self.head.close()
 
     async def _tail(self, query: str, platform: str) -> Expanded:
-        if self.policy is None:
+        if self.tail is None:
             return Expanded(reason="unknown")
         try:
-            answer: LiveAnswer = await _within(self.policy.ask((query, platform)), self.options.budget_ms)
+            answer: LiveAnswer = await _within(self.tail.live.policy.ask((query, platform)), self.options.budget_ms)
         except ProcessUnavailable as error:
             return Expanded(reason=f"policy_{error}")
         return Expanded(answer.expansions, "policy" if answer.expansions else "original", answer.reason)
 
-    def _keep(self, pairs: Sequence[tuple[Any, Any]]) -> None:
-        """Store the policy's answers, so that the next time they come from the head."""
-        name = self.run.name if self.run else ""
+    def _keep(self, run: str, pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Store the answers of a run's policy, so that the next time they come from the head."""
         made = [
             StoredEntry(
-                query, answer.expansions, platform=platform, state=EntryState.LIVE, policy=name, judge="none: live"
+                query, answer.expansions, platform=platform, state=EntryState.LIVE, policy=run, judge="none: live"
             )
             for (query, platform), answer in pairs
             if answer.reason in KEPT_REASONS and self.head.get(query, platform) is None
@@ -149,9 +135,3 @@ async def _within(future: Future[Any], milliseconds: float) -> Any:
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), milliseconds / 1000)
     except TimeoutError:
         raise ProcessUnavailable("late") from None
-
-
-def check_run(run: Path) -> None:
-    """Raise LeserError where a folder holds no policy; the processes find out the rest."""
-    if not (run / "config.toml").is_file() or not (run / "policy").is_dir():
-        raise LeserError(f"{run} is not a run with a policy. `leser run` writes one with --out DIR.")

@@ -12,7 +12,8 @@ import pytest
 from served import entry, serving, write_store
 
 from leser.errors import LeserError
-from leser.serving.events import EventLog, read_events
+from leser.serving.events import EventLog
+from leser.serving.ubi import read_events
 
 SENDERS, WANTED = 8, 1_500
 

@@ -52,6 +52,21 @@ class Served:
         ]
         return int(next(m for m in reversed(lines) if f"The {name} process" in m).rstrip(".").rpartition(" ")[2])
 
+    def search_until_ready(self) -> None:
+        """Wait until the engine answers a search."""
+        end = time.monotonic() + 120
+        while (answer := self.client.get("/v1/search", params={"q": "a"})).status_code == 503:
+            assert time.monotonic() < end, self.log.read_text()[-3000:]
+            time.sleep(0.1)
+        assert answer.status_code == 200, answer.text
+
+    def until_metric(self, name: str, wanted: float, seconds: float = 300.0) -> None:
+        """Wait until a metric without labels has a value."""
+        end = time.monotonic() + seconds
+        while f"\n{name} {wanted}\n" not in (said := self.client.get("/metrics").text):
+            assert time.monotonic() < end, f"{said}\n{self.log.read_text()[-3000:]}"
+            time.sleep(0.1)
+
     def until(self, path: str, wanted: object, seconds: float = 60.0) -> None:
         """Wait until a key of a JSON answer has a value: path is ROUTE KEY."""
         route, key = path.split()
@@ -89,7 +104,7 @@ def serving(folder: Path, store: Path | str, *flags: str, **variables: str) -> I
 
 
 def _wait(served: Served) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while True:
         try:
             served.client.get("/healthz")
