@@ -54,7 +54,8 @@ class StoredEntry:
 
     The weights of `expansions` are those that the engine is asked with, beside the original query's 1; no expansions means
     that the query is best left alone. `policy`, `profile`, `engine` and `judge` say what it was made with (a run's name or
-    "search"; digests), `scores` what was measured, by name. `time` is ISO 8601 in UTC.
+    "search"; digests), `judgments` is a digest of the query's judgments that were read (empty: none were), `scores` what was
+    measured, by name. `time` is ISO 8601 in UTC.
     """
 
     query: str
@@ -65,6 +66,7 @@ class StoredEntry:
     profile: str = ""
     engine: str = ""
     judge: str = ""
+    judgments: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     time: str = field(default_factory=lambda: now())
 
@@ -84,6 +86,7 @@ class StoredEntry:
 
     def row(self) -> dict[str, Any]:
         """The entry as plain values, as every store and export writes it."""
+        judged = {"judgments": self.judgments} if self.judgments else {}  # entries of older stores keep their checksum
         return {
             "query": self.query,
             "platform": self.platform,
@@ -93,6 +96,7 @@ class StoredEntry:
             "profile": self.profile,
             "engine": self.engine,
             "judge": self.judge,
+            **judged,
             "scores": dict(self.scores),
             "time": self.time,
         }
@@ -103,7 +107,7 @@ class StoredEntry:
         try:
             expansions = tuple(Expansion(_text(e["text"]), _number(e["weight"])) for e in row.get("expansions", ()))
             scores = {_text(name): _number(value) for name, value in dict(row.get("scores", {})).items()}
-            names = ("platform", "policy", "profile", "engine", "judge")
+            names = ("platform", "policy", "profile", "engine", "judge", "judgments")
             texts = {name: _text(row.get(name, "")) for name in names}
             made = {"time": _text(row["time"])} if "time" in row else {}
             return cls(_text(row["query"]), expansions, state=EntryState(row["state"]), scores=scores, **texts, **made)

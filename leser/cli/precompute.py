@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from leser.cli.options import (
     plugin_files,
     task_source,
 )
+
+if TYPE_CHECKING:
+    from leser.offline.ray_workers import Cluster
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -60,6 +63,18 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--journal", type=_FILE, metavar="FILE", help="Where the job notes what is done; default: beside the store."
 )
 @click.option("--resume", is_flag=True, help="Go on with a job that was not finished.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where the work is done: in this process, or by workers of Ray (leser[ray]).",
+)
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Ray: how many workers; default: 2.")
+@click.option(
+    "--ray-address", metavar="ADDRESS", help="Ray: a running cluster; default: one for this job, on this machine."
+)
+@click.option("--gpus", type=click.FloatRange(0), metavar="N", help="Ray: GPUs per worker; default: 0.")
 def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: str, **given: Any) -> None:
     """Expand frequent queries and store what the rules and the engine let pass; only what is stale is done again.
 
@@ -67,7 +82,7 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     (precompute.margin), and the half of the judgments that took no part in the choice does not speak against it. Entries that
     nothing could prove are proposed, not served. All settings are in [precompute], e.g. -o precompute.overlap=0.5.
     """
-    from leser.inspect.precomputing import Source, check_by, open_job
+    from leser.inspect.precomputing import Source, check_by, job_for
     from leser.offline.blocks import BlockJournal
     from leser.offline.frequent import read_frequent
     from leser.offline.refresh import refresh
@@ -79,6 +94,7 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     source = Source(run, given["config"], given["platform"], set_flags, given["assignments"], given["plugins"])
     chosen: Any = by or ("policy" if run else "search")
     check_by(source, chosen)  # before a store is made
+    cluster = _cluster(given)
     wanted = read_frequent(queries, limit)
     read = source.read()
     place = (
@@ -87,7 +103,18 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     journal = given["journal"] or place.with_name(place.name + ".precompute.jsonl")
     with (
         open_store(out, read[1], create=True) as store,
-        open_job(source, chosen, given["judgments"], read) as job,
+        job_for(source, chosen, given["judgments"], read, cluster) as job,
     ):
         done = refresh(job, store, wanted, BlockJournal(journal), resume=given["resume"])
     click.echo(said_of(done, out))
+
+
+def _cluster(given: dict[str, Any]) -> Cluster | None:
+    """The Ray that is asked for, None for this process; raises where Ray's options are given without it."""
+    from leser.offline.ray_workers import Cluster
+
+    named = {"workers": given["workers"], "address": given["ray_address"], "gpus": given["gpus"]}
+    chosen = {name: value for name, value in named.items() if value is not None}
+    if given["engine"] == "local" and chosen:
+        raise click.UsageError("--workers, --ray-address and --gpus need --engine ray.")
+    return Cluster(**chosen) if given["engine"] == "ray" else None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +18,11 @@ from leser.errors import LeserError
 from leser.expansion_store import query_key
 from leser.inspect.opening import configured, open_folder, open_sampler
 from leser.offline.guards import Guards
+from leser.offline.job import BlockAnswerer, PrecomputeJob, judged_of
 from leser.offline.options import PrecomputeOptions
 from leser.offline.proposers import SEARCH, PolicyProposer, Proposer, SearchProposer
+from leser.offline.ray_workers import Cluster, open_workers
 from leser.offline.recipe import policy_name, recipe_of
-from leser.offline.refresh import PrecomputeJob
 from leser.plugins import Registry, load_plugins
 from leser.precompute import sources_of
 from leser.session import open_environment, open_session
@@ -116,6 +118,19 @@ def open_job(
         yield _job(named, session.environment, session.task, proposers)
 
 
+@contextmanager
+def job_for(
+    source: Source, by: By, judgments: str, read: tuple[RunConfig, Registry], cluster: Cluster | None = None
+) -> Iterator[BlockAnswerer]:
+    """A job in this process, or on the workers of a Ray cluster, each of which opens it for itself."""
+    if cluster is None:
+        with open_job(source, by, judgments, read) as job:
+            yield job
+        return
+    with open_workers(partial(open_job, source, by, judgments), cluster) as workers:
+        yield workers
+
+
 def _search(named: JobSettings, environment: Environment, task: Task | None) -> SearchProposer:
     sources = sources_of(environment, named.verified, task)
     return SearchProposer(environment, named.verified, sources, named.seed)
@@ -129,9 +144,8 @@ def _job(named: JobSettings, environment: Environment, task: Task | None, propos
     names = [proposer.name for proposer in proposers]
     settings = [*named.others, guarded, searched, read, str(named.seed)]
     recipe = recipe_of(environment, names, named.platform, settings)
-    return PrecomputeJob(
-        proposers, Guards(environment, named.precompute, labels, named.seed), recipe, named.platform, ids
-    )
+    guards = Guards(environment, named.precompute, labels, named.seed)
+    return PrecomputeJob(proposers, guards, recipe, named.platform, ids, judged_of(labels, ids))
 
 
 def labels_of(task: Task | None, judgments: str) -> tuple[Split, Mapping[str, str]]:

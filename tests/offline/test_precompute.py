@@ -18,7 +18,8 @@ from leser.expansion_store import EntryState, Store, StoredEntry
 from leser.inspect.precomputing import Source, open_job
 from leser.offline.blocks import BlockJournal
 from leser.offline.frequent import FrequentQuery, read_frequent
-from leser.offline.refresh import PrecomputeJob, refresh
+from leser.offline.job import PrecomputeJob
+from leser.offline.refresh import refresh
 from leser.stores import open_store
 
 
@@ -147,7 +148,7 @@ def _counting(job: PrecomputeJob, done: list[int]) -> PrecomputeJob:
             done.append(len(queries))
             return super().expand(queries)
 
-    return Counting(job.proposers, job.guards, job.recipe, job.platform, job.ids)
+    return Counting(job.proposers, job.guards, job.recipe, job.platform, job.ids, job.judged)
 
 
 def test_two_jobs_are_never_mixed(shop, job, tmp_path):

