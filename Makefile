@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl evidence-gpu evidence-judged-pairs test lint docs site system-deps clean
+.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl evidence-gpu evidence-judged-pairs evidence-precompute-speed test lint docs site system-deps clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -105,6 +105,10 @@ evidence-gpu: $(STAMP) ## Sampling, training and a whole step beside TRL's on an
 
 evidence-judged-pairs: $(STAMP) ## A sentence encoder beside people's judgments on two real tasks: ten minutes, then one; resumes.
 	$(BIN)/python -m benchmarks.judged_pairs --data $(DATA) --evidence --note "$(NOTE)"
+
+RUN ?= runs/demo
+evidence-precompute-speed: $(STAMP) ## leser precompute beside one-by-one leser expand, and Ray's workers beside one process (after make demo): minutes of a quiet machine.
+	$(BIN)/python -m benchmarks.precompute_speed $(RUN) --evidence --note "$(NOTE)"
 
 runs/us-index.done: | $(STAMP)
 	$(BIN)/leser index --platform examples/platforms/us.toml -o existing=recreate
