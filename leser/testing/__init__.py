@@ -9,6 +9,7 @@ pytest.register_assert_rewrite(
         f"leser.testing.{name}"
         for name in ("baseline_contract", "kit", "reader_contract", "reward_contract", "rule_contract")
     ),
+    *(f"leser.testing.{name}" for name in ("store_contract", "store_reading")),
 )
 
 from leser.testing.backend_contract import BackendContract  # noqa: E402
@@ -18,8 +19,9 @@ from leser.testing.one_step import OneStep, train_one_step  # noqa: E402
 from leser.testing.reader_contract import ReaderCase, ReaderContract  # noqa: E402
 from leser.testing.reward_contract import RewardContract  # noqa: E402
 from leser.testing.rule_contract import RuleCase, RuleContract  # noqa: E402
+from leser.testing.store_contract import StoreCase, StoreContract  # noqa: E402
 
 __all__ = [
     "DOCUMENTS", "BackendContract", "BaselineContract", "OneStep", "ReaderCase", "ReaderContract", "RewardContract",
-    "RuleCase", "RuleContract", "train_one_step",
+    "RuleCase", "RuleContract", "StoreCase", "StoreContract", "train_one_step",
 ]  # fmt: skip
