@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bad_input import CASES, PAGE, TRAININGS, Case, answer, holds, row, run_cli, shop, write
+from bad_input import PAGE, answer, holds, row, run_cli, shop, write
+from bad_input_cases import CASES, TRAININGS, Case
 
 DOCUMENTED = PAGE.read_text(encoding="utf-8").splitlines()
 

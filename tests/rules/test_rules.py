@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
-
 import pytest
 from leser_memory import MemoryBackend
 from leser_relevance import NDCG
-from rule_cases import SHELF, book_of, checked, every_rule
+from rule_cases import SHELF, every_rule
 
-from leser.config.build import complete
-from leser.config.load import load_config
 from leser.engine import SearchClient, SearchOptions
 from leser.engine.words import EngineWords
 from leser.environment import Attempt, Environment
-from leser.errors import EngineDown, LeserError
+from leser.errors import EngineDown
 from leser.expansion import Code, Expansion, ExpansionOptions
 from leser.plugins import load_plugins
 from leser.prompt import PromptOptions, chat_prompt
@@ -24,7 +19,6 @@ from leser.rule import Proposal, Site
 from leser.rules import RuleBook, build_book
 from leser.rules.repetition import Repetition
 from leser.scoring import RewardSet
-from leser.session import open_session
 from leser.task import Query, Split
 
 
@@ -183,142 +177,3 @@ def test_a_list_that_the_engine_does_not_analyse_is_no_rules_fault():
     backend.failures = 2
     with pytest.raises(EngineDown, match="no route to engine"):
         built()
-
-
-# -- plugins ---------------------------------------------------------------------------------------------------------
-
-PLUGIN = '''
-from leser.hooks import hookimpl
-from leser.rule import Rule, RuleOptions, Violation
-
-class NoPrices(Rule):
-    """No expansion names a price."""
-    name = "no-prices"
-
-    class Options(RuleOptions):
-        currency: str = "$"
-
-    def sentence(self):
-        return "Never write a price."
-
-    def check(self, proposal):
-        for at, expansion in enumerate(proposal.expansions):
-            if self.options.currency in expansion.text:
-                return Violation(self.name, f"'{expansion.text}' names a price", at)
-        return None
-
-class Careless(Rule):
-    """Fails."""
-    name = "careless"
-    def check(self, proposal):
-        return {}["nothing"] if "sofa" in proposal.query else "wrong"
-
-class Unbuildable(Rule):
-    """Cannot be set up."""
-    name = "unbuildable"
-    def __init__(self, options, site):
-        raise RuntimeError("no licence")
-    def check(self, proposal): ...
-
-@hookimpl
-def leser_rules():
-    return [NoPrices, Careless, Unbuildable]
-'''
-
-
-def test_a_third_partys_rule_holds_like_any_other(install):
-    install("acme-rules", "1.0", "acme_rules", PLUGIN)
-    book = book_of({"no-prices": {"currency": "€"}})
-    assert str(checked(book, "lamp", "oak", "20 €")) == "no-prices: '20 €' names a price"
-    assert checked(book, "lamp", "20 $") is None
-    assert book.sentences() == ("Never write a price.",)
-    assert book.codes == ("no-prices", "repetition")
-
-
-def test_a_rule_that_fails_is_named(install):
-    install("acme-rules", "1.0", "acme_rules", PLUGIN)
-    book = book_of({"careless": {}})
-    assert checked(book, "sofa") is None, "it is not asked about no expansion"
-    with pytest.raises(LeserError, match=r"The rule 'careless' \(acme_rules\.Careless\) failed: KeyError: 'nothing'"):
-        checked(book, "sofa", "oak")
-    with pytest.raises(LeserError, match=r"'careless' .*must answer a Violation or None, it answered 'wrong'"):
-        checked(book, "lamp", "oak")
-    with pytest.raises(
-        LeserError, match=r"The rule 'unbuildable' \(acme_rules\.Unbuildable\) cannot be set up.*no licence"
-    ):
-        book_of({"unbuildable": {}})
-
-
-# -- configuration ---------------------------------------------------------------------------------------------------
-
-FILE = """
-[task]
-name = "demo"
-[backend]
-name = "memory"
-[rules]
-locale = "de"
-[rules.banned]
-words = ["gun"]
-[rules.restricted.categories]
-alcohol = ["wine"]
-[rules.contact]
-"""
-
-
-def test_rules_are_tables_of_the_configuration(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text(FILE)
-    config = complete(load_config(path, {}, ['rules.banned.words=["gun", "knife"]', "rules.count={}"]), load_plugins())
-    assert config.rules.locale == "de"
-    assert list(config.rules.options) == ["banned", "restricted", "contact", "count"]
-    assert config.rules.options["banned"]["words"] == ["gun", "knife"]
-    text = config.resolved()
-    assert tomllib.loads(text)["rules"]["restricted"]["categories"] == {"alcohol": ["wine"]}
-    (tmp_path / "again.toml").write_text(text)
-    assert complete(load_config(tmp_path / "again.toml"), load_plugins()).resolved() == text
-
-
-def test_a_configuration_without_rules_says_nothing_of_them(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text('[task]\nname = "demo"\n[backend]\nname = "memory"\n')
-    assert "rules" not in tomllib.loads(complete(load_config(path), load_plugins()).resolved())
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[rules.baned]\n", "Unknown rule 'baned'. Did you mean 'banned'"),
-        ("[rules.banned]\nwrods = ['x']\n", r"Unknown option 'wrods' of \[rules.banned\]. Did you mean 'words'"),
-        ("[rules]\nbanned = 3\n", "banned"),
-        ("[rules.count]\nmost = 'many'\n", r"(?s)Bad options of \[rules.count\].*most"),
-    ],
-)
-def test_a_mistake_in_the_file_is_found_before_anything_is_opened(tmp_path, text, message):
-    path = tmp_path / "run.toml"
-    path.write_text('[task]\nname = "demo"\n[backend]\nname = "memory"\n' + text)
-    with pytest.raises(LeserError, match=message):
-        complete(load_config(path), load_plugins())
-
-
-def test_a_run_compiles_its_rules_before_it_trains(tmp_path):
-    folder = tmp_path / "shop"
-    (folder / "qrels").mkdir(parents=True)
-    rows = [{"_id": d.id, "title": d.fields["title"], "text": d.fields["text"]} for d in SHELF]
-    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    queries = {"train": "sofa", "dev": "lamp", "test": "rug"}
-    (folder / "queries.jsonl").write_text(
-        "".join(json.dumps({"_id": split, "text": text}) + "\n" for split, text in queries.items())
-    )
-    for split, document in zip(queries, ("sofa1", "lamp1", "rug1"), strict=True):
-        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{split}\t{document}\t1\n")
-    registry = load_plugins()
-    flags = {"task.name": str(folder), "backend.name": "memory"}
-    config = complete(load_config(None, flags, ["rules.contact={}", 'rules.banned.words=["gun"]']), registry)
-    session = open_session(config, registry)
-    try:
-        assert session.environment.rules.codes == ("contact", "banned", "repetition")
-        assert session.facts["rules"] == "contact, banned, repetition"
-        assert session.environment.read(Attempt(LAMP, 0, "gun"))[1] is Code.RULE_VIOLATION
-    finally:
-        session.client.close()
