@@ -9,8 +9,21 @@ from collections.abc import Sequence
 
 import click
 
-from leser.errors import LeserError
+from leser.errors import LeserError, unknown_name
 from leser.printable import printable
+
+
+class CommandGroup(click.Group):
+    """A group of sub-commands that says which one was probably meant by a name that none has."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The sub-command that the first argument names; raises LeserError for a name that none has."""
+        if args and args[0][:1] != "-" and self.get_command(ctx, args[0]) is None:
+            owner = "" if ctx.parent is None else f"'{ctx.command_path}'"
+            raise unknown_name("command", printable(args[0], 100), self.list_commands(ctx), owner)
+        return super().resolve_command(ctx, args)
 
 
 def replace_what_cannot_be_shown() -> None:

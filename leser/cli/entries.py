@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from leser.cli.console import CommandGroup
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _STATES = ["proposed", "approved", "live", "withdrawn"]
 _store = click.argument("store", metavar="STORE")
@@ -15,6 +17,7 @@ _state = click.option("--state", type=click.Choice(_STATES), help="Entries in th
 
 @click.group(
     "entries",
+    cls=CommandGroup,
     short_help="List, approve, withdraw or edit a store's entries.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -47,7 +50,7 @@ def list_entries(store: str, state: str | None, platform: str | None, limit: int
         click.echo(f"and {len(found) - limit} more (--limit)")
 
 
-@command.command("export")
+@command.command("export", short_help="Write entries as CSV, to be edited.")
 @_store
 @_state
 @_platform
@@ -63,7 +66,7 @@ def export_entries(store: str, state: str | None, platform: str | None, out: Pat
     click.echo(f"Written: {out} ({count} entries)")
 
 
-@command.command("import")
+@command.command("import", short_help="Read an edited CSV file back.")
 @_store
 @click.argument("file", type=_FILE, metavar="FILE.csv")
 def import_entries(store: str, file: Path) -> None:
@@ -78,7 +81,7 @@ def import_entries(store: str, file: Path) -> None:
     click.echo(f"{len(changed)} entries changed in {store}.")
 
 
-@command.command("approve")
+@command.command("approve", short_help="Approve queries' entries: they are served.")
 @_store
 @click.argument("queries", nargs=-1, required=True, metavar='"QUERY"...')
 @_platform
@@ -87,7 +90,7 @@ def approve(store: str, queries: tuple[str, ...], platform: str | None) -> None:
     _decide(store, queries, "approved", platform)
 
 
-@command.command("withdraw")
+@command.command("withdraw", short_help="Withdraw queries' entries: they are not served.")
 @_store
 @click.argument("queries", nargs=-1, required=True, metavar='"QUERY"...')
 @_platform

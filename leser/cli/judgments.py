@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from leser.cli.console import say
+from leser.cli.console import CommandGroup, say
 from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -14,6 +14,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.group(
     "judgments",
+    cls=CommandGroup,
     short_help="Check a task's judgments before training.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from leser.cli.console import check_arguments, replace_what_cannot_be_shown, say
+from leser.cli.console import CommandGroup, check_arguments, replace_what_cannot_be_shown, say
 from leser.command import RUN_COMMAND
 from leser.errors import LeserError
 from leser.printable import printable_lines
@@ -39,7 +39,7 @@ COMMANDS = {
 """Sub-command to the module that holds it as `command`; such a module imports the rest of LESER only when called."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group whose sub-commands are imported when they are named, so that `leser --help` loads nothing else."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from leser.cli.console import say
+from leser.cli.console import CommandGroup, say
 from leser.cli.options import plugin_files
 from leser.errors import LeserError
 from leser.printable import printable_lines
@@ -14,6 +14,7 @@ from leser.printable import printable_lines
 
 @click.group(
     "platforms",
+    cls=CommandGroup,
     short_help="Check profiles of sites and markets.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

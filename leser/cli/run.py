@@ -47,7 +47,9 @@ from leser.cli.options import (
 @click.option("--seed", type=int, metavar="S", help="Seed of everything that is drawn.")
 @click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Run folder.")
 @plugin_files
-@click.option("--resume", is_flag=True, help="Continue the run in the run folder from its last checkpoint.")
+@click.option(
+    "--resume", is_flag=True, help="Continue the run in the run folder from its last checkpoint, or begin one."
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, print the resolved configuration, train nothing.")
 def command(platform: Path | None, config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """Train a policy to expand queries, with a search engine as the teacher, and evaluate it against baselines.

@@ -63,14 +63,17 @@ def _row(line: str) -> dict[str, Any]:
 
 
 def page(now: Standing) -> RenderableType:
-    """The page: a head line, a table of the phase's figures, and a sentence for each warning sign."""
+    """The page: a head line, a sentence for each warning sign, and a table of the phase's figures, one line each.
+
+    Signs come first: a terminal shows the head of a page that is longer than itself.
+    """
     rows = [row for row in now.rows if row.get("phase") == now.phase]
     recent = _recent(rows)
     warnings = signs(recent)
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for name, justify in (("figure", "left"), ("now", "right"), (f"last {WINDOW}", "right"), ("so far", "left")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("what it is", overflow="fold", style="dim")
+    table.add_column("what it is", no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
     for name in _ordered(recent):
         values = _values(rows, name)
         meaning = meaning_of(name)
@@ -82,7 +85,7 @@ def page(now: Standing) -> RenderableType:
             meaning.text if meaning else "",
         )
     lines = [Text(f"{printable(name)}: {sign}", style="yellow") for name, sign in warnings.items()]
-    return Group(head(now), table, *lines)
+    return Group(head(now), *lines, table)
 
 
 def head(now: Standing) -> Text:

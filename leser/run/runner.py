@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 import tomllib
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
     with (
         joined(config.training.process_timeout) as processes,
         Reporter(None if processes.main else Console(stderr=True, quiet=True)) as reporter,
-        open_session(config, registry, reporter) as opened,
+        _opened(config, registry, reporter, folder) as opened,
     ):
         session = opened
         if processes.count > 1:
@@ -87,6 +88,15 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
             with telling_when_full(folder):
                 _run_in(folder, session, monitor, processes, started)
     return folder
+
+
+@contextmanager
+def _opened(config: RunConfig, registry: Registry, reporter: Reporter, folder: RunFolder) -> Iterator[Session]:
+    """The session; first of all it is said where there is no run to resume."""
+    if config.resume and not folder.config_path.exists():
+        reporter.say(folder.nothing_to_resume())
+    with open_session(config, registry, reporter) as session:
+        yield session
 
 
 def _dry_run(session: Session, folder: RunFolder) -> None:

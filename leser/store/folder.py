@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,13 @@ class RunFolder:
         for part in (self.path, self.rollouts, self.checkpoints):
             part.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config_path, anchor(self.path) + config_text)
+
+    def nothing_to_resume(self) -> str:
+        """What --resume says where there is no run: a command that is repeated until its run is done begins one."""
+        runs = [p.parent.name for p in self.path.parent.glob(f"*/{self.config_path.name}")]
+        meant = get_close_matches(self.path.name, runs, n=1, cutoff=0.4)
+        hint = f" If you meant {self.path.parent / meant[0]}, give it with --out." if meant else ""
+        return f"{self.path} holds no run to resume: a new one begins there.{hint}"
 
     @property
     def threads(self) -> int | None:

@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from leser.cli.main import group
 
-GROUPS = {"leser": group, "leser platforms": group.get_command(click.Context(group), "platforms")}
+GROUPS = {"leser": group} | {
+    f"leser {name}": group.get_command(click.Context(group), name) for name in ("platforms", "judgments", "entries")
+}
 
 
 @pytest.mark.parametrize("name", GROUPS)
@@ -22,5 +24,5 @@ def test_no_summary_is_cut_at_80_columns(name: str) -> None:
     rows = [row.split(maxsplit=1) for row in shown.output.partition("Commands:\n")[2].splitlines()]
     assert [row[0] for row in rows] == command.list_commands(click.Context(command))
     for sub, summary in rows:
-        assert re.search(r"[^.]\.$", summary), sub
+        assert re.search(r"[^.][.?]$", summary), sub
         assert "  " not in summary, sub
