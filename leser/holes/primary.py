@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from leser.backend import Ranking
 from leser.holes.treatment import Forms, depth_of_holes
+from leser.shares import in_words
 from leser.task import Query, Split
 
 JUDGED_ENOUGH = 0.85
@@ -39,14 +40,15 @@ def choose(first: str, forms: Forms | None, judged: float | None, contrast: floa
         return Primary(first, "the first of evaluation.measures, which says how holes are counted")
     if judged is None:
         return Primary(first, "the first of evaluation.measures; no dev query found anything")
-    seen = f"of the dev queries' top {depth} hits {judged:.0%} are judged"
+    seen = f"of the dev queries' top {depth} hits {in_words(judged)} are judged"
     if judged >= JUDGED_ENOUGH:
         return Primary(forms.plain, f"{seen}, at least the {JUDGED_ENOUGH:.0%} from which holes decide little")
     if contrast < CONTRAST_ENOUGH:
+        few = in_words(contrast) if contrast < 0.01 else f"only {in_words(contrast)}"
         return Primary(
             forms.plain,
-            f"{seen}, but only {contrast:.0%} of the queries have documents judged not relevant: counted on judged documents "
-            "alone every ranking would look perfect",
+            f"{seen}, but {few} of the queries have documents judged not relevant: counted on judged documents alone every "
+            "ranking would look perfect",
         )
     return Primary(forms.condensed, f"{seen}, fewer than {JUDGED_ENOUGH:.0%}: it is counted on judged documents alone")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from leser.judgments.raters import FILE
+from leser.shares import in_words
 
 if TYPE_CHECKING:
     from leser.judgments.examine import Examination
@@ -28,7 +29,7 @@ def facts(found: Examination) -> Iterator[tuple[str, str]]:
             else ""
         ),
     )
-    shares = ", ".join(f"{share:.0%} of the top {k}" for k, share in found.judged.items())
+    shares = ", ".join(f"{in_words(share)} of the top {k}" for k, share in found.judged.items())
     yield "holes", f"of the engine’s own hits are judged: {shares or 'nothing was found'}"
     yield "primary measure", found.primary
     bad = found.contradictions

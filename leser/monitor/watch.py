@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from leser.config.training import MonitorOptions
+from leser.shares import in_words
 
 NEAR_LIMIT = 0.9
 """Completions of this share of the longest allowed, on average, are cut off before they say what they mean to."""
@@ -113,7 +114,7 @@ class Watch:
         )
         means = {name: self._mean(name) for name, _, _ in judged}
         return {
-            name: f"{share:.0%} {meaning}"
+            name: f"{in_words(share)} {meaning}"
             for name, limit, meaning in judged
             if (share := means[name]) is not None and share >= limit
         }

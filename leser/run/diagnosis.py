@@ -18,6 +18,7 @@ from leser.environment import Attempt
 from leser.expansion import Expansion
 from leser.holes.primary import judged_share
 from leser.holes.treatment import USUAL_DEPTH
+from leser.shares import in_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +93,7 @@ def lines(found: Diagnosis) -> Iterator[str]:
     for sight in found.sights:
         like = ", ".join(f"{other} {value:+.2f}" for other, value in sight.like.items() if value == value)
         yield (
-            f"  {sight.reward:<{width}}  moves on {sight.moves:.0%} of the queries, zero-variance groups to expect "
+            f"  {sight.reward:<{width}}  moves on {in_words(sight.moves)} of the queries, zero-variance groups to expect "
             f"{sight.silent:.0%}" + (f"; correlation with {like}" if like else "")
         )
     before, after = found.judged

@@ -18,6 +18,7 @@ import torch
 from leser.formats.split import near_duplicates
 from leser.policy.packed import group_logprobs
 from leser.sampler import Sampler
+from leser.shares import in_words
 from leser.warmup.targets import Target
 
 CHUNK = 16
@@ -40,7 +41,7 @@ class Likelihood:
     def sentence(self) -> str:
         """For the user: how far the prompt makes targets predictable."""
         return (
-            f"Held-out targets: {self.predicted:.0%} are likelier under the policy, which reads the prompt, than under a "
+            f"Held-out targets: {in_words(self.predicted)} are likelier under the policy, which reads the prompt, than under a "
             f"unigram model of the targets ({self.loss:.2f} against {self.unigram:.2f} nats per token)."
         )
 

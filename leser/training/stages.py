@@ -8,6 +8,7 @@ depends on (seed, step, query, sample) alone. Ctrl-C ends an update with a check
 from __future__ import annotations
 
 from leser.errors import LeserError
+from leser.shares import in_words
 from leser.task import drawn
 from leser.training.grpo import train_grpo
 from leser.training.state import TrainingState
@@ -58,7 +59,7 @@ def find_targets(state: TrainingState) -> list[Target]:
         )
     dropped = nothing - len(left_alone(targets))
     reporter.say(
-        f"'none' is the target of {nothing} of the {queries} queries that have one ({nothing / queries:.0%})"
+        f"'none' is the target of {nothing} of the {queries} queries that have one ({in_words(nothing / queries)})"
         + (f"; {dropped} of them are left out (warmup.max_none)." if dropped else ".")
     )
     if session.environment.expansion.reasoning:

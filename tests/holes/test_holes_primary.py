@@ -31,6 +31,8 @@ def ranking(*ids: str) -> Ranking:
         (0.85, 1.0, "nDCG@10", "85% are judged, at least the 85%"),
         (0.84, 1.0, "nDCG(holes=skip)@10", "84% are judged, fewer than 85%"),
         (0.09, 0.4, "nDCG@10", "only 40% of the queries have documents judged not relevant"),
+        (0.0, 0.0, "nDCG@10", "hits none are judged, but none of the queries have documents judged not relevant"),
+        (1.0, 1.0, "nDCG@10", "hits all are judged, at least the 85%"),
         (None, 1.0, "nDCG@10", "no dev query found anything"),
     ],
 )

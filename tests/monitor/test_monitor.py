@@ -59,7 +59,7 @@ def test_figures_by_hand() -> None:
     [
         (batch(["{colour} couch settee{i}"]), "echo", "67% of the words in expansions are in the query already"),
         (batch(["sofa{i}", "sofa{i} chair{i}", "sofa{i} lamp{i}"]), "repeated_terms", "40% of the words"),
-        (batch(["settee{i}", "best quality"]), "commonest_term", "100% of the completions that expand hold one and the same"),
+        (batch(["settee{i}", "best quality"]), "commonest_term", "all of the completions that expand hold one and the same"),
         (batch(["qzx{i} wvk{i}"], ["couch{i}"]), "unknown_expansions", "50% of the expansions hold no word"),
     ],
 )  # fmt: skip
