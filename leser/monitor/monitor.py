@@ -25,10 +25,12 @@ from leser.engine.checked import CheckedBackend
 from leser.engine.words import EngineWords
 from leser.environment import Attempt, Environment
 from leser.errors import EngineDown, LeserError
+from leser.evaluation.evaluate import ORIGINAL
 from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
 from leser.grpo.metrics import wording
 from leser.monitor.watch import Watch
+from leser.reward import Reward
 from leser.scoring import mean_of
 from leser.session import Session, open_backend
 from leser.task import Query, Split
@@ -66,11 +68,14 @@ class Monitor:
         limit: int,
         warn: Callable[[str], None],
         second: SecondEngine | None = None,
+        rewards: Mapping[str, type[Reward]] | None = None,
     ) -> None:
-        """`limit` is the longest completion in tokens; raises LeserError for a second measure that cannot be taken."""
+        """`limit` is the longest completion in tokens, `rewards` maps the names of families that can be the second measure to
+        their classes; raises LeserError for a second measure that cannot be taken."""
         self.options, self._environment, self._dev, self._warn, self._second = options, environment, dev, warn, second
         backend = environment.client.backend
         self._words = EngineWords(backend) if "doc_freq" in backend.capabilities else None
+        self._rewards = rewards
         self._failing: set[str] = set()
         self._watch = Watch(options, limit)
         if options.enabled and options.measure:
@@ -79,13 +84,23 @@ class Monitor:
     def _check_measure(self) -> None:
         """Try the measure on dev: one that cannot be computed there is known before anything is trained."""
         name, depth = self.options.measure, self._environment.depth
-        measurer = Measurer(self._dev, [name])
+        measurer = self._measurer(self._dev)
         if measurer.depth > depth:
             raise LeserError(
                 f"training.monitor.measure is {name}, but rankings in training are {depth} deep. Choose one of at most "
                 f"@{depth}, or a reward that reads deeper."
             )
-        measurer.try_out()
+        if not measurer.try_out():
+            self._warn(
+                f"training.monitor.measure: {name} has no value on dev, where no query has a relevant document, so nothing but the "
+                "training reward watches dev. Name a measure that needs no judgments and that the reward does not hold, such "
+                "as -o training.monitor.measure=encoder@10, or set it to '' for none."
+            )
+
+    def _measurer(self, split: Split, warn: Callable[[str], None] | None = None) -> Measurer:
+        """Takes the second measure, a reward that reads documents too, as the final evaluation takes it."""
+        e = self._environment
+        return Measurer(split, [self.options.measure], self._rewards, e.client.fetch, e.platform, warn, e.expected)
 
     def close(self) -> None:
         """Close the second engine, where there is one."""
@@ -154,20 +169,35 @@ class Monitor:
     def _measured(self, asked: Sequence[Query], answers: Answers) -> dict[str, float]:
         """The second measure's mean; left out where it fails: the monitor ends no training that goes well."""
         split = replace(self._dev, queries=tuple(asked))
-        measurer = Measurer(split, [self.options.measure], warn=lambda said: self._once("measure", said))
-        failed = SearchError("the search failed")
-        rankings = {outcome.query.id: outcome.expanded or failed for outcome in answers.served}
-        values = measurer(SystemRun("dev", rankings))[self.options.measure]
+        measurer = self._measurer(split, lambda said: self._once("measure", said))
+        values = measurer(_run_of("dev", answers), _originals(answers))[self.options.measure]
         if values:
             self._failing.discard("measure")
         return {f"dev_{self.options.measure}": fmean(values.values())} if values else {}
+
+
+def _run_of(name: str, answers: Answers) -> SystemRun:
+    """What was served as a run; a failed search is one that failed."""
+    failed, served = SearchError("the search failed"), answers.served
+    return SystemRun(
+        name,
+        {o.query.id: o.expanded or failed for o in served},
+        {o.query.id: o.expansions for o in served},
+        {o.query.id: o.completion for o in served},
+        {o.query.id: o.code for o in served},
+    )
+
+
+def _originals(answers: Answers) -> SystemRun:
+    return SystemRun(ORIGINAL, {o.query.id: o.original for o in answers.served})
 
 
 def open_monitor(session: Session) -> Monitor:
     """The monitor of a session, with its second engine open and checked where one is configured; raises LeserError."""
     training, dev, environment = session.config.training, session.task.dev, session.environment
     second = _second_engine(session)
-    return Monitor(training.monitor, environment, dev, training.max_new_tokens, session.reporter.warn, second)
+    rewards, limit = session.registry.all("reward"), training.max_new_tokens
+    return Monitor(training.monitor, environment, dev, limit, session.reporter.warn, second, rewards)
 
 
 def _second_engine(session: Session) -> SecondEngine | None:
