@@ -9,17 +9,21 @@ Markov and de Rijke, Click Models for Web Search, 2015, section 4).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from leser.options import Options
 
 Pair = tuple[str, str]
 """Query and document."""
-_ROUNDS = 100
+_ROUNDS = 2000
+_STANDS_STILL = 1e-6
+"""The change of a chance in one round below which it no longer moves: rounds are many and steps small at the end."""
+_TINY = 1e-12
 _LEAST = 1e-3
 """The least chance that a rank is looked at: one click there never counts as more than a thousand."""
 
@@ -119,31 +123,30 @@ def position_bias(counts: Counts) -> dict[int, float]:
     looked = {rank: min(max(rate / first, _LEAST), 1.0) for rank, rate in rates.items()}
     if not told_apart(counts):
         return looked
-    appeal = dict.fromkeys(counts, 0.5)
-    for _ in range(_ROUNDS):
-        looked, appeal = _improved(counts, looked, appeal)
+    # of a pair seen at one rank, or never clicked, any bias is as likely: it would only slow the others down
+    telling = [seen for seen in counts.values() if len(seen) > 1 and any(shown.clicks for shown in seen.values())]
+    looked |= _fitted(telling, looked) if telling else {}
     top = looked[min(looked)] or 1.0
     return {rank: min(max(chance / top, _LEAST), 1.0) for rank, chance in looked.items()}
 
 
-def _improved(
-    counts: Counts, looked: Mapping[int, float], appeal: Mapping[Pair, float]
-) -> tuple[dict[int, float], dict[Pair, float]]:
-    """One round of expectation maximisation of the position-based model: P(click) = looked x appeal."""
-    by_rank: dict[int, list[float]] = {rank: [0.0, 0.0] for rank in looked}
-    next_appeal = {}
-    for pair, ranks in counts.items():
-        liked = seen = 0.0
-        for rank, shown in ranks.items():
-            without = shown.impressions - shown.clicks
-            clicked = looked[rank] * appeal[pair]
-            missed = 1.0 - clicked or 1.0
-            by_rank[rank][0] += shown.clicks + without * looked[rank] * (1.0 - appeal[pair]) / missed
-            by_rank[rank][1] += shown.impressions
-            liked += shown.clicks + without * appeal[pair] * (1.0 - looked[rank]) / missed
-            seen += shown.impressions
-        next_appeal[pair] = liked / seen if seen else 0.0
-    return {rank: total / shown for rank, (total, shown) in by_rank.items()}, next_appeal
+def _fitted(pairs: Sequence[Mapping[int, Shown]], start: Mapping[int, float]) -> dict[int, float]:
+    """The chances of the position-based model, P(click) = looked x appeal, by expectation maximisation until it stands still."""
+    ranks = sorted({rank for seen in pairs for rank in seen})
+    place = {rank: number for number, rank in enumerate(ranks)}
+    cells = [(p, place[rank], s.impressions, s.clicks) for p, seen in enumerate(pairs) for rank, s in seen.items()]
+    pair, rank, shown, clicks = np.array(cells, dtype=np.int64).T  # a cell is a pair at one rank
+    skipped, per_pair, per_rank = shown - clicks, np.bincount(pair, shown), np.bincount(rank, shown)
+    looked, appeal = np.array([start[rank] for rank in ranks]), np.full(len(pairs), 0.5)
+    for _ in range(_ROUNDS):
+        chance, liking = looked[rank], appeal[pair]
+        missed = np.maximum(1.0 - chance * liking, _TINY)
+        before = looked
+        looked = np.bincount(rank, clicks + skipped * chance * (1.0 - liking) / missed) / per_rank
+        appeal = np.bincount(pair, clicks + skipped * liking * (1.0 - chance) / missed) / per_pair
+        if np.abs(looked - before).max() < _STANDS_STILL:
+            break
+    return dict(zip(ranks, looked.tolist(), strict=True))
 
 
 def _average(counts: Counts, looked: Mapping[int, float]) -> float:

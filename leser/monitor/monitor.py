@@ -92,8 +92,8 @@ class Monitor:
             )
         if not measurer.try_out():
             self._warn(
-                f"training.monitor.measure: {name} has no value on dev, where no query has a relevant document, so nothing but the "
-                "training reward watches dev. Name a measure that needs no judgments and that the reward does not hold, such "
+                f"training.monitor.measure: {name} has no value on dev, where no query has a relevant document, so nothing but "
+                "the training reward watches dev. Name a measure that needs no judgments and that the reward does not hold, such "
                 "as -o training.monitor.measure=encoder@10, or set it to '' for none."
             )
 

@@ -1,0 +1,236 @@
+"""Learning without judgments, and with wrong ones, on the demo: what each teacher's policy gains by the true judgments.
+
+    python -m benchmarks.without_labels --arms judged clicks ctr encoder --seeds 21 --out runs/teachers
+    python -m benchmarks.without_labels --arms judged flipped-10 flipped-30 --seeds 21 --out runs/teachers
+    python -m benchmarks.without_labels --table --seeds 21 22 23 --out runs/teachers
+
+For each seed one shop, and on it one run per arm with the same model, the same steps and the same number of completions. Train
+and dev, and so the choice of the best policy, know what the arm's teacher knows (benchmarks/taught_demo.py):
+
+  judged      the true judgments: targets of words of relevant documents, reward nDCG@10
+  clicks      a simulated click log (benchmarks/click_log.py): targets of words of documents that were clicked, reward
+              clicks@10 with the position bias estimated from the log and taken out (model=ips)
+  ctr         the same log with the bias left in (model=ctr)
+  encoder     a sentence encoder alone (MiniLM on titles), no judgment and no click: targets by verified search, reward encoder@10
+  flipped-10, flipped-30   as judged, with 10 and 30 % of the judgments of train and dev wrong
+
+Stated before any run: the value is nDCG@10 of greedy answers to the test queries on the true judgments; a gain is the policy's
+value less the original query's, paired by query; the share is the arm's mean gain over that of `judged` on the same queries, its
+interval a bootstrap over queries that draws both gains together. A run that is there is not made again; a killed one resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from leser_catalogue.generator import generate
+
+from benchmarks.click_log import Shoppers, write_log
+from benchmarks.evidence import ROOT, commit, machine, versions, write
+from leser.cli.console import replace_what_cannot_be_shown
+from leser.config.build import complete
+from leser.config.load import config_of
+from leser.evaluation.evaluate import ORIGINAL, POLICY
+from leser.evaluation.statistics import paired
+from leser.options import seed_argument
+from leser.plugins import load_plugins
+from leser.report.answers import FILE, read_answers
+from leser.run.runner import run
+from leser.task import Split, drawn
+
+READER = ROOT / "benchmarks" / "taught_demo.py"
+MEASURE, WARM_UP, JUDGED = "nDCG@10", "warmup", "judged"
+TRAIN = 2000
+SHOPPERS = Shoppers()
+TINY = {"d_model": 128, "layers": 3, "heads": 4, "kv_heads": 2, "ffn": 320, "vocabulary": 2000, "pretrain_steps": 10}
+BASE: dict[str, Any] = {
+    "backend": {"name": "memory"},
+    "plugins": [str(READER)],
+    "expansion": {"weight": 2.0},
+    "policy": {"name": "tiny", "device": "cpu", "tiny": TINY},
+    "warmup": {
+        "max_queries": TRAIN, "targets_per_query": 1, "batch_size": 32, "learning_rate": 3e-3,
+        "steps_between_evaluations": 80, "max_evaluations": 7, "samples": 0,
+    },
+    "verified": {"weights": [2.0], "keep": 0.0},
+    "training": {"steps": 90, "queries_per_step": 32, "steps_between_evaluations": 15},
+    "grpo": {"group_size": 16, "learning_rate": 5e-4, "credit": "prefix"},
+    "evaluation": {
+        "measures": [MEASURE, "R@100"], "primary": MEASURE, "baselines": ["original"], "best_of": 0, "prompted": False,
+        "warmup_plus": False, "resamples": 2000,
+    },
+}  # fmt: skip
+
+
+def arms(log: Path, vectors: Path) -> dict[str, dict[str, Any]]:
+    """What each arm's task and rewards are."""
+    told = {"labels": "clicks", "log": str(log)}
+    return {
+        JUDGED: {"task": {"labels": "true"}, "rewards": [f"{MEASURE}=1.0"]},
+        "clicks": {
+            "task": {**told, "model": "ips", "unjudged": "all"},
+            "rewards": [f"clicks(log={str(log)!r}, model=ips)@10=1.0"],
+        },
+        "ctr": {
+            "task": {**told, "model": "ctr", "unjudged": "all"},
+            "rewards": [f"clicks(log={str(log)!r}, model=ctr)@10=1.0"],
+        },
+        "encoder": {
+            "task": {"labels": "none", "unjudged": "all"},
+            "rewards": [f"encoder(cache={str(vectors)!r})@10=1.0"],
+            "warmup": {"targets": "search"},
+        },
+        "flipped-10": {"task": {"labels": "flipped", "share": 0.1}, "rewards": [f"{MEASURE}=1.0"]},
+        "flipped-30": {"task": {"labels": "flipped", "share": 0.3}, "rewards": [f"{MEASURE}=1.0"]},
+    }
+
+
+def main() -> None:
+    """Make the runs that are asked for and not there, or the table of those that are there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arms", nargs="+", choices=list(arms(Path(), Path())), default=list(arms(Path(), Path())))
+    parser.add_argument("--seeds", type=seed_argument, nargs="+", default=[21, 22, 23])
+    parser.add_argument("--out", type=Path, default=Path("runs/teachers"))
+    parser.add_argument("--dry-run", action="store_true", help="check the arms and say what their rewards see")
+    parser.add_argument("--table", action="store_true", help="print the table of the runs that are there")
+    parser.add_argument("--evidence", action="store_true", help="with --table: write docs/evidence/without-labels.json")
+    given = parser.parse_args()
+    if given.table:
+        found = table(given.seeds, given.arms, given.out)
+        print(json.dumps(found, indent=1))
+        if given.evidence:
+            facts = {"commit": commit(), "machine": machine(), "versions": versions()}
+            write(ROOT / "docs" / "evidence" / "without-labels.json", {**facts, **found})
+        return
+    for seed in given.seeds:
+        for arm in given.arms:
+            trained(seed, arm, given.out, dry=given.dry_run)
+
+
+def trained(seed: int, arm: str, out: Path, *, dry: bool = False) -> None:
+    """One run, unless it is there; it is resumed where it was killed."""
+    folder = out / f"seed-{seed}-{arm}"
+    if (folder / "evaluation.json").exists():
+        return
+    begun = time.monotonic()
+    config, registry = (
+        complete(config_of(values(seed, arm, out, dry=dry)), load_plugins([READER])),
+        load_plugins([READER]),
+    )
+    run(config, registry)
+    print(json.dumps({"seed": seed, "arm": arm, "wall_s": round(time.monotonic() - begun)}), flush=True)
+
+
+def values(seed: int, arm: str, out: Path, *, dry: bool = False) -> dict[str, Any]:
+    """The configuration of one run; writes the log of its shop where it is needed and missing."""
+    folder = out.resolve()
+    log = folder / f"log-{seed}" / "ubi.ndjson"
+    given = arms(log, folder / "vectors")[arm]
+    if "log" in given["task"] and not log.exists():
+        write(log.parent / "counts.json", logged(seed, log))
+    return {
+        **BASE,
+        "seed": seed,
+        "task": {"name": "taught-demo", "seed": seed, "train": TRAIN, **given["task"]},
+        "rewards": {"weights": given["rewards"]},
+        "warmup": {**BASE["warmup"], **given.get("warmup", {})},
+        "out": str(folder / f"seed-{seed}-{arm}"),
+        "resume": True,
+        "dry_run": dry,
+    }
+
+
+def logged(seed: int, path: Path) -> dict[str, int]:
+    """Write the log of one shop's train and dev queries; what it holds."""
+    task = generate(seed)
+    kept = drawn(task.train.queries, TRAIN, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_log(task, [Split("train", tuple(kept), task.train.qrels), task.dev], path, SHOPPERS, seed)
+
+
+def table(seeds: Sequence[int], named: Sequence[str], out: Path) -> dict[str, Any]:
+    """Every arm that is there: values and gains by seed, and over all its seeds the gain and its share of `judged`."""
+    every = {arm: {seed: found for seed in seeds if (found := _answers(out, seed, arm))} for arm in named}
+    rows = {}
+    for arm, by_seed in every.items():
+        shared = [seed for seed in by_seed if seed in every.get(JUDGED, {})]
+        if shared:
+            rows[arm] = _row(by_seed, every[JUDGED], shared, out, arm)
+    return {"measure": MEASURE, "gain": "over the original query, test queries, true judgments", "arms": rows}
+
+
+Values = Mapping[str, Mapping[str, float]]
+"""Query id to system to value."""
+
+
+def _row(
+    mine: Mapping[int, Values], judged: Mapping[int, Values], seeds: Sequence[int], out: Path, arm: str
+) -> dict[str, Any]:
+    own, reference = _gains(mine, seeds), _gains(judged, seeds)
+    begun = np.array([row[WARM_UP] - row[ORIGINAL] for seed in seeds for row in mine[seed].values()])
+    low, high = share_interval(own, reference)
+    difference = paired((own - reference)[:, None])[0]
+    return {
+        "seeds": list(seeds),
+        "queries": len(own),
+        "by_seed": {
+            str(seed): {name: _rounded([row[name] for row in mine[seed].values()]) for name in (ORIGINAL, WARM_UP, POLICY)}
+            for seed in seeds
+        },
+        "gain": _with_interval(own),
+        "gain_of_warm_up": _with_interval(begun),
+        "share": round(float(own.mean() / reference.mean()), 3),
+        "share_ci95": [round(low, 3), round(high, 3)],
+        "over_judged": [round(difference.delta, 4), [round(end, 4) for end in difference.ci95]],
+        "completions": [_completions(out, seed, arm) for seed in seeds],
+    }  # fmt: skip
+
+
+def share_interval(own: Any, reference: Any, resamples: int = 10_000) -> tuple[float, float]:
+    """The 95 % interval of mean(own) / mean(reference), both gains of a query drawn together."""
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(resamples):
+        drawn_queries = rng.integers(len(own), size=len(own))
+        shares.append(own[drawn_queries].mean() / reference[drawn_queries].mean())
+    low, high = np.percentile(shares, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _gains(found: Mapping[int, Values], seeds: Sequence[int]) -> Any:
+    return np.array([row[POLICY] - row[ORIGINAL] for seed in seeds for row in found[seed].values()])
+
+
+def _with_interval(gains: Any) -> list[Any]:
+    result = paired(gains[:, None])[0]
+    return [round(result.delta, 4), [round(end, 4) for end in result.ci95]]
+
+
+def _rounded(found: Sequence[float]) -> float:
+    return round(float(np.mean(found)), 4)
+
+
+def _completions(out: Path, seed: int, arm: str) -> int:
+    """What the arm sampled in GRPO: steps times queries times group."""
+    rows = (json.loads(line) for line in (out / f"seed-{seed}-{arm}" / "metrics.jsonl").read_text().splitlines())
+    steps = sum(row["phase"] == "grpo" and "reward" in row for row in rows)
+    return steps * int(BASE["training"]["queries_per_step"]) * int(BASE["grpo"]["group_size"])
+
+
+def _answers(out: Path, seed: int, arm: str) -> Values:
+    """Each test query's values, in the order of the test queries; empty where the run is not there."""
+    folder = out / f"seed-{seed}-{arm}"
+    if not (folder / "evaluation.json").exists():
+        return {}
+    return {answer.id: answer.values for answer in read_answers(folder / FILE)}
+
+
+if __name__ == "__main__":
+    replace_what_cannot_be_shown()
+    main()
