@@ -52,9 +52,9 @@ def page(registry: Registry) -> str:
         if isinstance(model, type) and issubclass(model, BaseModel):
             parts += [f"\n## [{name}]\n", f"{_first_line(model)}\n", *_rows(model)]
     own = {offer.name for offer in registry.offers() if offer.origin.distribution == "leser"}
-    for kind, table in (("backend", "backend"), ("reader", "task")):
+    for kind, table in (("backend", "backend"), ("reader", "task"), ("rollout", "rollout")):
         for name, cls in registry.all(kind).items():
-            if name in own:
+            if name in own and (cls.Options.model_fields or kind != "rollout"):
                 parts += [f"\n## [{table}] of the {kind} `{name}`\n", f"{_first_line(cls)}\n", *_rows(cls.Options)]
     for kind, table in (("rule", "rules"), ("baseline", "evaluation.baseline_options")):
         for name, cls in registry.all(kind).items():

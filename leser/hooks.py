@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from leser.expansion_store import Store
     from leser.reader import Reader
     from leser.reward import Reward
+    from leser.rollout import RolloutEngine
     from leser.rule import Rule
 
 hookspec = pluggy.HookspecMarker("leser")
@@ -46,6 +47,11 @@ def leser_baselines() -> list[type[Baseline]]:  # type: ignore[empty-body]
 @hookspec
 def leser_stores() -> list[type[Store]]:  # type: ignore[empty-body]
     """Store classes this plugin offers: where verified expansions are kept for a service."""
+
+
+@hookspec
+def leser_rollouts() -> list[type[RolloutEngine]]:  # type: ignore[empty-body]
+    """Rollout engines this plugin offers: what draws the completions that GRPO learns from."""
 
 
 @hookspec

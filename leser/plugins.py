@@ -29,6 +29,7 @@ from leser.options import Options
 from leser.plugin_files import cause_of, load_file, named_files
 from leser.reader import Reader, ReaderOptions
 from leser.reward import Reward
+from leser.rollout import RolloutEngine
 from leser.rule import Rule, RuleOptions
 
 GROUP = "leser"
@@ -39,6 +40,7 @@ KINDS = {
     "reader": "leser_readers",
     "baseline": "leser_baselines",
     "store": "leser_stores",
+    "rollout": "leser_rollouts",
 }
 BASES: dict[str, tuple[type[Any], type[Any]]] = {
     "backend": (Backend, BackendOptions),
@@ -47,6 +49,7 @@ BASES: dict[str, tuple[type[Any], type[Any]]] = {
     "reader": (Reader, ReaderOptions),
     "baseline": (Baseline, Options),
     "store": (Store, StoreOptions),
+    "rollout": (RolloutEngine, Options),
 }
 """What a plugin's class inherits from, by kind, and what its Options do."""
 BLOCK_VARIABLE = "LESER_BLOCK_PLUGINS"
@@ -139,9 +142,11 @@ class Registry:
     @overload
     def get(self, kind: Literal["store"], name: str) -> type[Store]: ...
     @overload
+    def get(self, kind: Literal["rollout"], name: str) -> type[RolloutEngine]: ...
+    @overload
     def get(self, kind: str, name: str) -> type[Any]: ...
     def get(self, kind: str, name: str) -> type[Any]:
-        """The class of `kind` ("backend", "reward", "rule", "reader", "baseline", "store") called `name`; raises LeserError."""
+        """The class of `kind`, one of KINDS ("backend", "reward" ...), called `name`; raises LeserError."""
         found = [offer for offer in self._of(kind) if offer.name == name]
         if len(found) > 1:
             raise LeserError(_clash(found))
@@ -165,6 +170,8 @@ class Registry:
     def all(self, kind: Literal["baseline"]) -> Classes[Baseline]: ...
     @overload
     def all(self, kind: Literal["store"]) -> Classes[Store]: ...
+    @overload
+    def all(self, kind: Literal["rollout"]) -> Classes[RolloutEngine]: ...
     @overload
     def all(self, kind: str) -> Classes[Any]: ...
     def all(self, kind: str) -> Classes[Any]:

@@ -15,6 +15,9 @@ from leser.policy.generate import NoiseKey, Sample, generate
 from leser.processes import ALONE, Processes
 from leser.prompt import Message, Observation, PromptOptions, chat_prompt, marked_prompt
 from leser.reward import Outcome
+from leser.rollout import RolloutEngine, SamplingRequest, TokenPrompt
+from leser.rollouts.checked import sampled
+from leser.rollouts.own import PolicyRollouts
 from leser.scoring import Scores, mean_of
 from leser.task import Query, Split
 
@@ -46,7 +49,11 @@ class Answers:
 
 
 class Sampler:
-    """Asks one policy about a task's queries; encoded prompts are kept, for they don't change while a run lasts."""
+    """Asks one policy about a task's queries; encoded prompts are kept, for they don't change while a run lasts.
+
+    `rollouts` draws the completions that training learns from (`draw`), and must be open; none: the policy itself does. What
+    is evaluated is always sampled by the policy itself (`sample`).
+    """
 
     def __init__(
         self,
@@ -55,12 +62,14 @@ class Sampler:
         prompt: PromptOptions,
         max_new_tokens: int,
         examples: Examples = (),
+        rollouts: RolloutEngine | None = None,
     ) -> None:
         self.policy = policy
         self.environment = environment
         self.prompt = prompt
         self.max_new_tokens = max_new_tokens
         self.examples = examples
+        self.rollouts = PolicyRollouts.of(policy) if rollouts is None else rollouts
         self._prompts: dict[str, list[int]] = {}
         self._seen: dict[str, Observation] = {}
         self.hits_dropped = 0
@@ -117,6 +126,14 @@ class Sampler:
         return generate(
             self.policy, self.prompts(queries), keys, max_new_tokens=self.max_new_tokens, temperature=temperature
         )
+
+    def draw(
+        self, queries: Sequence[Query], count: int, *, seed: int, step: int, temperature: float
+    ) -> list[list[Sample]]:
+        """`count` completions for each query, to learn from: drawn by the rollout engine, which must be open."""
+        prompts = [TokenPrompt(q.id, p) for q, p in zip(queries, self.prompts(queries), strict=True)]
+        request = SamplingRequest(count, self.max_new_tokens, temperature, seed, step)
+        return sampled(self.rollouts, prompts, request, self.policy.eos_ids)
 
     def answer(
         self,

@@ -16,7 +16,7 @@ from leser.cli.options import plugin_files
 @plugin_files
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
 def command(plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List backends, rewards, rules, readers, baselines and stores, and the state of each."""
+    """List backends, rewards, rules, readers, baselines, stores and rollout engines, and the state of each."""
     from leser.plugins import load_plugins
 
     logging.getLogger("leser.plugins").setLevel(logging.ERROR)  # the table says what is broken

@@ -9,7 +9,7 @@ from leser.config.given import NOT_GIVEN, at, unset
 from leser.config.layers import place
 from leser.config.tables import PluginTable, RulesTable, RunConfig
 from leser.engine.checked import built
-from leser.errors import LeserError
+from leser.errors import LeserError, PluginFault
 from leser.evaluation.calls import table_of
 from leser.evaluation.pseudo_documents import PASSAGES
 from leser.formats.read import find_reader, read_task
@@ -18,6 +18,7 @@ from leser.options import Options, validate_options
 if TYPE_CHECKING:
     from leser.backend import Backend
     from leser.plugins import Registry
+    from leser.rollout import RolloutEngine
     from leser.task import Task
 
 
@@ -43,6 +44,7 @@ def complete(config: RunConfig, registry: Registry) -> RunConfig:
         update={
             "rules": _filled_rules(config.rules, registry),
             "task": task,
+            "rollout": _filled(registry.get("rollout", config.rollout.name).Options, config.rollout, _rollout(config)),
             "backend": _filled(backend.Options, config.backend, f"backend '{config.backend.name}'"),
             "training": training,
             "evaluation": evaluation,
@@ -75,6 +77,22 @@ def backend_of(config: RunConfig, registry: Registry) -> Backend:
     """The configured backend, which connects when it is first used."""
     cls = registry.get("backend", config.backend.name)
     return built(cls, validate_options(cls.Options, config.backend.given, f"backend '{config.backend.name}'"))
+
+
+def rollouts_of(config: RunConfig, registry: Registry) -> RolloutEngine:
+    """The configured rollout engine, which loads nothing before it is opened; raises LeserError."""
+    cls = registry.get("rollout", config.rollout.name)
+    options = validate_options(cls.Options, config.rollout.given, _rollout(config))
+    try:
+        return cls(options)
+    except LeserError:
+        raise
+    except Exception as error:
+        raise PluginFault(f"The {_rollout(config)} failed in __init__(): {type(error).__name__}: {error}") from error
+
+
+def _rollout(config: RunConfig) -> str:
+    return f"rollout engine '{config.rollout.name}'"
 
 
 def _filled(model: type[Options], table: TableT, where: str, named: Mapping[str, Any] | None = None) -> TableT:

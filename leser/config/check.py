@@ -104,6 +104,7 @@ def _named(config: RunConfig, registry: Registry) -> Iterator[Problem]:
     for kind, names, key in (
         ("baseline", config.evaluation.baselines, ("evaluation", "baselines")),
         ("backend", [name for name in [config.training.monitor.engine] if name], ("training", "monitor", "engine")),
+        ("rollout", [config.rollout.name], ("rollout", "name")),
     ):
         for name in names:
             try:

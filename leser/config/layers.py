@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from leser.config.tables import default_name
 
-NAMED = ("task", "backend")
+NAMED = ("task", "backend", "rollout")
 """Tables whose `name` is a plugin that all their other keys belong to."""
 
 

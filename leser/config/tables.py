@@ -34,7 +34,7 @@ from leser.reward import RewardOptions
 from leser.verified.options import VerifiedOptions
 from leser.warmup.options import WarmupOptions
 
-PLUGIN_TABLES = ("task", "backend")
+PLUGIN_TABLES = ("task", "backend", "rollout")
 
 
 class GatheringTable(Options):
@@ -102,6 +102,12 @@ class BackendTable(PluginTable):
     name: str = Field("pyserini", description="backend name")
 
 
+class RolloutTable(PluginTable):
+    """What draws the completions that GRPO learns from."""
+
+    name: str = Field("policy", description="rollout engine: policy (the trained policy itself), vllm, vllm-server")
+
+
 class RulesTable(GatheringTable):
     """Which rules hold: one sub-table `[rules.NAME]` each, with that rule's options. `repetition` always holds."""
 
@@ -126,6 +132,7 @@ class RunConfig(Options):
     warmup: WarmupOptions = Field(default_factory=WarmupOptions)
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     grpo: GrpoOptions = Field(default_factory=GrpoOptions)
+    rollout: RolloutTable = Field(default_factory=RolloutTable)
     rewards: RewardOptions = Field(default_factory=RewardOptions)
     rules: RulesTable = Field(default_factory=RulesTable)
     constraints: ConstraintOptions = Field(default_factory=ConstraintOptions)
@@ -142,7 +149,7 @@ class RunConfig(Options):
 
     def resolved(self) -> str:
         """The whole configuration as TOML that `--config` reads again; user names and passwords in URLs are cut out."""
-        left_out = {"platform", "task", "backend", "rules"}
+        left_out = {"platform", "task", "backend", "rules", "rollout"}
         if self.constraints == ConstraintOptions():
             left_out.add("constraints")  # a run without them is written as ever
         for name, unchanged in (
@@ -156,6 +163,8 @@ class RunConfig(Options):
         platform = self.platform.model_dump(exclude_none=True)
         tables: dict[str, Any] = {"platform": platform} if platform else {}
         tables |= {"task": self.task.table(), "backend": self.backend.table()}
+        if self.rollout != RolloutTable():
+            tables["rollout"] = self.rollout.table()
         values["plugins"] = [str(file.resolve()) for file in self.plugins]
         top = {key: value for key, value in values.items() if not isinstance(value, dict)}
         tables.update({key: value for key, value in values.items() if isinstance(value, dict)})

@@ -66,6 +66,11 @@ class TrainingOptions(Options):
         description="time of the whole run, over all its starts, final evaluation included: training ends early enough; "
         "together with steps, whichever comes first; none: no limit",
     )
+    overlap: bool = Field(
+        False,
+        description="sample the next batch while the engine searches with this one: each batch then comes from the policy one "
+        "update older, and the loss takes the ratio to it; off: exactly on policy",
+    )
     patience: int | None = Field(
         None,
         ge=1,

@@ -41,6 +41,13 @@ _CALLS: Mapping[str, Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]]] = 
         "rollback": ((), {}),
         "close": ((), {}),
     },
+    "rollout": {
+        "check": ((), {}),
+        "open": ((None, None), {}),
+        "sync_weights": ((None, 0), {}),
+        "sample": (([], None), {}),
+        "close": ((), {}),
+    },
 }
 """How each method is called, after `self`."""
 
@@ -205,4 +212,5 @@ _LOOKS: Mapping[str, tuple[Callable[[Any, str], str], ...]] = {
     "backend": (_capabilities_fault, _documents_fault),
     "reward": (_range_fault, _fields_fault, _requires_fault, _flags_fault("gate", "unsearched")),
     "rule": (_flags_fault("compares_readings"),),
+    "rollout": (_flags_fault("shared"),),
 }

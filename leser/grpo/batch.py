@@ -25,6 +25,7 @@ Piece = tuple[int, list[int]]
 class GroupBatch:
     """B groups of G completions and what they earned.
 
+    `stale_logprobs` are those of an older policy that sampled, by training's own code: the ratio is taken to them where given.
     `advantages` (B, G), or (B, G, C) for single tokens; `active` (B, G) False for completions that count nowhere.
     Log-probabilities are as ragged as `completions`: `old_logprobs` those of the policy before its first update from this batch,
     by the same code (`policy_update` notes them), `sampler_logprobs` those noted while sampling, `reference_logprobs` those of
@@ -38,6 +39,7 @@ class GroupBatch:
     old_logprobs: Ragged | None = None
     reference_logprobs: Ragged | None = None
     sampler_logprobs: Ragged | None = None
+    stale_logprobs: Ragged | None = None
 
 
 def mini_batches(batch: GroupBatch, count: int) -> list[GroupBatch]:
@@ -88,6 +90,7 @@ def select(batch: GroupBatch, pieces: Sequence[Piece]) -> GroupBatch:
         some(batch.old_logprobs),
         some(batch.reference_logprobs),
         some(batch.sampler_logprobs),
+        some(batch.stale_logprobs),
     )
 
 

@@ -4,7 +4,8 @@ Every process holds some groups of the optimiser batch. The denominators are add
 backward pass and gradients after the last one, so the step is the one a single process would take on all groups.
 
 With more than one update, rho = p / p_old, and p_old is what training's own code gave before the first update: the sampler's
-log-probabilities differ from it by rounding (in bfloat16 by tenths of a nat), which is no move of the policy.
+log-probabilities differ from it by rounding (in bfloat16 by tenths of a nat), which is no move of the policy. A batch that an
+older policy sampled brings its own p_old.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from leser.policy.policy import Policy
 
 __all__ = [
-    "GroupBatch", "GrpoOptions", "UpdateStats", "accumulate", "learning_rate", "make_optimizer",
+    "GroupBatch", "GrpoOptions", "UpdateStats", "accumulate", "learning_rate", "make_optimizer", "own_logprobs",
     "policy_update",
 ]  # fmt: skip
 Noted = list[list[list[float]]]
@@ -96,9 +97,11 @@ def policy_update(
     lr = learning_rate(step, options, total=total, peak=rate)
     for group in optimizer.param_groups:
         group["lr"] = lr
-    whole = replace(batch, old_logprobs=None)
-    if options.mini_batches > 1:  # the second of them no longer meets the policy that sampled
-        whole = replace(batch, old_logprobs=_own_logprobs(policy, batch, options))
+    whole = replace(batch, old_logprobs=batch.stale_logprobs)
+    if (
+        options.mini_batches > 1 and batch.stale_logprobs is None
+    ):  # the second of them no longer meets the policy that sampled
+        whole = replace(batch, old_logprobs=own_logprobs(policy, batch, options))
     updates = skipped = 0
     stopped = False
     for _ in range(options.epochs_per_batch):
@@ -210,7 +213,7 @@ def _backward(
     return parts, {"entropy": result.entropy, "sampler_gap": gap}
 
 
-def _own_logprobs(policy: Policy, batch: GroupBatch, options: GrpoOptions) -> Noted:
+def own_logprobs(policy: Policy, batch: GroupBatch, options: GrpoOptions) -> Noted:
     """The policy's log-probabilities of the batch by training's own code, without gradient; empty where nothing is taught."""
     noted = _empty(batch)
     with torch.no_grad():

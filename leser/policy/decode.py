@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from leser.policy.drawing import Drawing, Noise, Sample
+from leser.policy.drawing import Drawing, Noise
 from leser.policy.packed import decoder_states
 from leser.policy.shadow import next_logits
+from leser.rollout import Sample
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy

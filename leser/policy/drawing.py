@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from leser.rollout import Sample
 
 BLOCK = 256
 """Tokens of one block in `by_blocks`: the square root of a common vocabulary, near enough."""
@@ -28,16 +29,6 @@ class NoiseKey(NamedTuple):
     step: int
     query: str
     sample: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A completion: token ids (the end token included when it ended by itself), their log-probabilities at the sampling
-    temperature (at 1 for greedy), and whether it ended by itself rather than at the length limit."""
-
-    tokens: list[int]
-    logprobs: list[float]
-    finished: bool
 
 
 def uniforms(key: NoiseKey, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -17,12 +17,13 @@ from leser.errors import LeserError
 from leser.policy.adapters import adapters_of
 from leser.policy.attention import DoesNotFit, PackedRow
 from leser.policy.decode import ragged_pass
-from leser.policy.drawing import Drawing, Noise, NoiseKey, Sample, draw_tokens, uniforms
+from leser.policy.drawing import Drawing, Noise, NoiseKey, draw_tokens, uniforms
 from leser.policy.graphs import SamplingState
 from leser.policy.packed import compare, decoder_states, give_up, plain_logprobs
 from leser.policy.precision import autocast
 from leser.policy.shadow import next_logits
 from leser.policy.static import static_pass
+from leser.rollout import Sample
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy

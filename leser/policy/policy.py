@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from leser.characters import SUBSTITUTE, well_formed
 from leser.errors import LeserError
 from leser.policy.attention import SharedPrefix
 from leser.policy.chat import ChatTemplate, TurnMarks, special_ids
-from leser.policy.merging import merged
+from leser.policy.merging import merged, weights_of
 from leser.policy.options import PrecisionName
 
 if TYPE_CHECKING:
@@ -137,6 +137,10 @@ class Policy:
         model: Any = merged(self.model) if hasattr(self.model, "peft_config") else self.model
         model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(str(folder))
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Names and tensors as `save` would write them, on the policy's device: what a copy of it elsewhere is made of."""
+        return weights_of(self.model)
 
     def _encode_data(self, text: str) -> list[int]:
         if not text:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from leser.policy.drawing import Noise, Sample
+from leser.policy.drawing import Noise
 from leser.policy.graphs import GraphedStep, SamplingState
 from leser.policy.token_step import Place, StepShape
+from leser.rollout import Sample
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy

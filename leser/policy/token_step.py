@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from leser.errors import LeserError
-from leser.policy.drawing import Sample, by_blocks, draw_tokens
+from leser.policy.drawing import by_blocks, draw_tokens
 from leser.policy.packed import decoder_states
 from leser.policy.shadow import next_logits
+from leser.rollout import Sample
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from leser.command import resume_command
+from leser.config.build import rollouts_of
 from leser.config.tables import RunConfig
 from leser.errors import EngineDown, LeserError
 from leser.evaluation.pseudo_documents import baselines_of
@@ -71,6 +72,8 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
         if lacking:
             reporter.warn(f"{lacking}. What the index lacks cannot be found: every measure is lower for it.")
         check_context(config.policy, config.training.max_new_tokens)
+        if said := rollouts_of(config, registry).check():
+            reporter.say(f"Completions to learn from are drawn by {said}.")
         if own_process:
             reporter.say(str(choose_threads(config.policy, folder.threads if config.resume else None)))
         reporter.say(f"Policy {check_policy(config.policy)}. {example_search(session)}.")
@@ -207,7 +210,8 @@ def _train_and_evaluate(
     from leser.training.state import TrainingState
 
     config, reporter = session.config, session.reporter
-    sampler = Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens)
+    engine = rollouts_of(config, session.registry)
+    sampler = Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens, rollouts=engine)
     state = TrainingState(session, sampler, folder, monitor, processes, started)
     state.restore()
     evaluation: dict[str, Any] = {}

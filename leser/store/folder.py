@@ -1,7 +1,7 @@
 """The run folder: what a run leaves behind, written so that a kill at any moment loses nothing that a checkpoint holds.
 
 config.toml            the resolved configuration (no secrets), and where its relative paths start
-metrics.jsonl          one line a step or evaluation
+metrics.jsonl          one line a step or evaluation; timeline.jsonl: who was busy when, one line per GRPO step
 rollouts/*.parquet     every completion with its expansions, rewards, advantage and code
 checkpoints/step-N/    last two and the best on dev; policy/: the best on dev, as save_pretrained writes it
 evaluation.json        systems, intervals, and where they come from; written last: it marks the run as complete
@@ -24,6 +24,7 @@ from leser.config.anchor import anchor
 from leser.errors import LeserError
 from leser.files import write_atomically
 from leser.store.resume import Known, differences
+from leser.store.timeline import Timeline
 from leser.textfile import read_text
 
 
@@ -126,6 +127,7 @@ class RunFolder:
         if self.metrics_path.exists():
             with self.metrics_path.open("r+b") as file:
                 file.truncate(min(mark, self.metrics_path.stat().st_size))
+        Timeline(self.path).cut_back(last_step)
         for file_path in self.rollouts.glob("*.parquet*"):
             end = file_path.name.split(".")[0].rpartition("-")[2]
             if file_path.suffix != ".parquet" or not end.isdigit() or int(end) > last_step:

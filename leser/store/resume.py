@@ -23,7 +23,7 @@ Known = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Nested values to the same with every default filled in; raises LeserError for what this version does not know."""
 UNCOMPARED = {("out",), ("resume",)}
 """Where a run writes, and how it was resumed."""
-PLUGINS = ("task", "backend")
+PLUGINS = ("task", "backend", "rollout")
 _ABSENT = object()
 
 

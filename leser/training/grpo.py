@@ -31,7 +31,9 @@ from leser.policy.policy import Policy
 from leser.processes import ALONE, Processes
 from leser.sampler import Answers, Sampler
 from leser.scoring import mean_of
+from leser.store.timeline import Span
 from leser.task import Query, Split
+from leser.training.ahead import Ahead, Waiting, roll_out_ahead
 from leser.training.ending import end_in_time, keep_policy, note_dev, say_why, total_steps
 from leser.training.rollout import (
     Rollout,
@@ -41,6 +43,7 @@ from leser.training.rollout import (
     refilled,
     roll_out,
     rows_of,
+    sync_weights,
     totals,
     why_dropped,
 )
@@ -60,10 +63,11 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did: the row for metrics.jsonl, and a row for each completion."""
+    """What one step did: the row for metrics.jsonl, a row for each completion, and who was busy when."""
 
     metrics: dict[str, Any]
     rollouts: list[dict[str, Any]]
+    spans: tuple[Span, ...] = ()
 
 
 def train_grpo(state: TrainingState) -> None:
@@ -77,15 +81,19 @@ def train_grpo(state: TrainingState) -> None:
     most = training.steps if training.steps < UNBOUNDED else None
     session.reporter.phase("grpo", most, counters.done)
     end_in_time(state)
-    with state.interruption:
+    ahead = _ahead(state)
+    with state.interruption, state.rollouts_open():
         while not counters.stopped and counters.done < training.steps:
             started, before = time.monotonic(), session.client.stats()
             schedule = Schedule(rate, total_steps(state), session.config.seed)
-            queries = _next_queries(state, schedule)
+            queries = _next_queries(state, schedule, counters.done)
+            if ahead is not None:
+                more = counters.done + 1 < training.steps
+                ahead.following = _next_queries(state, schedule, counters.done + 1) if more else []
             with state.sampler.environment.at(min(1.0, counters.done / max(1, schedule.total - 1))):
                 step = grpo_step(
                     state.sampler, state.optimizer, train, queries, options, schedule, counters.done,
-                    reference=reference, number=counters.update + 1, processes=state.processes,
+                    reference=reference, number=counters.update + 1, processes=state.processes, ahead=ahead,
                 )  # fmt: skip
             searched = _searched(before, session.client.stats(), time.monotonic() - started, state.processes)
             counters.update += 1
@@ -96,7 +104,9 @@ def train_grpo(state: TrainingState) -> None:
             end_in_time(state, counters.grpo_seconds + time.monotonic() - started)
             due = counters.done % training.steps_between_evaluations == 0 or counters.done == training.steps
             due = due or bool(counters.stopped)
+            begun = time.time()
             answers = state.evaluate_on_dev() if due else None
+            state.note_time(counters.update, [*step.spans, *([Span("dev", begun, time.time())] if due else [])])
             if answers is not None:
                 row |= state.dev_row(answers)
                 note_dev(state, answers)
@@ -107,6 +117,7 @@ def train_grpo(state: TrainingState) -> None:
                 counters.stopped = ", ".join(row["warnings"])
             state.log(row, important=due)
             if due or counters.stopped or state.asked_to_stop():
+                counters.waiting = ahead.waiting.row() if ahead is not None and ahead.waiting is not None else {}
                 state.checkpoint()
             state.stop_if_asked()
     say_why(state)
@@ -124,15 +135,22 @@ def grpo_step(
     reference: Policy | None = None,
     number: int | None = None,
     processes: Processes = ALONE,
+    ahead: Ahead | None = None,
 ) -> Step:
     """Sample, search, reward and update on one batch of queries.
 
     `step` counts GRPO's updates from 0, `number` is what the rollouts call it; `reference` is the frozen policy that the KL
     term keeps near (needed where `options.kl` is above 0). Of several `processes` each samples, searches and trains its share;
-    what is returned is of all of them.
+    what is returned is of all of them. With `ahead`, the next batch is sampled while the engine searches with this one.
     """
     # rollout: G completions for each query, and what the engine makes of each
-    found = roll_out(sampler, split, queries, options, schedule.seed, step, processes=processes)
+    begun = time.monotonic()
+    sync_weights(sampler, step, processes)
+    synced = time.monotonic()
+    if ahead is None:
+        found = roll_out(sampler, split, queries, options, schedule.seed, step, processes=processes)
+    else:
+        found = roll_out_ahead(sampler, split, queries, options, schedule.seed, step, ahead, processes)
     if options.refill:
         found = refilled(found, sampler, split, options, schedule.seed, step, processes)
     # advantages, (groups, G)
@@ -142,7 +160,7 @@ def grpo_step(
     advantages: Any = result.advantages
     if options.credit != "none" and groups:
         advantages = _credited(sampler, split, of_groups(found, groups), advantages, groups, options)
-    judged = time.monotonic()
+    judged, training = time.monotonic(), time.time()
     # loss and update
     batch = _batch(sampler, found, advantages, result.active, groups)
     if options.kl > 0:
@@ -161,11 +179,14 @@ def grpo_step(
         **behaviour(sampler, found.outcomes, found.lengths),
         "entropy_all": sampled_entropy(found.samples),
         **update.metrics(),
+        "sync_s": synced - begun,
         "sample_s": found.sample_s,
         "search_s": found.search_s + judged - credited,
+        "hidden_s": found.hidden_s,
         "update_s": time.monotonic() - judged,
     }
-    return Step(metrics, rows_of(step if number is None else number, found, result.advantages))
+    rows = rows_of(step if number is None else number, found, result.advantages)
+    return Step(metrics, rows, (*found.spans, Span("trainer", training, time.time())))
 
 
 def _share(found: Rollout, active: Array, options: GrpoOptions, processes: Processes) -> list[int]:
@@ -195,6 +216,7 @@ def _batch(sampler: Sampler, found: Rollout, advantages: Any, active: Array, gro
         prompts=[prompts.get(group, []) for group in range(len(found.queries))],
         completions=[[s.tokens for s in row] for row in found.samples],
         sampler_logprobs=[[s.logprobs for s in row] for row in found.samples],
+        stale_logprobs=found.stale,
         advantages=advantages,
         active=active & own[:, None],
     )
@@ -218,8 +240,17 @@ def rewards_by_query(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]
     return rewards
 
 
-def _next_queries(state: TrainingState, schedule: Schedule) -> list[Query]:
-    training, train, done = state.session.config.training, state.session.task.train, state.counters.done
+def _ahead(state: TrainingState) -> Ahead | None:
+    """The batch that a checkpoint holds, where batches are sampled ahead."""
+    if not state.session.config.training.overlap:
+        return None
+    row = state.counters.waiting
+    return Ahead(Waiting.of(row, state.session.task.train) if row else None)
+
+
+def _next_queries(state: TrainingState, schedule: Schedule, done: int) -> list[Query]:
+    """The queries of GRPO's step number `done`."""
+    training, train = state.session.config.training, state.session.task.train
     if state.session.config.grpo.curriculum == "spread":
         return curriculum_batch(train.queries, training.queries_per_step, schedule.seed, done, state.counters.spreads)
     return batch_of(train.queries, training.queries_per_step, schedule.seed, done)

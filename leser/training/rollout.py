@@ -19,19 +19,25 @@ from leser.expansion import Code
 from leser.grpo.advantage import Advantages, group_advantages, overlong_penalty
 from leser.grpo.options import GrpoOptions
 from leser.grpo.queries import refill_of
-from leser.policy.generate import Sample
 from leser.processes import ALONE, Processes
 from leser.reward import Outcome
+from leser.rollout import Sample
 from leser.sampler import Sampler
 from leser.scoring import Scores
+from leser.store.timeline import Span
 from leser.task import Query, Split
+from leser.training.noting import noted
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """B groups of G completions: `outcomes` and the rows of `scores` are those of `samples`, group by group."""
+    """B groups of G completions: `outcomes` and the rows of `scores` are those of `samples`, group by group.
+
+    `search_s` is what training waited for the engine, `hidden_s` what was searched beside it; `stale` holds the
+    log-probabilities of an older policy that sampled (leser/training/ahead.py), `spans` who was busy when.
+    """
 
     queries: list[Query]
     samples: list[list[Sample]]
@@ -39,6 +45,9 @@ class Rollout:
     scores: Scores
     sample_s: float
     search_s: float
+    hidden_s: float = 0.0
+    stale: list[list[list[float]]] | None = None
+    spans: tuple[Span, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -67,29 +76,60 @@ def roll_out(
     """
     groups = list(enumerate(queries, start=first))
     share = processes.share(groups)
-    own = _roll_out(sampler, split, share, options, seed, step) if share or processes.count == 1 else None
+    own = None
+    if share or processes.count == 1:
+        begun = time.time()
+        samples = draw(sampler, [query for _, query in share], options, seed, step)
+        span = Span("sampler", begun, time.time())
+        own = judge(sampler, split, [(g, (q, row)) for (g, q), row in zip(share, samples, strict=True)], span)
+    return gathered(own, processes)
+
+
+def sync_weights(sampler: Sampler, step: int, processes: Processes) -> None:
+    """Give the rollout engine the policy's weights as they are; one that all processes share gets them from the main one."""
+    engine = sampler.rollouts
+    if engine.shared:
+        processes.first(lambda: engine.sync_weights(sampler.policy, step))
+    else:
+        engine.sync_weights(sampler.policy, step)
+
+
+def draw(sampler: Sampler, queries: Sequence[Query], options: GrpoOptions, seed: int, step: int) -> list[list[Sample]]:
+    """`group_size` completions for each query, for step number `step`."""
+    return sampler.draw(queries, options.group_size, seed=seed, step=step, temperature=options.temperature)
+
+
+def judge(
+    sampler: Sampler, split: Split, groups: Sequence[tuple[int, tuple[Query, list[Sample]]]], drawn: Span | None
+) -> Rollout:
+    """What the engine makes of numbered groups, which were `drawn` then."""
+    begun = time.time()
+    attempts = [
+        Attempt(query, group, sampler.policy.decode(s.tokens), s.finished)
+        for group, (query, row) in groups
+        for s in row
+    ]
+    outcomes = sampler.environment.judge(attempts, split)
+    scores = sampler.environment.score(outcomes)
+    ended = time.time()
+    return Rollout(
+        [query for _, (query, _) in groups],
+        [row for _, (_, row) in groups],
+        outcomes,
+        scores,
+        sample_s=drawn.end - drawn.begin if drawn else 0.0,
+        search_s=ended - begun,
+        spans=(*([drawn] if drawn else []), Span("engine", begun, ended)),
+    )
+
+
+def gathered(own: Rollout | None, processes: Processes) -> Rollout:
+    """The whole rollout out of every process's share, in the queries' order."""
     if processes.count == 1:
         assert own is not None
         return own
     parts = processes.gather(own and _slim(own))
     return _in_order([part for part in parts if part is not None], len(parts))
-
-
-def _roll_out(
-    sampler: Sampler, split: Split, groups: Sequence[tuple[int, Query]], options: GrpoOptions, seed: int, step: int
-) -> Rollout:
-    started = time.monotonic()
-    queries = [query for _, query in groups]
-    samples = sampler.sample(queries, options.group_size, seed=seed, step=step, temperature=options.temperature)
-    sampled = time.monotonic()
-    attempts = [
-        Attempt(query, group, sampler.policy.decode(s.tokens), s.finished)
-        for (group, query), row in zip(groups, samples, strict=True)
-        for s in row
-    ]
-    outcomes = sampler.environment.judge(attempts, split)
-    scores = sampler.environment.score(outcomes)
-    return Rollout(queries, samples, outcomes, scores, sample_s=sampled - started, search_s=time.monotonic() - sampled)
 
 
 def refilled(
@@ -108,6 +148,8 @@ def refilled(
         if not more:
             break
         fresh = roll_out(sampler, split, more, options, seed, step, len(found.queries), processes)
+        if found.stale is not None:  # these were drawn by the present policy: their ratio is 1
+            fresh = replace(fresh, stale=noted(sampler, fresh.queries, fresh.samples, options, processes))
         found = _together(found, fresh)
         missing = int(advantages_of(fresh, sampler, options).zero_variance.sum()) + missing - len(more)
     return found
@@ -138,10 +180,12 @@ def totals(found: Rollout, sampler: Sampler, options: GrpoOptions) -> Array:
 
 
 def excluded(found: Rollout, options: GrpoOptions) -> npt.NDArray[np.bool_]:
-    """Completions (B * G,) that leave baseline, loss and token count: failed searches, and those cut where they are masked."""
-    if options.truncated == "gated":
-        return found.scores.excluded
-    cut = np.array([not s.finished for row in found.samples for s in row], dtype=bool)
+    """Completions (B * G,) that leave baseline, loss and token count: failed searches, those that the rollout engine broke
+    off, and those cut at the limit where they are masked."""
+    masked = options.truncated == "masked"
+    cut = np.array(
+        [bool(s.broken_off) or (masked and not s.finished) for row in found.samples for s in row], dtype=bool
+    )
     both: npt.NDArray[np.bool_] = np.logical_or(found.scores.excluded, cut)
     return both
 
@@ -198,6 +242,7 @@ def of_groups(found: Rollout, groups: Sequence[int]) -> Rollout:
         queries=[found.queries[group] for group in groups],
         samples=[found.samples[group] for group in groups],
         outcomes=[found.outcomes[row] for row in rows],
+        stale=None if found.stale is None else [found.stale[group] for group in groups],
         scores=replace(
             scores,
             values=scores.values[rows],
@@ -224,6 +269,7 @@ def _in_order(parts: Sequence[Rollout], count: int) -> Rollout:
         of_groups(whole, order),
         sample_s=max(part.sample_s for part in parts),
         search_s=max(part.search_s for part in parts),
+        spans=parts[0].spans,
     )
 
 
@@ -244,4 +290,7 @@ def _together(a: Rollout, b: Rollout) -> Rollout:
         scores,
         a.sample_s + b.sample_s,
         a.search_s + b.search_s,
+        a.hidden_s + b.hidden_s,
+        None if a.stale is None or b.stale is None else a.stale + b.stale,
+        a.spans + b.spans,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -19,11 +20,13 @@ from leser.monitor.monitor import Monitor
 from leser.policy.adapters import has_adapters, load_trained, save_trained
 from leser.processes import ALONE, Processes
 from leser.progress import roughly
+from leser.rollout import RolloutPlace
 from leser.sampler import Answers, Sampler
 from leser.scoring import mean_of
 from leser.session import Session
 from leser.store.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
 from leser.store.folder import RunFolder
+from leser.store.timeline import Span, Timeline
 from leser.task import Query, drawn
 from leser.training.budget import Budget
 from leser.training.interrupt import Interruption
@@ -53,6 +56,7 @@ class Counters:
     since_best: int = 0  # evaluations of GRPO on dev since the best
     run_seconds: float = 0.0  # of the whole run, over all its starts
     spreads: dict[str, float] = field(default_factory=dict)  # by query: how much its completions' rewards differed
+    waiting: dict[str, Any] = field(default_factory=dict)  # the batch that was sampled ahead (leser/training/ahead.py)
 
     @property
     def done(self) -> int:
@@ -169,6 +173,7 @@ class TrainingState:
         """Start a stage: counters of its own, and an optimizer without moments."""
         self.counters.stage, self.counters.first = stage, self.counters.update
         self.counters.supervised = asdict(WarmupProgress())
+        self.counters.waiting = {}
         self.optimizer = make_optimizer(self.sampler.policy, self.session.config.grpo)
 
     def load(self, folder: Path) -> None:
@@ -195,6 +200,22 @@ class TrainingState:
     def keep_rollouts(self, rows: list[dict[str, Any]]) -> None:
         """Keep the rows of completions until the next checkpoint writes them."""
         self._pending += rows if self.processes.main else []
+
+    @contextmanager
+    def rollouts_open(self) -> Iterator[None]:
+        """Meanwhile the rollout engine is open; what it writes lies in rollout-engine/ of the run folder."""
+        engine, processes = self.sampler.rollouts, self.processes
+        place = RolloutPlace(self.folder.path / "rollout-engine", processes.rank, processes.count)
+        try:
+            engine.open(self.sampler.policy, place)
+            yield
+        finally:
+            engine.close()
+
+    def note_time(self, step: int, spans: Iterable[Span]) -> None:
+        """Put who was busy when into timeline.jsonl."""
+        if self.processes.main:
+            Timeline(self.folder.path).note(step, spans)
 
     def log(self, row: dict[str, Any], *, important: bool = False) -> None:
         """Put a row into metrics.jsonl, and tell observers and the user."""

@@ -38,7 +38,7 @@ VARIANTS: dict[str, tuple[int, float, dict[str, Any]]] = {
     "several updates": (5, 1e-3, {"learning_rate": 0.1, "mini_batches": 2, "epochs_per_batch": 2, "kl": 0.1}),
 }
 """Queries of the step, how far weights may differ relative to how far they moved, and options."""
-TIMES = ("sample_s", "search_s", "update_s", "sampler_gap", "entropy_all", "passes")
+TIMES = ("sample_s", "search_s", "update_s", "sync_s", "hidden_s", "sampler_gap", "entropy_all", "passes")
 
 
 def made() -> Sampler:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-TIMES = ("sample_s", "search_s", "update_s", "elapsed_s", "searches_per_s", "cache_hits", "sampler_gap", "entropy_all")
+TIMES = (
+    "sample_s", "search_s", "update_s", "sync_s", "hidden_s", "elapsed_s", "searches_per_s", "cache_hits", "sampler_gap",
+    "entropy_all",
+)  # fmt: skip
 """Metrics that tell how long something took or what was in memory: not the same twice. The sampler's
 log-probabilities round by about 4e-7, and the last bits follow where a process happens to put its buffers; they are only
 reported, as a gap and as the entropy of all completions."""
