@@ -29,7 +29,7 @@ from leser.options import Options
 from leser.plugin_files import cause_of, load_file, named_files
 from leser.reader import Reader, ReaderOptions
 from leser.reward import Reward
-from leser.rollout import RolloutEngine
+from leser.rollout import RolloutEngine, RolloutOptions
 from leser.rule import Rule, RuleOptions
 
 GROUP = "leser"
@@ -49,7 +49,7 @@ BASES: dict[str, tuple[type[Any], type[Any]]] = {
     "reader": (Reader, ReaderOptions),
     "baseline": (Baseline, Options),
     "store": (Store, StoreOptions),
-    "rollout": (RolloutEngine, Options),
+    "rollout": (RolloutEngine, RolloutOptions),
 }
 """What a plugin's class inherits from, by kind, and what its Options do."""
 BLOCK_VARIABLE = "LESER_BLOCK_PLUGINS"

@@ -19,8 +19,8 @@ from typing import Any, ClassVar, Protocol
 
 from leser.options import Options
 
-SEED_BITS = 48
-"""Seeds of a group are below 2**SEED_BITS: JSON holds them exactly, and an engine may add the number of the sample."""
+MOST_SEED = (1 << 48) - 1
+"""The greatest seed of a group: JSON holds it exactly, and an engine may add the number of the sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class SamplingRequest:
     def seed_of(self, prompt: TokenPrompt) -> int:
         """The seed of a prompt's group, a function of (seed, step, prompt's id) alone, from 0 to 2**48 - 1."""
         digest = hashlib.blake2b(repr((self.seed, self.step, prompt.id)).encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "little") % 2**SEED_BITS
+        return int.from_bytes(digest, "little") & MOST_SEED
 
 
 class TrainedPolicy(Protocol):
@@ -104,6 +104,10 @@ class RolloutPlace:
     processes: int = 1
 
 
+class RolloutOptions(Options):
+    """Base of every rollout engine's options."""
+
+
 class RolloutEngine(ABC):
     """Draws completions from a copy of the policy. Opened once per run, before GRPO's first step, and closed after its last.
 
@@ -115,7 +119,7 @@ class RolloutEngine(ABC):
     api: ClassVar[int] = 1
     shared: ClassVar[bool] = False
 
-    class Options(Options):
+    class Options(RolloutOptions):
         """Options of this engine."""
 
     def __init__(self, options: Any) -> None:
@@ -143,6 +147,9 @@ class RolloutEngine(ABC):
     @abstractmethod
     def sample(self, prompts: Sequence[TokenPrompt], request: SamplingRequest) -> list[list[Sample]]:
         """`request.count` completions for each prompt, in the prompts' order. Raises LeserError where the engine fails."""
+
+    def rest(self) -> None:  # noqa: B027 - an engine that has nothing to give back need not say so
+        """Nothing is sampled before the next `sync_weights`: called before each update, for memory that training could use."""
 
     @abstractmethod
     def close(self) -> None:

@@ -46,6 +46,7 @@ _CALLS: Mapping[str, Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]]] = 
         "open": ((None, None), {}),
         "sync_weights": ((None, 0), {}),
         "sample": (([], None), {}),
+        "rest": ((), {}),
         "close": ((), {}),
     },
 }

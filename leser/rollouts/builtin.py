@@ -5,9 +5,11 @@ from __future__ import annotations
 from leser.hooks import hookimpl
 from leser.rollout import RolloutEngine
 from leser.rollouts.own import PolicyRollouts
+from leser.rollouts.vllm_colocated import VllmRollouts
+from leser.rollouts.vllm_server import VllmServerRollouts
 
 
 @hookimpl
 def leser_rollouts() -> list[type[RolloutEngine]]:
-    """The policy itself (the default)."""
-    return [PolicyRollouts]
+    """The policy itself (the default), vLLM in the trainer's process, vLLM as a server."""
+    return [PolicyRollouts, VllmRollouts, VllmServerRollouts]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from leser.errors import LeserError, PluginFault
 from leser.rollout import RolloutEngine, Sample, SamplingRequest, TokenPrompt
 
+LEAST = -1000.0
+"""Least log-probability that a drawn token can have: engines write -9999 for one that they do not know."""
 MOST_ROUNDING = 1e-3
 """A log-probability of a certain token may be this far above 0, in nats: the sum of probabilities was rounded."""
 
@@ -39,8 +40,8 @@ def fault(sample: Sample, request: SamplingRequest, eos_ids: Sequence[int]) -> s
     """What is wrong with a completion; an empty text where nothing is."""
     if len(sample.logprobs) != len(sample.tokens):
         return f"it has {len(sample.tokens)} tokens and {len(sample.logprobs)} log-probabilities"
-    if not all(math.isfinite(p) and p <= MOST_ROUNDING for p in sample.logprobs):
-        return "a log-probability is above 0 or not finite"
+    if not all(LEAST <= p <= MOST_ROUNDING for p in sample.logprobs):
+        return f"a log-probability is above 0, below {LEAST:g} or not a number: no token is drawn that seldom"
     if sample.broken_off:
         return ""
     if not sample.tokens:

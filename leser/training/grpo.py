@@ -153,6 +153,7 @@ def grpo_step(
         found = roll_out_ahead(sampler, split, queries, options, schedule.seed, step, ahead, processes)
     if options.refill:
         found = refilled(found, sampler, split, options, schedule.seed, step, processes)
+    sampler.rollouts.rest()
     # advantages, (groups, G)
     result = advantages_of(found, sampler, options)
     credited = time.monotonic()

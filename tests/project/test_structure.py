@@ -20,6 +20,7 @@ LATE = {
     "half a second or more, for a part of the runs": {"ir_measures", "pint", "pyarrow", "pandas", "IPython", "scipy"},
     "a store's client, which only that store needs": {"redis"},
     "a cluster's client, which starts processes": {"ray"},
+    "a rollout engine, which only that engine needs": {"vllm"},
 }
 """What may be imported inside a function, because importing it is dear or starts something; why, and its packages."""
 LAZY_ROOMS = ("leser.cli",)
