@@ -20,7 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from leser.policy import merged
 from leser.policy.flash import FlashRow, usable
+from leser.policy.merged import MergedRow
+from leser.policy.rectangle import Rectangle, repeat_heads
 
 ATTENTION_NAME = "leser_shared_prefix"
 _UNKNOWN_ARGUMENTS = ("softcap", "position_bias", "s_aux", "sinks", "cache")
@@ -29,59 +32,6 @@ _FULL = {"full_attention", "sliding_attention", "chunked_attention"}
 
 class DoesNotFit(Exception):
     """This model's attention does something that the shared-prefix attention does not know; the message says what."""
-
-
-class _Gather(torch.autograd.Function):
-    """Rows of `x` by index, where the indices of real slots are a bijection and pad slots carry no gradient.
-
-    Its backward is a gather as well: no scatter-add, hence deterministic on every device.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, slots: Tensor, back: Tensor, real: Tensor | None) -> Tensor:
-        ctx.save_for_backward(back, real) if real is not None else ctx.save_for_backward(back)
-        return x.index_select(0, slots)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        back, *real = ctx.saved_tensors
-        grad = grads[0].index_select(0, back)
-        if real:
-            grad = grad * real[0].view(-1, *[1] * (grad.dim() - 1)).to(grad.dtype)
-        return grad, None, None, None
-
-
-@dataclass
-class Rectangle:
-    """Ragged sequences of a flat row as a padded rectangle, and back."""
-
-    slots: Tensor  # (rows * width,) index of the token in the flat row; pads point at token 0
-    back: Tensor  # (tokens,) index of the slot that holds each token
-    real: Tensor  # (rows * width,) whether a slot holds a token
-    rows: int
-    width: int
-
-    @staticmethod
-    def of(lengths: Sequence[int], device: torch.device) -> Rectangle:
-        """The rectangle of sequences with these lengths, laid end to end in the flat row."""
-        rows, width = len(lengths), max(lengths, default=0)
-        size = torch.tensor(lengths, dtype=torch.long).view(-1, 1)
-        column = torch.arange(width).view(1, -1)
-        real = column < size
-        start = size.cumsum(0) - size
-        slots = torch.where(real, start + column, 0)
-        back = real.flatten().nonzero().flatten()
-        return Rectangle(slots.flatten().to(device), back.to(device), real.flatten().to(device), rows, width)
-
-    def pad(self, x: Tensor) -> Tensor:
-        """(tokens, H, d) -> (rows, width, H, d)"""
-        padded: Tensor = _Gather.apply(x, self.slots, self.back, None)
-        return padded.view(self.rows, self.width, *x.shape[1:])
-
-    def flat(self, x: Tensor) -> Tensor:
-        """(rows, width, H, d) -> (tokens, H, d)"""
-        flat: Tensor = _Gather.apply(x.reshape(self.rows * self.width, *x.shape[2:]), self.back, self.slots, self.real)
-        return flat
 
 
 class PackedRow:
@@ -96,6 +46,7 @@ class PackedRow:
         self.groups = max((len(group) for group in suffixes), default=0)
         self._of = (prompts, suffixes, device)
         self._flash: FlashRow | None = None
+        self._merged: MergedRow | None = None
         padded = [n for group in suffixes for n in (*group, *[0] * (self.groups - len(group)))]
         self.prefix = Rectangle.of(prompts, device)
         self.suffix = Rectangle.of(padded, device)
@@ -107,17 +58,20 @@ class PackedRow:
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
         """(N, H, d), (N, Hkv, d), (N, Hkv, d) -> (N, H, d)"""
         n, flash = self.prefix_tokens, usable(value)
-        if self.cache is not None or not flash:
+        if self.cache is not None or not (flash or merged.usable(value)):
             keys, values = self.prefix.pad(key[:n]), self.prefix.pad(value[:n])  # (B, P, Hkv, d)
         if self.cache is not None:
             self.cache[layer] = (keys.transpose(1, 2).contiguous(), values.transpose(1, 2).contiguous())
         if flash:
             self._flash = self._flash or FlashRow.of(*self._of)
             return self._flash.attend(query, key, value, scaling)
+        if merged.usable(value):
+            self._merged = self._merged or MergedRow.of(self.prefix, self.suffix, self.groups, self.lengths)
+            return self._merged.attend(query, key, value, scaling)
         out = F.scaled_dot_product_attention(
             self.prefix.pad(query[:n]).transpose(1, 2),
-            _repeat_heads(keys, query).transpose(1, 2),
-            _repeat_heads(values, query).transpose(1, 2),
+            repeat_heads(keys, query.shape[1]).transpose(1, 2),
+            repeat_heads(values, query.shape[1]).transpose(1, 2),
             is_causal=True,
             scale=scaling,
         )
@@ -163,11 +117,6 @@ class PackedRow:
             mask = torch.zeros(allowed.shape, dtype=dtype, device=device).masked_fill_(~allowed, float("-inf"))
             self._masks[share, dtype] = mask.unsqueeze(1).expand(-1, share, -1, -1).flatten(1, 2).unsqueeze(1)
         return self._masks[share, dtype]
-
-
-def _repeat_heads(x: Tensor, query: Tensor) -> Tensor:
-    share = query.shape[1] // x.shape[2]  # (B, P, Hkv, d) -> (B, P, H, d)
-    return x if share == 1 else x.unsqueeze(3).expand(-1, -1, -1, share, -1).flatten(2, 3)
 
 
 def shared_prefix_attention(
