@@ -25,12 +25,12 @@ from leser.grpo.queries import batch_of
 from leser.grpo.update import make_optimizer
 from leser.options import seed_argument
 from leser.plugins import load_plugins
+from leser.policy.adapters import load_trained
 from leser.policy.loading import load_policy
 from leser.run.runner import run
 from leser.sampler import Sampler
 from leser.session import Session, open_session
 from leser.training.grpo import Schedule, grpo_step
-from leser.training.state import load_saved
 
 TINY = {"d_model": 128, "layers": 3, "heads": 4, "kv_heads": 2, "ffn": 320, "vocabulary": 2000, "pretrain_steps": 10}
 BASE: dict[str, Any] = {
@@ -88,7 +88,7 @@ def looks(session: Session, folder: Path, seed: int, arm: str, steps: int, count
     size, given = ARMS[arm]
     options = GrpoOptions.model_validate({**RATE, **given})
     policy = load_policy(session.config.policy.model_copy(update={"name": str(folder / "base")}))
-    load_saved(policy, folder / "warmup")
+    load_trained(policy, folder / "warmup")
     sampler = Sampler(policy, session.environment, session.config.prompt, session.config.training.max_new_tokens)
     optimizer, schedule = make_optimizer(policy, options), Schedule(5e-4, steps, seed)
     train, started, searches = session.task.train, time.monotonic(), session.client.stats().searches
