@@ -145,11 +145,8 @@ def warmed_up(seed: int, updates: int, out: Path) -> Iterator[tuple[Session, Pat
 
 def looks(session: Session, folder: Path, seed: int, arm: Arm) -> list[dict[str, Any]]:
     """The arm's value at its start, and each time that so many completions more are spent."""
-    options, every = arm.grpo(), LOOK * arm.completions // QUARTER
-    policy = load_policy(session.config.policy.model_copy(update={"name": str(folder / "base")}))
-    load_trained(policy, folder / "warmup")
-    sampler = Sampler(policy, session.environment, session.config.prompt, session.config.training.max_new_tokens)
-    optimizer, schedule = make_optimizer(policy, options), Schedule(6e-4, arm.steps, seed)
+    options, every, sampler = arm.grpo(), LOOK * arm.completions // QUARTER, started(session, folder)
+    optimizer, schedule = make_optimizer(sampler.policy, options), Schedule(6e-4, arm.steps, seed)
     rows: list[dict[str, Any]] = [{"completions": 0, **held_out(sampler, session)}]
     spent, step, seconds, spreads = 0, 0, 0.0, dict[str, float]()
     while spent < arm.completions:
@@ -165,6 +162,13 @@ def looks(session: Session, folder: Path, seed: int, arm: Arm) -> list[dict[str,
                 {"completions": spent, **held_out(sampler, session), **figures, "training_s": round(seconds, 1)}
             )
     return rows
+
+
+def started(session: Session, folder: Path) -> Sampler:
+    """A sampler of the policy as the warm-up left it."""
+    policy = load_policy(session.config.policy.model_copy(update={"name": str(folder / "base")}))
+    load_trained(policy, folder / "warmup")
+    return Sampler(policy, session.environment, session.config.prompt, session.config.training.max_new_tokens)
 
 
 def _queries(session: Session, arm: Arm, seed: int, step: int, spreads: Mapping[str, float]) -> list[Query]:

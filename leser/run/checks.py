@@ -59,6 +59,11 @@ def check_targets(session: Session) -> None:
         read_target_file(options.targets_file, session.task.train, options, session.config.expansion)
     if options.enabled and options.from_rollouts is not None:
         stored_for(session.task.train, options.from_rollouts)
+    if options.enabled and options.loss == "dpo" and session.config.policy.name == "tiny":
+        raise LeserError(
+            "warmup.loss=dpo is not valid for the policy `tiny`: it has not learned to write yet, so none of its own completions "
+            "can be preferred. Start from the policy that sampled the rollouts, with --policy RUN/policies/warmup."
+        )
 
 
 def check_context(options: PolicyOptions, new_tokens: int) -> None:

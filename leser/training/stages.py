@@ -11,6 +11,7 @@ from leser.errors import LeserError
 from leser.shares import in_words
 from leser.task import drawn
 from leser.training.grpo import train_grpo
+from leser.training.preference import find_pairs
 from leser.training.state import TrainingState
 from leser.training.warmup import warm_up, warm_up_more
 from leser.training.weight import GRPO, tune_before_targets, tune_on_dev
@@ -41,9 +42,12 @@ def train(state: TrainingState) -> None:
 
 
 def find_targets(state: TrainingState) -> list[Target]:
-    """The warm-up's targets, sought once per run; targets.jsonl of the run folder keeps them."""
+    """The warm-up's targets, sought once per run; targets.jsonl of the run folder keeps them. None where it learns from pairs."""
     session, path = state.session, state.folder.path / "targets.jsonl"
     train, reporter, options = session.task.train, session.reporter, session.config.warmup
+    if options.loss == "dpo":
+        find_pairs(state)
+        return []
     if options.targets == "proven" and options.targets_file is None and options.from_rollouts is None:
         tune_before_targets(state)
     if path.exists():

@@ -1,16 +1,17 @@
 """Supervised training on proven targets: the warm-up, and `warmup+`, the same given more time.
 
 A query's targets share its prompt, so they go through the same shared-prefix pass as GRPO's groups. The loss is the mean
-negative log-likelihood per target token, each query's targets weighted equally.
+negative log-likelihood per target token, each query's targets weighted equally. With `warmup.loss = "dpo"` pairs of stored
+completions stand in the targets' place.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from leser.policy.memory import pass_tokens
 from leser.sampler import Sampler
 from leser.training.held_out import HeldOut, hold_out
 from leser.training.outlook import FIRST
+from leser.training.preference import pair_examples, preference_step
 from leser.training.state import TrainingState
 from leser.training.supervised import Example, supervised_step
 from leser.warmup.progress import WarmupProgress
@@ -25,8 +27,18 @@ from leser.warmup.reasoning import encoded
 from leser.warmup.sampled import sampled_targets
 from leser.warmup.targets import Target, read_targets, write_targets
 
+T = TypeVar("T")
 RISING_STEPS = 10
 """Updates in which the learning rate rises to its peak, where it stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What batches are drawn from, the peak rate for 2 million weights, and an update from a batch at a rate within a bound."""
+
+    rows: Sequence[Any]
+    rate: float
+    update: Callable[[Sequence[Any], float, int], float | None]
 
 
 def warm_up(state: TrainingState, targets: list[Target]) -> None:
@@ -35,7 +47,7 @@ def warm_up(state: TrainingState, targets: list[Target]) -> None:
     targets, held = _held_out(state, targets)
     if counters.round == 0:
         train_supervised(state, targets, "warmup", held=held)
-        if not state.session.config.warmup.samples or not _time_to_sample(state):
+        if not _samples(state) or not _time_to_sample(state):
             return
         counters.round = 1
         counters.supervised |= {"since_best": 0}
@@ -76,6 +88,12 @@ def sampled_file(state: TrainingState) -> Path:
     return state.folder.path / "targets-sampled.jsonl"
 
 
+def _samples(state: TrainingState) -> bool:
+    """Whether the policy's own completions are to become targets: not where it learns from pairs of stored ones."""
+    options = state.session.config.warmup
+    return options.samples > 0 and options.loss == "likelihood"
+
+
 def _time_to_sample(state: TrainingState) -> bool:
     """Whether completions can be sampled for better targets, and learned from, in the time that the warm-up has left."""
     budget, config, task = state.budget, state.session.config, state.session.task
@@ -91,7 +109,7 @@ def _time_to_sample(state: TrainingState) -> bool:
 def _with_sampled(state: TrainingState, targets: list[Target]) -> list[Target]:
     """The targets, and the better ones out of the policy's own completions, which are sought once per run."""
     session, path = state.session, sampled_file(state)
-    if not session.config.warmup.samples:
+    if not _samples(state):
         return targets
 
     def seek() -> None:
@@ -123,15 +141,11 @@ def train_supervised(
     session, sampler, counters = state.session, state.sampler, state.counters
     options, progress = session.config.warmup, WarmupProgress(**counters.supervised)
     best_folder = state.policies / ("warmup" if stage == "warmup" else "warmup-plus")
-    peak, original = state.rate(options.learning_rate, 1e-3), state.original_value()
+    lesson = _lesson(state, targets)
+    peak, original = state.rate(options.learning_rate, lesson.rate), state.original_value()
     session.reporter.phase(stage, None, progress.step)
     started = time.monotonic() - progress.seconds
-    rows = batches(
-        examples(sampler, targets, leading_space=options.leading_space),
-        options.batch_size,
-        session.config.seed,
-        progress.step,
-    )
+    rows = batches(lesson.rows, options.batch_size, session.config.seed, progress.step)
     # already ended where it was killed between its end and the next stage's first checkpoint
     ended = progress.ended(options) if seconds is None else _spent(state, progress, seconds)
     with state.interruption:
@@ -139,7 +153,7 @@ def train_supervised(
             step, batch = next(rows)
             rate = peak * min(1.0, (step + 1) / RISING_STEPS)
             bound = pass_tokens(sampler.policy, session.config.grpo)
-            loss = supervised_step(sampler.policy, state.optimizer, state.processes.share(batch), rate, bound)
+            loss = lesson.update(state.processes.share(batch), rate, bound)
             progress.take(loss)
             progress.step = step + 1
             progress.seconds = time.monotonic() - started
@@ -177,6 +191,18 @@ def train_supervised(
         session.reporter.say(held.likelihood(sampler).sentence())
 
 
+def _lesson(state: TrainingState, targets: list[Target]) -> _Lesson:
+    options, policy, optimizer = state.session.config.warmup, state.sampler.policy, state.optimizer
+    if options.loss == "dpo":
+        return _Lesson(
+            pair_examples(state),
+            1e-4,
+            lambda part, rate, bound: preference_step(policy, optimizer, part, rate, bound, options),
+        )
+    rows = examples(state.sampler, targets, leading_space=options.leading_space)
+    return _Lesson(rows, 1e-3, lambda part, rate, bound: supervised_step(policy, optimizer, part, rate, bound))
+
+
 def _spent(state: TrainingState, progress: WarmupProgress, seconds: float | None) -> bool:
     """Whether the stage's time is spent: the given seconds, or its part of the run's budget."""
     if seconds is None:
@@ -199,7 +225,7 @@ def examples(sampler: Sampler, targets: Sequence[Target], *, leading_space: bool
     ]
 
 
-def batches(rows: Sequence[Example], size: int, seed: int, start: int) -> Iterator[tuple[int, list[Example]]]:
+def batches(rows: Sequence[T], size: int, seed: int, start: int) -> Iterator[tuple[int, list[T]]]:
     """Batches without end from batch number `start` on; each pass has its own order, decided by (seed, pass)."""
     per_pass = max(1, len(rows) // size)
     step = start

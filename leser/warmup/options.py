@@ -28,6 +28,17 @@ class WarmupOptions(Options):
         description="targets out of the best completions that an earlier run sampled: its folder, or a file of `leser rescore`; "
         "each is proven again, and kept where it lies above the original by min_gain",
     )
+    loss: Literal["likelihood", "dpo"] = Field(
+        "likelihood",
+        description="likelihood: imitate the targets; dpo: prefer the better of two completions that an earlier run sampled "
+        "(from_rollouts), starting from a policy that can write already (policy.name=RUN/policies/warmup)",
+    )
+    dpo_beta: float = Field(
+        0.1, gt=0, description="how strongly dpo holds to the policy that it starts from: larger keeps nearer"
+    )
+    dpo_likelihood: float = Field(
+        0.0, ge=0, description="weight of the chosen completion's own likelihood beside dpo's loss (as in MPO)"
+    )
     max_none: float = Field(
         1.0,
         ge=0,
@@ -73,7 +84,7 @@ class WarmupOptions(Options):
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="peak learning rate; none: 1e-3 for 2 million weights, falling with their number's square root",
+        description="peak learning rate; none: 1e-3 for 2 million weights (dpo: 1e-4), falling with their number's square root",
     )
     batch_size: int = Field(32, ge=1, description="queries in a batch")
     steps_between_evaluations: int = Field(20, ge=1, description="batches between two evaluations on dev")
@@ -84,4 +95,8 @@ class WarmupOptions(Options):
     def _one_source(self) -> Self:
         if self.targets_file is not None and self.from_rollouts is not None:
             raise ValueError("targets_file and from_rollouts both bring targets: give one of them")
+        if self.loss == "dpo" and self.from_rollouts is None:
+            raise ValueError("loss=dpo compares completions that were sampled before: it needs from_rollouts")
+        if self.loss == "dpo" and self.held_out:
+            raise ValueError("held_out holds targets out, and loss=dpo has none: give one of them")
         return self
