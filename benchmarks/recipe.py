@@ -45,19 +45,21 @@ from leser.task import Query
 from leser.training.grpo import Schedule, grpo_step, rewards_by_query
 
 ROOT = Path(__file__).resolve().parents[1]
-WHOLE, QUARTER, LOOK = 51_200, 12_800, 3_200
-"""Completions of the first arm and of the others, and between two looks; for a whole they are four times as far apart."""
+WHOLE = 51_200
+"""Completions of the first arm; the others have a quarter of them."""
+LOOKS = 4
+"""Looks at the value after the start."""
 EVERY = 60
 """Updates of the warm-up between its evaluations, as in the demo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Queries in a step, completions in all, and the options of [grpo] beside the demo's rate and prefix credit."""
+    """Queries in a step, completions of each, the share of all completions, and options of [grpo] beside rate and prefix credit."""
 
     queries: int
     group: int
-    completions: int = QUARTER
+    share: float = 0.25
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def grpo(self) -> GrpoOptions:
@@ -65,15 +67,14 @@ class Arm:
         demo = {"learning_rate": 6e-4, "schedule": "linear", "credit": "prefix"}
         return GrpoOptions.model_validate({**demo, "group_size": self.group, **self.options})
 
-    @property
-    def steps(self) -> int:
-        """Steps in which the completions are spent, where no group is refilled."""
-        return self.completions // (self.queries * self.group)
+    def steps(self, whole: int) -> int:
+        """Steps in which this arm's share of so many completions is spent, where no group is refilled."""
+        return int(self.share * whole) // (self.queries * self.group)
 
 
 ARMS: Mapping[str, Arm] = {
-    "32 x 16, whole": Arm(32, 16, WHOLE),
-    "32 x 16, leave-one-out, whole": Arm(32, 16, WHOLE, {"credit": "leave-one-out", "credit_share": 0.5}),
+    "32 x 16, whole": Arm(32, 16, 1.0),
+    "32 x 16, leave-one-out, whole": Arm(32, 16, 1.0, {"credit": "leave-one-out", "credit_share": 0.5}),
     "32 x 16": Arm(32, 16),
     "64 x 8": Arm(64, 8),
     "64 x 8, two updates": Arm(64, 8, options={"epochs_per_batch": 2}),
@@ -94,26 +95,29 @@ def main() -> None:
     parser.add_argument("--seeds", type=seed_argument, nargs="+", default=[1])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--updates", type=int, default=420, help="updates of the warm-up")
+    parser.add_argument("--whole", type=int, default=WHOLE, help="completions of the first arm")
     parser.add_argument("--out", type=Path, default=Path("runs/recipe"))
     parser.add_argument("--table", action="store_true", help="print the table as JSON and run nothing")
     given = parser.parse_args()
     if given.table:
-        print(json.dumps(table(given.out, given.seeds, given.updates), indent=1))
+        print(json.dumps(table(given.out, given.seeds, given.updates, given.whole), indent=1))
         return
     for seed in given.seeds:
-        missing = [arm for arm in given.arms if not place(given.out, seed, given.updates, arm).exists()]
+        missing = [arm for arm in given.arms if not place(given.out, seed, given.updates, given.whole, arm).exists()]
         if not missing:
             continue
         with warmed_up(seed, given.updates, given.out) as (session, folder):
             for arm in missing:
-                rows = looks(session, folder, seed, ARMS[arm])
-                write_atomically(place(given.out, seed, given.updates, arm), json.dumps(rows, indent=1) + "\n")
+                rows = looks(session, folder, seed, ARMS[arm], given.whole)
+                write_atomically(
+                    place(given.out, seed, given.updates, given.whole, arm), json.dumps(rows, indent=1) + "\n"
+                )
                 print(json.dumps({"seed": seed, "arm": arm, **rows[-1]}), flush=True)
 
 
-def place(out: Path, seed: int, updates: int, arm: str) -> Path:
+def place(out: Path, seed: int, updates: int, whole: int, arm: str) -> Path:
     """Where the looks of one arm are kept."""
-    return out / f"seed-{seed}-{updates}" / f"{arm.replace(', ', '-').replace(' ', '-')}.json"
+    return out / f"seed-{seed}-{updates}" / str(whole) / f"{arm.replace(', ', '-').replace(' ', '-')}.json"
 
 
 @contextmanager
@@ -143,20 +147,20 @@ def warmed_up(seed: int, updates: int, out: Path) -> Iterator[tuple[Session, Pat
         yield session, folder / "policies"
 
 
-def looks(session: Session, folder: Path, seed: int, arm: Arm) -> list[dict[str, Any]]:
+def looks(session: Session, folder: Path, seed: int, arm: Arm, whole: int) -> list[dict[str, Any]]:
     """The arm's value at its start, and each time that so many completions more are spent."""
-    options, every, sampler = arm.grpo(), LOOK * arm.completions // QUARTER, started(session, folder)
-    optimizer, schedule = make_optimizer(sampler.policy, options), Schedule(6e-4, arm.steps, seed)
+    options, most, sampler = arm.grpo(), int(arm.share * whole), started(session, folder)
+    optimizer, schedule = make_optimizer(sampler.policy, options), Schedule(6e-4, arm.steps(whole), seed)
     rows: list[dict[str, Any]] = [{"completions": 0, **held_out(sampler, session)}]
     spent, step, seconds, spreads = 0, 0, 0.0, dict[str, float]()
-    while spent < arm.completions:
+    while spent < most:
         begun = time.monotonic()
         queries = _queries(session, arm, seed, step, spreads)
         done = grpo_step(sampler, optimizer, session.task.train, queries, options, schedule, step)
         note_spreads(spreads, rewards_by_query(done.rollouts))
         seconds += time.monotonic() - begun
         spent, step = spent + len(done.rollouts), step + 1
-        if spent >= len(rows) * every or spent >= arm.completions:
+        if spent >= len(rows) * most / LOOKS or spent >= most:
             figures = {name: round(done.metrics[name], 4) for name in ("reward", "entropy_all", "zero_variance_groups")}
             rows.append(
                 {"completions": spent, **held_out(sampler, session), **figures, "training_s": round(seconds, 1)}
@@ -194,11 +198,11 @@ def held_out(sampler: Sampler, session: Session) -> dict[str, float]:
     }  # fmt: skip
 
 
-def table(out: Path, seeds: list[int], updates: int) -> dict[str, Any]:
+def table(out: Path, seeds: list[int], updates: int, whole: int) -> dict[str, Any]:
     """For each arm: its value at the end by seed, its distance from the first arm's, and what it took to reach that one."""
     found = {
-        (arm, seed): json.loads(place(out, seed, updates, arm).read_text(encoding="utf-8"))
-        for arm in ARMS for seed in seeds if place(out, seed, updates, arm).exists()
+        (arm, seed): json.loads(place(out, seed, updates, whole, arm).read_text(encoding="utf-8"))
+        for arm in ARMS for seed in seeds if place(out, seed, updates, whole, arm).exists()
     }  # fmt: skip
     first = next(iter(ARMS))
     rows: dict[str, Any] = {}

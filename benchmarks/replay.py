@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from benchmarks.recipe import QUARTER, held_out, place, started, warmed_up
+from benchmarks.recipe import WHOLE, held_out, place, started, warmed_up
 from leser.cli.console import replace_what_cannot_be_shown
 from leser.files import write_atomically
 from leser.grpo.options import GrpoOptions
@@ -38,6 +38,7 @@ from leser.warmup.pairs import preference_pairs
 from leser.warmup.replayed import replayed_targets
 
 GROUP, BATCH, PASSES, RATE = 8, 64, 4, 6e-4
+COMPLETIONS = WHOLE // 4
 ARMS: Mapping[str, dict[str, Any]] = {
     "best-of-8": {"loss": "likelihood"},
     "dpo": {"loss": "dpo"},
@@ -59,7 +60,7 @@ def main() -> None:
             if not stored.exists():
                 pq.write_table(pa.Table.from_pylist(sampled(started(session, folder), session, seed)), stored)
             for arm in ARMS:
-                path = place(given.out, seed, given.updates, arm)
+                path = place(given.out, seed, given.updates, WHOLE, arm)
                 if not path.exists():
                     rows = looks(started(session, folder), session, seed, arm, stored)
                     write_atomically(path, json.dumps(rows, indent=1) + "\n")
@@ -69,7 +70,7 @@ def main() -> None:
 def sampled(sampler: Sampler, session: Session, seed: int) -> list[dict[str, Any]]:
     """Rows of a quarter's completions, as rollouts hold them, all of the policy as the warm-up left it."""
     options, train, rows = GrpoOptions(group_size=GROUP), session.task.train, list[dict[str, Any]]()
-    for step in range(QUARTER // GROUP // BATCH):
+    for step in range(COMPLETIONS // GROUP // BATCH):
         found = roll_out(sampler, train, batch_of(train.queries, BATCH, seed, step), options, seed, step)
         rows += rows_of(step, found, found.scores.total)
     return rows
@@ -88,7 +89,7 @@ def looks(sampler: Sampler, session: Session, seed: int, arm: str, stored: Path)
         if (step + 1) % steps == 0:
             found.append(
                 {
-                    "completions": QUARTER,
+                    "completions": COMPLETIONS,
                     "updates": step + 1,
                     "lessons": len(lessons),
                     "loss": loss,
