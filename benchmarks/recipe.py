@@ -55,7 +55,7 @@ EVERY = 60
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Queries in a step, completions of each, the share of all completions, and options of [grpo] beside rate and prefix credit."""
+    """Queries in a step, completions of each, the share of all, and options of [grpo] beside rate and prefix credit."""
 
     queries: int
     group: int
