@@ -116,8 +116,10 @@ def main() -> None:
 
 
 def place(out: Path, seed: int, updates: int, whole: int, arm: str) -> Path:
-    """Where the looks of one arm are kept."""
-    return out / f"seed-{seed}-{updates}" / str(whole) / f"{arm.replace(', ', '-').replace(' ', '-')}.json"
+    """Where the looks of one arm are kept; its folder is made."""
+    folder = out / f"seed-{seed}-{updates}" / str(whole)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{arm.replace(', ', '-').replace(' ', '-')}.json"
 
 
 @contextmanager
