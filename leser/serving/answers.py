@@ -28,8 +28,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The list with expansions and, where wanted, the original's: id, title, rank, rank in the other list; or an error."""
+    """The list with expansions and, where wanted, the original's: id, title, rank, rank in the other list; or an error.
+
+    `refused` says that the error is the query's own: the engine does not read it, and is well otherwise.
+    """
 
     hits: tuple[dict[str, Any], ...] = ()
     original: tuple[dict[str, Any], ...] | None = None
     error: str = ""
+    refused: bool = False

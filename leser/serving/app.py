@@ -108,6 +108,8 @@ def _expanding(app: FastAPI, service: Service, metrics: Metrics) -> None:
             if str(error) == "no_engine":
                 raise HTTPException(404, "The service has no engine. Start it with --policy RUN.") from None
             raise HTTPException(503, f"The engine does not answer: {error}. Search the original query.") from None
+        if lists.error and not lists.refused:
+            raise HTTPException(503, f"The engine does not answer: {lists.error} Search the original query.")
         if lists.error:
             raise HTTPException(422, f"The engine refuses the query: {lists.error}")
         shown = {"hits": lists.hits, **({"original": lists.original} if both else {})}

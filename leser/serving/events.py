@@ -10,6 +10,7 @@ import os
 import queue
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 from leser.errors import LeserError
@@ -32,6 +33,7 @@ class EventLog:
             raise LeserError(
                 f"The file of events {path} cannot be written: {error}. Give another with --events."
             ) from error
+        self._torn = False
         self._waiting: queue.SimpleQueue[tuple[bytes, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="events", daemon=True)
         self._thread.start()
@@ -65,15 +67,20 @@ class EventLog:
                     done.set_exception(failure)
 
     def _appended(self, data: bytes) -> OSError | None:
-        """Put data at the end and flush it; what could not be written whole is taken back."""
+        """Put data at the end and flush it; what could not be written whole is taken back, before anything else is written."""
         try:
-            written = 0
+            if self._torn:
+                os.ftruncate(self._file, self._length)
+            self._torn, written = True, 0
             while written < len(data):
                 written += os.pwrite(self._file, data[written:], self._length + written)
             os.fsync(self._file)
         except OSError as error:
-            os.ftruncate(self._file, self._length)
+            with suppress(OSError):  # it is tried again before the next line is written
+                os.ftruncate(self._file, self._length)
+                self._torn = False
             return error
+        self._torn = False
         self._length += len(data)
         return None
 

@@ -5,6 +5,8 @@ The service names this module in words and never imports it: torch is loaded in 
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,44 +23,92 @@ from leser.serving.options import ServingOptions
 from leser.session import Session, open_session
 from leser.task import Query
 
+log = logging.getLogger("leser.serving")
 REMEMBERED = 5_000
+REOPEN_S = 5.0
+"""Seconds for which an engine that failed is not asked."""
 DEEP = 100
 """How deep both lists are searched, so that a hit's place in the other list is known."""
 
 
-class LivePolicy:
+class _OpenRun:
+    """A run's session, and what a subclass builds on it in `_build`.
+
+    It is opened again some seconds after its engine failed: a client that gave an engine up has done so for good. A search
+    is given up in half of the time after which the process would be taken for hung.
+    """
+
+    def __init__(self, run: Path, options: ServingOptions) -> None:
+        self._run, self._options = run, options
+        self._session: Session | None = None
+        self._again = 0.0
+        self._open()
+
+    def _build(self, session: Session) -> None:
+        """Build what answers need besides the session."""
+
+    def _open(self) -> Session:
+        """The session, opened where it is not; raises LeserError where the engine does not answer."""
+        if self._session is None:
+            if time.monotonic() < self._again:
+                raise LeserError("The engine failed a moment ago.")
+            config, registry = configured(open_folder(self._run))
+            deadline = min(config.search.deadline, self._options.hung_s / 2)
+            search = config.search.model_copy(update={"deadline": deadline})
+            session = open_session(config.model_copy(update={"search": search}), registry)
+            self._build(session)
+            self._session = session
+        return self._session
+
+    def _failed(self, error: LeserError) -> None:
+        """Close the session of an engine that failed."""
+        if time.monotonic() >= self._again:
+            log.warning("The engine does not answer: %s", error)
+            self._again = time.monotonic() + REOPEN_S
+        if self._session is not None:
+            self._session.client.close()
+            self._session = None
+
+
+class LivePolicy(_OpenRun):
     """A run's policy, its rules and its engine, for batches of queries."""
 
     def __init__(self, run: Path, options: ServingOptions) -> None:
         import torch
 
         torch.set_num_threads(1)
-        folder = open_folder(run)
-        self._session = _session(run)
-        self._sampler = open_sampler(folder, self._session)
-        self._filter = ServingFilter(self._session.environment.rules)
-        self._options = options
+        super().__init__(run, options)
+
+    def _build(self, session: Session) -> None:
+        self._sampler = open_sampler(open_folder(self._run), session)
+        self._filter = ServingFilter(session.environment.rules)
 
     def __call__(self, questions: Sequence[tuple[str, str]]) -> list[LiveAnswer]:
         """An answer for each query (with its platform); where the engine is sure of one, the policy is not asked."""
-        asked = [typed(text) for text, _ in questions]
+        try:
+            return self._answers(self._open(), [typed(text) for text, _ in questions])
+        except LeserError as error:
+            self._failed(error)
+            return [LiveAnswer((), "engine_error") for _ in questions]
+
+    def _answers(self, session: Session, asked: list[Query]) -> list[LiveAnswer]:
         answers: dict[str, LiveAnswer] = {}
         seen = self._sampler.observations(asked)
-        firsts = self._titles([o.original for o in seen])
+        firsts = self._titles(session, [o.original for o in seen])
         for query, observation in zip(asked, seen, strict=True):
-            if self._session.environment.refusal(query):
+            if session.environment.refusal(query):
                 answers[query.id] = LiveAnswer((), "engine_error")
             elif self._sure(query.text, observation.original, firsts):
                 answers[query.id] = LiveAnswer((), "sure")
         left = [query for query in dict.fromkeys(asked) if query.id not in answers]
-        answers.update(zip((query.id for query in left), self._written(left), strict=True))
+        answers.update(zip((query.id for query in left), self._written(session, left), strict=True))
         self._sampler.forget(REMEMBERED)
         return [answers[query.id] for query in asked]
 
-    def _written(self, queries: list[Query]) -> list[LiveAnswer]:
+    def _written(self, session: Session, queries: list[Query]) -> list[LiveAnswer]:
         if not queries:
             return []
-        weight = self._session.environment.expansion.weight
+        weight = session.environment.expansion.weight
         answers = []
         for query, row in zip(queries, self._sampler.sample(queries, 1, seed=0, step=0, temperature=0.0), strict=True):
             text = self._sampler.policy.decode(row[0].tokens)
@@ -67,13 +117,13 @@ class LivePolicy:
             answers.append(LiveAnswer(expansions, "" if expansions else "unread" if kept.error else "nothing_to_add"))
         return answers
 
-    def _titles(self, rankings: Sequence[Ranking]) -> dict[str, str]:
+    def _titles(self, session: Session, rankings: Sequence[Ranking]) -> dict[str, str]:
         """Titles of first hits."""
         firsts = list(dict.fromkeys(r.ids[0] for r in rankings if r.ids))
         if not firsts or not self._options.sure_title:
             return {}
-        field = self._session.task.title_field
-        found = self._session.client.fetch(firsts, (field,), resumable=False)
+        field = session.task.title_field
+        found = session.client.fetch(firsts, (field,), resumable=False)
         return {id_: document.fields.get(field, "") for id_, document in found.items()}
 
     def _sure(self, query: str, ranking: Ranking, titles: dict[str, str]) -> bool:
@@ -87,41 +137,42 @@ class LivePolicy:
         return bool(margin) and len(scores) == 2 and scores[0] >= (1 + margin) * scores[1] > 0
 
 
-class LiveEngine:
+class LiveEngine(_OpenRun):
     """A run's engine, for searches with given expansions."""
-
-    def __init__(self, run: Path) -> None:
-        self._session = _session(run)
-        self._options = self._session.environment.expansion.model_copy(update={"weight": 1.0})
 
     def __call__(self, wanted: Sequence[Wanted]) -> list[Found]:
         """The lists of each search."""
-        return [self._found(one) for one in wanted]
+        found = []
+        for one in wanted:
+            try:
+                found.append(self._found(self._open(), one))
+            except LeserError as error:
+                self._failed(error)
+                found.append(Found(error=str(error)))
+        return found
 
-    def _found(self, wanted: Wanted) -> Found:
-        query = self._session.environment.ask(typed(wanted.query))
+    def _found(self, session: Session, wanted: Wanted) -> Found:
+        query = session.environment.ask(typed(wanted.query))
         requests = [(query, wanted.expansions), *([(query, ())] if wanted.both else [])]
-        try:
-            results = self._session.client.search_expansions(
-                requests, max(DEEP, wanted.hits) if wanted.both else wanted.hits, options=self._options
-            )
-        except LeserError as error:
-            return Found(error=str(error))
+        options = session.environment.expansion.model_copy(update={"weight": 1.0})
+        results = session.client.search_expansions(
+            requests, max(DEEP, wanted.hits) if wanted.both else wanted.hits, options=options
+        )
         lists = [result.ranking for result in results]
         for ranking in lists:
             if isinstance(ranking, SearchError):
-                return Found(error=ranking.message)
+                return Found(error=ranking.message, refused=ranking.kind == "query")
         rankings = [ranking for ranking in lists if isinstance(ranking, Ranking)]
         after, before = rankings[0], rankings[1] if wanted.both else None
-        titles = self._titles([*after.ids[: wanted.hits], *(before.ids[: wanted.hits] if before else ())])
+        titles = self._titles(session, [*after.ids[: wanted.hits], *(before.ids[: wanted.hits] if before else ())])
         return Found(
             _rows(after, before, titles, wanted.hits),
             _rows(before, after, titles, wanted.hits) if before is not None else None,
         )
 
-    def _titles(self, ids: Sequence[str]) -> dict[str, str]:
-        field, wanted = self._session.task.title_field, list(dict.fromkeys(ids))
-        found = self._session.client.fetch(wanted, (field,), resumable=False) if wanted else {}
+    def _titles(self, session: Session, ids: Sequence[str]) -> dict[str, str]:
+        field, wanted = session.task.title_field, list(dict.fromkeys(ids))
+        found = session.client.fetch(wanted, (field,), resumable=False) if wanted else {}
         return {id_: document.fields.get(field, "") for id_, document in found.items()}
 
 
@@ -132,7 +183,3 @@ def _rows(ranking: Ranking, other: Ranking | None, titles: dict[str, str], hits:
         row = {"id": hit.id, "title": titles.get(hit.id, ""), "score": hit.score, "rank": rank}
         rows.append({**row, "other_rank": ranks.get(hit.id)} if other else row)
     return tuple(rows)
-
-
-def _session(run: Path) -> Session:
-    return open_session(*configured(open_folder(run)))

@@ -21,7 +21,6 @@ from leser.serving.options import ServingOptions
 from leser.serving.process import AskedProcess, ProcessLimits, ProcessUnavailable
 
 log = logging.getLogger("leser.serving")
-LOW_PRIORITY = 10
 PROBE = "a"
 """The query that a new policy and its engine must answer before they are used; the answer is not stored."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 3_600.0
@@ -70,7 +69,7 @@ class Tail:
     def _started(self, folder: Path) -> LiveRun:
         options = self._options
         asked = ProcessLimits(
-            options.batch, options.gather_ms / 1000, options.waiting, options.load_s, options.hung_s, LOW_PRIORITY
+            options.batch, options.gather_ms / 1000, options.waiting, options.load_s, options.hung_s, options.nice
         )
         searches = ProcessLimits(options.batch, 0.0, options.waiting, options.load_s, options.hung_s)
 
@@ -78,7 +77,9 @@ class Tail:
             self._keep(folder.name, [pair for pair in pairs if pair[0] != (PROBE, "")])
 
         policy = AskedProcess("policy", "leser.serving.live:LivePolicy", (folder, options), asked, kept)
-        return LiveRun(folder, policy, AskedProcess("engine", "leser.serving.live:LiveEngine", (folder,), searches))
+        return LiveRun(
+            folder, policy, AskedProcess("engine", "leser.serving.live:LiveEngine", (folder, options), searches)
+        )
 
     def _watch(self) -> None:
         last, again, pause = self._state, 0.0, FIRST_PAUSE_S

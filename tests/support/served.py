@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,11 +86,38 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, store: Path | str, *flags: str, **variables: str) -> Iterator[Served]:
-    """Start `leser serve` and wait until it answers; it is stopped in the end."""
+def asking(served: Served) -> Iterator[Counter[tuple[int, str, str]]]:
+    """Ask for a query of the store and for new ones, one after the other; counts status, source and reason."""
+    found: Counter[tuple[int, str, str]] = Counter()
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=served.client.base_url, timeout=60) as client:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                for query in ("red sofa", f"green armchair {number}"):
+                    answer = client.get("/v1/expand", params={"q": query})
+                    said = answer.json() if answer.status_code == 200 else {"source": answer.text, "reason": ""}
+                    found[answer.status_code, said["source"], said["reason"]] += 1
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join(120)
+
+
+@contextmanager
+def serving(
+    folder: Path, store: Path | str, *flags: str, before: Sequence[str] = (), **variables: str
+) -> Iterator[Served]:
+    """Start `leser serve` and wait until it answers; it is stopped in the end. `before` is a command that runs it."""
     log, port = folder / "serve.log", free_port()
     main = "from leser.cli.main import main; main()"
-    command = [sys.executable, "-c", main, "serve", "--store", str(store), "--port", str(port), *flags]
+    command = [*before, sys.executable, "-c", main, "serve", "--store", str(store), "--port", str(port), *flags]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **variables}
     with log.open("wb") as output:
         process = subprocess.Popen(command, stderr=output, stdout=output, env=environment)
