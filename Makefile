@@ -13,7 +13,8 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 endif
 
-.PHONY: help install demo demo-ablation evidence-demo evidence-german evidence-two-profiles evidence-ablation evidence-smollm2 evidence-electronics evidence-search-overhead evidence-rules-audit evidence-rules-cost evidence-soak evidence-grpo-vs-trl evidence-gpu evidence-judged-pairs evidence-precompute-speed test lint docs site system-deps clean
+# every command that has a line of help; none makes a file of its name
+.PHONY: $(shell awk -F ':' '/^[a-z0-9-]+:.*## / { print $$1 }' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +92,12 @@ evidence-rules-audit: $(STAMP) runs/us/evaluation.json runs/german-12/evaluation
 
 evidence-rules-cost: $(STAMP) ## What all rules cost beside one search: a minute of a quiet machine.
 	$(BIN)/python -m benchmarks.rules_cost --evidence
+
+evidence-live-rules: $(STAMP) runs/us/evaluation.json ## A hundred thousand answers of the service's policy against its shop's rules: ten minutes.
+	$(BIN)/python -m benchmarks.live_rules --platform examples/platforms/us.toml runs/us --evidence
+
+evidence-serve: $(STAMP) runs/us/evaluation.json ## The service with a million queries at 500 requests per second, then a burst of new ones: a quarter of an hour of a quiet machine.
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.serve_load --policy runs/us --evidence
 
 evidence-soak: $(STAMP) ## A hundred thousand expanded queries with faults on the wire, on both servers: twenty minutes.
 	for backend in elasticsearch solr; do \

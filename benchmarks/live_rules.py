@@ -26,6 +26,7 @@ from typing import Any
 from benchmarks.evidence import ROOT, commit, machine, write
 from benchmarks.rules_sampled import order_of
 from leser.cli.console import replace_what_cannot_be_shown
+from leser.config.build import task_of
 from leser.expansion_store import query_key
 from leser.inspect.opening import configured, open_folder
 from leser.serving.answers import LiveAnswer
@@ -99,8 +100,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--evidence", action="store_true", help="write docs/evidence/live-rules.json")
     given = parser.parse_args()
-    from leser.config.build import task_of
-
     config, registry = configured(open_folder(given.run))
     own = list(dict.fromkeys(query.text for split in task_of(config, registry).splits for query in split.queries))
     forbidden = forbidden_of(given.platform)

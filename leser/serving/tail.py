@@ -104,8 +104,7 @@ class Tail:
         check_run(folder)
         new = self._started(folder)
         try:
-            for process in (new.policy, new.engine):
-                self._wait_for(process)
+            self._wait_for(new)
             self._probe(new)
         except BaseException:
             new.close()
@@ -116,10 +115,12 @@ class Tail:
         self._stop.wait(0.1)  # a request that just took the old one is asking it
         old.close(self._options.hung_s)
 
-    def _wait_for(self, process: AskedProcess) -> None:
-        while not process.ready:
-            if process.trouble:
-                raise LeserError(f"its {process.name} cannot be loaded: {process.trouble}")
+    def _wait_for(self, new: LiveRun) -> None:
+        both = (new.policy, new.engine)
+        while not all(process.ready for process in both):
+            for process in both:
+                if process.trouble and not process.ready:
+                    raise LeserError(f"its {process.name} cannot be loaded: {process.trouble}")
             if self._stop.wait(0.05):
                 raise LeserError("the service stops")
 
