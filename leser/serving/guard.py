@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from leser.serving.limits import Keys, Rate
 from leser.serving.metrics import Metrics
 from leser.serving.options import ServingOptions
-from leser.serving.origin import Origin
+from leser.serving.origin import RequestOrigin
 
 log = logging.getLogger("leser.serving.requests")
 PROBES = frozenset({"/healthz", "/readyz"})
@@ -34,7 +34,7 @@ class RequestGuard:
     def __init__(self, app: ASGIApp, options: ServingOptions, metrics: Metrics, host: str) -> None:
         self._app, self._options, self._metrics = app, options, metrics
         self._keys, self._rate = Keys(options.keys_env), Rate(options.rate)
-        self._origin = None if self._keys.wanted else Origin(host, options.names)
+        self._origin = None if self._keys.wanted else RequestOrigin(host, options.names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""

@@ -19,7 +19,10 @@ class ServingOptions(Options):
     gather_ms: float = Field(5.0, ge=0, description="milliseconds to wait for more queries of a batch")
     waiting: int = Field(64, ge=1, description="most queries that wait for the policy; more are left as typed")
     nice: int = Field(
-        10, ge=0, le=19, description="how far the policy's process stands back where cores are short: 19 furthest, 0 not"
+        10,
+        ge=0,
+        le=19,
+        description="how far the policy's process stands back where cores are short: 19 furthest, 0 not",
     )
     hung_s: float = Field(20.0, gt=0, description="seconds after which a process that does not answer is killed")
     load_s: float = Field(600.0, gt=0, description="seconds that a policy or an engine may take to load")

@@ -22,7 +22,7 @@ def is_loopback(host: str) -> bool:
         return bare == "localhost"
 
 
-class Origin:
+class RequestOrigin:
     """What is refused without keys, to a service that listens on `host` and answers under more `names`."""
 
     def __init__(self, host: str, names: Sequence[str]) -> None:

@@ -110,7 +110,7 @@ class WrongPart(BaseModel):
     type: str
 
 
-class Problem(BaseModel):
+class ProblemShown(BaseModel):
     """Why a request was not answered, and what to do."""
 
     detail: str | list[WrongPart]
@@ -128,4 +128,4 @@ GUARDED = {
 def problems(**said: str) -> dict[int | str, dict[str, Any]]:
     """The answers beside the good one, for a route's OpenAPI entry: those of the guard, and e.g. `on_503="why"`."""
     own = {int(name.removeprefix("on_")): text for name, text in said.items()}
-    return {status: {"model": Problem, "description": text} for status, text in {**GUARDED, **own}.items()}
+    return {status: {"model": ProblemShown, "description": text} for status, text in {**GUARDED, **own}.items()}

@@ -87,7 +87,7 @@ def test_events_are_validated(served: Served) -> None:
         "timestamp": "2026-01-02T03:04:05Z",
         "query_response_hit_ids": ["d1"],
     }
-    assert served.client.post("/v1/events", json=[query, good]).json() == {"stored": 2}
+    assert served.client.post("/v1/events", json=[query, good]).json() == {"stored": 2, "query_ids": ["q1"]}
     stored = (served.log.parent / "events.jsonl").read_text().splitlines()
     assert [json.loads(line).get("action_name") for line in stored[-2:]] == [None, "click"]
     assert json.loads(stored[-1])["event_attributes"]["object"]["colour"] == "red"

@@ -100,6 +100,7 @@ def asking(served: Served) -> Iterator[Counter[tuple[int, str, str]]]:
                     answer = client.get("/v1/expand", params={"q": query})
                     said = answer.json() if answer.status_code == 200 else {"source": answer.text, "reason": ""}
                     found[answer.status_code, said["source"], said["reason"]] += 1
+                time.sleep(0.02)
 
     thread = threading.Thread(target=ask)
     thread.start()
