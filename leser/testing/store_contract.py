@@ -36,6 +36,21 @@ class Stopped(Exception):
 class StoreContract(StoreReading, kit=True):
     """The contract of `leser.expansion_store.Store`; each test says where to look if it fails."""
 
+    def test_edits_are_in_the_generation(self, case: StoreCase) -> None:
+        """If this fails, check `put`: seen at once by every reader, counted in entries, edits and the checksum."""
+        with case.open() as store, case.open() as other:
+            number = store.write([entry("tv", "television", state=EntryState.PROPOSED)]).number
+            proposed = other.get("tv")
+            assert proposed is not None
+            other.put([proposed.in_state(APPROVED)])
+            other.put([entry("new", "newer"), entry("newest")])
+            other.put([])
+            seen = store.get("tv")
+            assert seen is not None
+            assert [e.text for e in seen.served] == ["television"]
+            generation = sound(store)
+            assert (generation.number, generation.entries, generation.edits) == (number, 3, 3)
+
     def test_of_two_entries_the_later_holds(self, store: Store) -> None:
         """If this fails, check `write` and `put` with one key twice: the later entry holds, and counts once."""
         assert store.write([entry("Lamp", "light"), entry(" lamp", "torch")]).entries == 1
@@ -86,21 +101,6 @@ class StoreContract(StoreReading, kit=True):
         begun = [next(reading)]
         store.write([entry(f"query {number}", "new") for number in range(50)])
         same([*begun, *reading], old)
-
-    def test_edits_are_in_the_generation(self, case: StoreCase) -> None:
-        """If this fails, check `put`: seen at once by every reader, counted in entries, edits and the checksum."""
-        with case.open() as store, case.open() as other:
-            number = store.write([entry("tv", "television", state=EntryState.PROPOSED)]).number
-            proposed = other.get("tv")
-            assert proposed is not None
-            other.put([proposed.in_state(APPROVED)])
-            other.put([entry("new", "newer"), entry("newest")])
-            other.put([])
-            seen = store.get("tv")
-            assert seen is not None
-            assert [e.text for e in seen.served] == ["television"]
-            generation = sound(store)
-            assert (generation.number, generation.entries, generation.edits) == (number, 3, 3)
 
     def test_changes_are_told_in_order(self, store: Store) -> None:
         """If this fails, check `changes(after)`: what was put after edit number `after`, in order; a new generation has none."""

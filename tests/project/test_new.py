@@ -24,9 +24,7 @@ def registry() -> Registry:
 
 
 def test_every_kind_of_plugin_has_a_package() -> None:
-    assert set(KINDS) == set(PLUGIN_KINDS) - {
-        "store"
-    }  # where expansions are kept is a matter of operations, not of training
+    assert set(KINDS) == set(PLUGIN_KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
