@@ -54,8 +54,8 @@ class StoredEntry:
 
     The weights of `expansions` are those that the engine is asked with, beside the original query's 1; no expansions means
     that the query is best left alone. `policy`, `profile`, `engine` and `judge` say what it was made with (a run's name or
-    "search"; digests), `judgments` is a digest of the query's judgments that were read (empty: none were), `scores` what was
-    measured, by name. `time` is ISO 8601 in UTC.
+    "search"; digests), `judgments` is a digest of the query's judgments that were read (empty: none were), `reason` the guard
+    that left the query alone, `scores` what was measured, by name. `time` is ISO 8601 in UTC.
     """
 
     query: str
@@ -67,6 +67,7 @@ class StoredEntry:
     engine: str = ""
     judge: str = ""
     judgments: str = ""
+    reason: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     time: str = field(default_factory=lambda: now())
 
@@ -86,7 +87,8 @@ class StoredEntry:
 
     def row(self) -> dict[str, Any]:
         """The entry as plain values, as every store and export writes it."""
-        judged = {"judgments": self.judgments} if self.judgments else {}  # entries of older stores keep their checksum
+        # what older stores lack is left out where it is empty, so that their entries keep their checksum
+        later = {name: value for name in ("judgments", "reason") if (value := getattr(self, name))}
         return {
             "query": self.query,
             "platform": self.platform,
@@ -96,7 +98,7 @@ class StoredEntry:
             "profile": self.profile,
             "engine": self.engine,
             "judge": self.judge,
-            **judged,
+            **later,
             "scores": dict(self.scores),
             "time": self.time,
         }
@@ -107,7 +109,7 @@ class StoredEntry:
         try:
             expansions = tuple(Expansion(_text(e["text"]), _number(e["weight"])) for e in row.get("expansions", ()))
             scores = {_text(name): _number(value) for name, value in dict(row.get("scores", {})).items()}
-            names = ("platform", "policy", "profile", "engine", "judge", "judgments")
+            names = ("platform", "policy", "profile", "engine", "judge", "judgments", "reason")
             texts = {name: _text(row.get(name, "")) for name in names}
             made = {"time": _text(row["time"])} if "time" in row else {}
             return cls(_text(row["query"]), expansions, state=EntryState(row["state"]), scores=scores, **texts, **made)

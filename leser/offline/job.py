@@ -109,6 +109,7 @@ class PrecomputeJob:
             engine=self.recipe.engine,
             judge=self.recipe.judge,
             judgments=self.judged.get(query.key, ""),
+            reason=reason,
             scores=scores,
             time=now(),
         )

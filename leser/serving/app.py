@@ -204,6 +204,12 @@ def _watching(app: FastAPI, service: Service, metrics: Metrics) -> None:
     async def measured() -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
+    @app.get("/v1/entry", include_in_schema=False)
+    async def entry(q: Text, platform: Platform = "") -> Response:
+        """What the playground says of a query besides its answer: the entry, in whatever state it is."""
+        known = service.head.get(q, platform) if len(q) <= LONGEST_QUERY else None
+        return JSONResponse({"entry": known.row() if known else None})
+
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def playground() -> Response:
         return HTMLResponse(PAGE.read_text(encoding="utf-8"), headers=SAFE)
