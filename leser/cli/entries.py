@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from leser.cli.console import CommandGroup
+from leser.cli.options import assignments, backend_name, config_file, platform_file, plugin_files, task_source
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _STATES = ["proposed", "approved", "live", "withdrawn"]
@@ -69,13 +71,39 @@ def export_entries(store: str, state: str | None, platform: str | None, out: Pat
 @command.command("import", short_help="Read an edited CSV file back.")
 @_store
 @click.argument("file", type=_FILE, metavar="FILE.csv")
-def import_entries(store: str, file: Path) -> None:
-    """Read an edited CSV file back. Changed expansions become approved; lines that are as before change nothing."""
+@click.option("--run", type=click.Path(path_type=Path), metavar="RUN", help="A run whose rules and engine are asked.")
+@platform_file
+@config_file
+@task_source
+@backend_name
+@assignments
+@plugin_files
+@click.option("--unchecked", is_flag=True, help="Ask no rule: whoever edited the file answers for it.")
+def import_entries(store: str, file: Path, unchecked: bool, **given: Any) -> None:
+    """Read an edited CSV file back. Changed expansions become approved; lines that are as before change nothing.
+
+    The rules of the site are asked about every changed entry with expansions: name the run, the profile or the configuration
+    that holds them. Where one is broken nothing is imported.
+    """
+    from leser.errors import LeserError
+    from leser.inspect.importing import check_rules, to_check
+    from leser.inspect.precomputing import Source
     from leser.offline.cycle import read_entries
+    from leser.plugins import load_plugins
     from leser.stores import open_store
 
-    with open_store(store) as opened:
+    flags = {"task.name": given["task"], "backend.name": given["backend"]}
+    set_flags = {key: value for key, value in flags.items() if value is not None}
+    source = Source(given["run"], given["config"], given["platform"], set_flags, given["assignments"], given["plugins"])
+    with open_store(store, load_plugins(given["plugins"])) as opened:
         changed = read_entries(file, opened)
+        if to_check(changed) and not unchecked:
+            if not any(given[name] for name in ("run", "config", "platform", "backend")):
+                raise LeserError(
+                    f"No rule was asked about the {len(to_check(changed))} changed entries with expansions. Name the rules of "
+                    "the site (--run, --platform, --config or --backend), or write --unchecked."
+                )
+            check_rules(changed, source)
         if changed:
             opened.put(changed)
     click.echo(f"{len(changed)} entries changed in {store}.")

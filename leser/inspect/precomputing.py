@@ -75,6 +75,13 @@ class JobSettings:
     others: tuple[str, ...]
 
 
+def task_needed(source: Source, config: RunConfig, registry: Registry) -> Task | None:
+    """The task, where it was named or brings the documents of an engine in process; else None."""
+    in_process = registry.get("backend", config.backend.name).takes_documents
+    needed = source.names_task or (in_process and "documents" not in config.backend.options)
+    return task_of(config, registry) if needed else None
+
+
 def check_by(source: Source, by: By) -> None:
     """Raises LeserError where a policy is to propose and no run is named."""
     if by != "search" and source.run is None:
@@ -101,9 +108,7 @@ def open_job(
         ),
     )
     if by == "search":
-        in_process = registry.get("backend", config.backend.name).takes_documents
-        needed = source.names_task or (in_process and "documents" not in config.backend.options)
-        task = task_of(config, registry) if needed else None
+        task = task_needed(source, config, registry)
         environment, _ = open_environment(config, registry, task)
         with environment.client:
             yield _job(named, environment, task, [_search(named, environment, task)])

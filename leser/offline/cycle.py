@@ -25,7 +25,7 @@ from leser.formats.files import bad_line, open_text
 COLUMNS = ("query", "platform", "expansions", "state", "gain", "count", "policy", "time")
 _FORMULA = ("=", "+", "-", "@")
 _FORM = ExpansionOptions(max_expansions=100, max_words=100, weight=1.0, max_weight=1e6)
-"""A person's expansions need only be readable: the rules are asked when they are served."""
+"""A person's expansions need only be readable here; the rules are asked beside (leser/inspect/importing.py)."""
 
 
 def selected(store: Store, state: EntryState | None = None, platform: str | None = None) -> list[StoredEntry]:
@@ -90,7 +90,8 @@ def _edited(before: StoredEntry | None, row: dict[str, str], path: Path, line: i
     if same and state is before.state:
         return before
     expansions = before.expansions if same else read.expansions
-    return replace(before, expansions=expansions, state=state, policy=before.policy if same else "person", time=now())
+    made = {} if same else {"policy": "person", "reason": ""}
+    return replace(before, expansions=expansions, state=state, time=now(), **made)
 
 
 def _same(first: Sequence[Expansion], second: Sequence[Expansion]) -> bool:

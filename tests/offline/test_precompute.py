@@ -75,6 +75,10 @@ def test_a_store_is_written_and_the_second_run_has_nothing_to_do(shop, tmp_path)
         assert entry.engine
         assert entry.profile.startswith("default@")
         assert entry.time
+    alone = {entry.reason for entry in found.values() if not entry.expansions}
+    assert alone <= {"none", "rules", "nothing_found", "overlap", "judge", "judgments"}
+    assert alone
+    assert not any(entry.reason for entry in found.values() if entry.expansions)
     proposed = [entry for entry in found.values() if entry.state is EntryState.PROPOSED]
     assert all(entry.scores.get("nDCG(holes=skip)@10 confirmed", 0) == 0 for entry in proposed)
     assert max(entry.scores["count"] for entry in found.values()) == 600  # 100 and, in capitals, 500
