@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bad_input import run_cli
 from code_blocks import code_lines
 from places import ROOT
 from plugin_pages import BLOCK, plugin_files
@@ -59,7 +62,7 @@ class TestReward(RewardContract):
 class TestReadmeReward(RewardContract):
     @pytest.fixture
     def reward(self) -> Reward:
-        reward: Reward = executed(SHORT_REWARD, "in_stock")["InStock"](parse_spec("in_stock@10"))
+        reward: Reward = executed(SHORT_REWARD, "brands")["Brands"](parse_spec("brands@10"))
         return reward
 
 
@@ -71,6 +74,17 @@ def test_the_plugins_are_as_short_as_readme_says() -> None:
     assert code_lines(plugin_files()["my_engine.py"]) <= 40
     assert code_lines(plugin_files()["in_stock.py"]) <= 20
     assert code_lines(SHORT_REWARD) <= 10
+
+
+def test_the_short_reward_works_on_the_demo_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (command,) = re.findall(r"^    leser run (--plugin brands\.py .*)$", README, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    Path("brands.py").write_text(SHORT_REWARD, encoding="utf-8")
+    code, _, said = run_cli([*shlex.split(command), "--dry-run"])
+    assert code == 0, said
+    moves = re.search(r"brands@10 +moves on (\d+)% of the queries", said)
+    assert moves, said
+    assert int(moves[1]) > 20
 
 
 def test_the_engine_holds_any_tasks_documents_and_is_ready_to_train_on(tmp_path: Path) -> None:
