@@ -27,7 +27,9 @@ class NotExpressible:
 def querqy_rule(entry: StoredEntry) -> str | NotExpressible:
     """A common rule for exactly this query: weighted synonyms, and an id by which it can be switched off.
 
-    querqy has no escape for its own signs. Form: docs.querqy.org, common rules rewriter.
+    querqy adds a synonym to each word of the query that the rule is for, so each gets its share of the weight: where fields
+    and words are added up (tie=1.0) an expansion then counts as much as it did for LESER. querqy has no escape for its own
+    signs. Form: docs.querqy.org, common rules rewriter.
     """
     texts = (entry.query, *(expansion.text for expansion in entry.expansions))
     if wrong := _unreadable(*texts):
@@ -35,8 +37,11 @@ def querqy_rule(entry: StoredEntry) -> str | NotExpressible:
     for text in texts:
         if found := _QUERQY_SYNTAX.search(text):
             return NotExpressible(f"'{found[0]}' is syntax in a common rule, and cannot be escaped")
-    lines = [f'"{query_key(entry.query)}" =>']
-    lines += [f"  SYNONYM({_decimal(e.weight)}): {' '.join(e.text.split())}" for e in entry.expansions]
+    key = query_key(entry.query)
+    lines = [f'"{key}" =>']
+    for expansion in entry.expansions:
+        weight = expansion.weight / len(key.split())
+        lines.append(f"  SYNONYM({_decimal(weight)}): {' '.join(expansion.text.split())}")
     return "\n".join([*lines, f'  @_id: "{rule_id(entry)}"'])
 
 

@@ -23,8 +23,9 @@ COUCH = entry("Couch  grey", Expansion("sofa", 0.5), Expansion("love seat", 0.25
 
 def test_querqys_common_rule():
     assert querqy_rule(COUCH) == (
-        '"couch grey" =>\n  SYNONYM(0.5): sofa\n  SYNONYM(0.25): love seat\n  @_id: "' + str(querqy_rule(COUCH))[-17:]
-    )
+        '"couch grey" =>\n  SYNONYM(0.25): sofa\n  SYNONYM(0.125): love seat\n  @_id: "' + str(querqy_rule(COUCH))[-17:]
+    ), "querqy adds a synonym to each of the two words, so each has half of the weight"
+    assert "SYNONYM(0.5): sofa" in str(querqy_rule(entry("couch", Expansion("sofa", 0.5))))
     assert str(querqy_rule(entry("a", Expansion("b", 1e-5)))).splitlines()[1] == "  SYNONYM(0.00001): b"
 
 
