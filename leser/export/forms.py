@@ -85,18 +85,25 @@ def export(
     for name, text in contents.items():
         write_atomically(folder / name, text)
     files = tuple(folder / name for name in contents)
-    return Exported(files, len(kept), tuple(left_out), _remark(kept) if form in SYNONYMS else "")
+    return Exported(files, len(kept), tuple(left_out), _remark(kept, form))
 
 
-def _remark(kept: Sequence[StoredEntry]) -> str:
-    """What synonyms do that LESER does not."""
-    several = sum(" " in _left(entry) for entry in kept)
-    if not several:
+def _remark(kept: Sequence[StoredEntry], form: Form) -> str:
+    """What an engine does with the form that LESER does not."""
+    if form == "querqy":
+        return (
+            "Search with tie=1.0 and uq.similarityScore=on: otherwise querqy scores the expansions as something else."
+        )
+    if form not in SYNONYMS or not kept:
         return ""
-    return (
-        f"{several} of {len(kept)} synonym rules have several words on the left. An engine then asks for these words together, "
-        "no longer for any of them, and most of the gain is lost. Prefer queries.jsonl or querqy for them."
+    several = sum(" " in _left(entry) for entry in kept)
+    together = (
+        f" {several} of the {len(kept)} rules have several words on the left: an engine then looks for these words together "
+        "(Elasticsearch for the phrase), no longer for any of them, and that can lose more than the expansions gain."
+        if several
+        else ""
     )
+    return f"synonyms.txt keeps less than half of the gain: synonyms have no weights.{together} Prefer queries.jsonl or querqy."
 
 
 def _expressible(

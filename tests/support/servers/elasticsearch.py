@@ -28,14 +28,20 @@ QUICK = "-XX:TieredStopAtLevel=1"
 
 
 def start_elasticsearch(
-    folder: Path, version: str = "8", *, secure: bool = False, quick: bool = True, owner: int | None = None
+    folder: Path,
+    version: str = "8",
+    *,
+    secure: bool = False,
+    synonyms: bool = False,
+    quick: bool = True,
+    owner: int | None = None,
 ) -> Server:
     """Start an Elasticsearch of its own; `with` stops it and removes its folder.
 
     `version` is the major one, 8 or 9. `secure`: basic auth (`elastic`, and `guest`) and TLS with a CA of its own.
-    `quick` halves what starting costs and slows searching; not for measuring. `owner`: the process with which it ends, by
-    default this one. Elasticsearch refuses to run as root, so root starts it as nobody;
-    where nobody can't enter `folder`, one in the system's temporary folder takes its place.
+    `synonyms`: with the filter `synonym_graph`. `quick` halves what starting costs and slows searching; not for measuring.
+    `owner`: the process with which it ends, by default this one. Elasticsearch refuses to run as root, so root starts it as
+    nobody; where nobody can't enter `folder`, one in the system's temporary folder takes its place.
     """
     release = fetch.ELASTICSEARCH[version]
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +51,8 @@ def start_elasticsearch(
     else:
         folder /= "elasticsearch"
         folder.mkdir()
-    home, java = _reachable(fetch.elasticsearch(release), folder / "home"), _java(version, folder)
+    distribution = fetch.elasticsearch_with_synonyms(release) if synonyms else fetch.elasticsearch(release)
+    home, java = _reachable(distribution, folder / "home"), _java(version, folder)
     config = folder / "config"
     shutil.copytree(home / "config", config)
     _trim_jvm_options(config / "jvm.options", whole_jdk=(java / "jmods").exists())

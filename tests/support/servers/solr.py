@@ -19,13 +19,19 @@ CONFIGSET = "leser"
 
 
 def start_solr(
-    folder: Path, *, secure: bool = False, cloud: bool = False, quick: bool = True, owner: int | None = None
+    folder: Path,
+    *,
+    secure: bool = False,
+    cloud: bool = False,
+    querqy: bool = False,
+    quick: bool = True,
+    owner: int | None = None,
 ) -> Server:
     """Start a Solr of its own, without cores; `with` stops it and removes its folder.
 
-    `secure`: basic auth by Solr's own security.json. `cloud`: SolrCloud, with ZooKeeper inside. `quick` halves what
-    starting costs and slows searching; not for measuring. `owner`: the process with which it ends, by default this one.
-    Raises fetch.Unavailable where there is no JDK.
+    `secure`: basic auth by Solr's own security.json. `cloud`: SolrCloud, with ZooKeeper inside. `querqy`: its plugin is on
+    the class path, for cores that name it. `quick` halves what starting costs and slows searching; not for measuring.
+    `owner`: the process with which it ends, by default this one. Raises fetch.Unavailable where there is no JDK.
     """
     java = fetch.jdk(17)
     if java is None:
@@ -53,7 +59,7 @@ def start_solr(
         probe="/admin/info/system",
         command=[
             str(java / "bin" / "java"), "-Xmx512m", "-Dorg.apache.logging.log4j.level=WARN", *flags,
-            "-cp", f"{jars}/*", str(HERE / "Server.java"), str(home), str(port),
+            "-cp", f"{jars}/*{f':{fetch.querqy()}/*' if querqy else ''}", str(HERE / "Server.java"), str(home), str(port),
         ],
     )  # fmt: skip
     server.save()
