@@ -1,7 +1,8 @@
 """What expansions could gain on a task before any training: systems that need none, on a sample of the train queries.
 
-Test is left alone. RM3 is tuned on dev; the dictionary is counted on one half of the sample's queries and asked about the
-other; verified search is proven by a judge that reads no label, so that the labels are a fair examination of it.
+Test is left alone. RM3 is tuned on dev; the dictionary is counted on the train queries outside the sample, or where there are
+few, on one half of the sample's queries and asked about the other; verified search is proven by a judge that reads no label,
+so that the labels are a fair examination of it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from leser.evaluation.dictionary import Dictionary
 from leser.evaluation.evaluate import ORIGINAL, Evaluation, evaluate
 from leser.evaluation.rm3 import RM3
 from leser.evaluation.systems import SystemRun, run_of_terms
-from leser.formats.split import divide
+from leser.formats.split import divide, near_duplicates
 from leser.scoring import RewardSet
-from leser.task import Split
+from leser.task import Split, drawn
 from leser.verified.search import search_expansions
 from leser.verified.sources import DocumentWords
 
@@ -39,6 +40,8 @@ NO_POLICY = ""
 """No system of the table is a policy: all are compared with the original."""
 RM3_GRID = RM3.Options(fb_docs=(5, 10), fb_terms=(10, 20), original_weight=(0.3, 0.5, 0.7, 0.9), dev_queries=100)
 """A sixth of what a run tunes RM3 with, on fewer queries: the check is to take minutes."""
+_COUNTED_QUERIES, _COUNTED_SEARCHES = 2_000, 16_000
+"""What a dictionary is counted on at most: enough for the words of a catalogue, half a minute of an engine's time."""
 _Z = 1.959964 + 0.841621
 """Normal quantiles of a two-sided test at 5 % that finds what is there four times in five."""
 
@@ -156,7 +159,15 @@ def _fitted(baseline: RM3, context: BaselineContext, queries: Sequence[Query]) -
 
 
 def crossed(context: BaselineContext, sample: Split, seed: int) -> Sequence[Sequence[Term]]:
-    """Each half's terms out of a dictionary that was counted on the other half; near-duplicates stay on one side."""
+    """Terms out of a dictionary that never saw the query it is asked about, nor a near-duplicate of it.
+
+    It is counted on the train queries outside the sample. Where these are fewer than the sample, each half's terms come out of a
+    dictionary that was counted on the other half.
+    """
+    outside = _outside(context.task.train, sample, seed)
+    if len(outside) >= len(sample.queries):
+        dictionary = _counted(context, replace(context.task.train, queries=outside))
+        return terms_of(dictionary, sample.queries)
     found: dict[str, Sequence[Term]] = {}
     parts = divide(sample.queries, sample.qrels, {"first": 0.5, "second": 0.5}, seed)
     for half in parts.values():
@@ -164,10 +175,23 @@ def crossed(context: BaselineContext, sample: Split, seed: int) -> Sequence[Sequ
         asked = tuple(query for query in sample.queries if query.id not in half)
         if not counted or not asked:
             continue
-        dictionary = Dictionary(Dictionary.Options(most_searches=4_000, dev_queries=100))
-        fit_baseline(dictionary, replace(context, task=replace(context.task, train=replace(sample, queries=counted))))
+        dictionary = _counted(context, replace(sample, queries=counted))
         found |= {q.id: terms for q, terms in zip(asked, terms_of(dictionary, asked), strict=True)}
     return [found.get(query.id, ()) for query in sample.queries]
+
+
+def _outside(train: Split, sample: Split, seed: int) -> tuple[Query, ...]:
+    """Train queries that are neither in the sample nor near-duplicates of one of it; of many, those drawn by the seed."""
+    inside = {query.id for query in sample.queries}
+    groups = near_duplicates([*sample.queries, *(query for query in train.queries if query.id not in inside)])
+    alike = {query.id for group in groups if any(query.id in inside for query in group) for query in group}
+    return tuple(drawn([query for query in train.queries if query.id not in alike], _COUNTED_QUERIES, seed))
+
+
+def _counted(context: BaselineContext, split: Split) -> Dictionary:
+    dictionary = Dictionary(Dictionary.Options(most_searches=_COUNTED_SEARCHES, dev_queries=100))
+    fit_baseline(dictionary, replace(context, task=replace(context.task, train=split)))
+    return dictionary
 
 
 def _verified(

@@ -8,7 +8,7 @@ from leser_relevance import NDCG
 from leser.backend import Document
 from leser.baseline import BaselineContext
 from leser.engine import SearchClient
-from leser.judgments.headroom import crossed
+from leser.judgments.headroom import _outside, crossed
 from leser.reward import parse_spec
 from leser.scoring import RewardSet
 from leser.task import Query, Split, Task
@@ -39,3 +39,22 @@ def test_twins_stay_on_one_side_of_the_dictionary() -> None:
         if any(query.id.split("-")[0] in t.text for t in terms)
     ]
     assert own == []
+
+
+def test_a_dictionary_is_counted_on_the_train_queries_outside_the_sample() -> None:
+    """Two sampled queries say "couch", as eight others do: what these prove, a half of the sample alone could not."""
+    documents = [Document(f"sofa{n}", {"title": "sofa"}) for n in range(3)]
+    documents += [Document(f"other{n}", {"title": f"lamp item{n}"}) for n in range(10)]
+    texts = [f"couch item{n}" for n in range(10)]
+    queries = tuple(Query(f"q{n}", text) for n, text in enumerate(texts))
+    qrels = {query.id: {f"sofa{n}": 1 for n in range(3)} for query in queries}
+    train = Split("train", queries, qrels)
+    dev = Split("dev", (Query("d", "couch"),), {"d": {"sofa0": 1}})
+    task = Task("couches", train, dev, Split("test", (), {}), documents=lambda: documents)
+    sample = Split("train", queries[:2], qrels)
+    with SearchClient(MemoryBackend.of(documents)) as client:
+        context = BaselineContext(client, task, RewardSet([NDCG(parse_spec("nDCG@10"))], [1.0]))
+        assert [[term.text for term in terms] for terms in crossed(context, sample, seed=1)] == [["sofa"], ["sofa"]]
+        twins = Split("train", (Query("q0", "couch item0"), Query("t", "item9 couch")), {**qrels, "t": qrels["q9"]})
+        others = {query.id for query in _outside(train, twins, 1)}
+    assert others == {f"q{n}" for n in range(1, 9)}, "a near-duplicate of a sampled query is not counted on"
