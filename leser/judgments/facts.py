@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from leser.task import Query, Task
 
 EXAMPLES = 5
+LEAST_PAIRS = 50
+"""Pairs of one title, below which nothing is said of how many judgments may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Contradictions:
 
     `same_title`: two documents of one title that one query grades differently. `same_query`: one document graded differently
     for two queries that differ in case, order, plural or punctuation alone. `of_titles` and `of_queries` are how
-    many such pairs there are at all.
+    many such pairs there are at all. Of one title's pairs `opposed` have one relevant and one not relevant document.
     """
 
     same_title: int
@@ -48,6 +51,17 @@ class Contradictions:
     same_query: int
     of_queries: int
     examples: tuple[str, ...] = field(default=())
+    opposed: int = 0
+
+    @property
+    def as_if_wrong(self) -> float | None:
+        """The share of judgments that, wrong at random, would oppose as many pairs; None where the pairs are too few.
+
+        Of two judgments that should agree one alone is wrong with the chance 2 e (1 - e), where e is that share.
+        """
+        if self.of_titles < LEAST_PAIRS:
+            return None
+        return (1 - sqrt(max(1 - 2 * self.opposed / self.of_titles, 0))) / 2
 
 
 def depth_of(task: Task) -> Depth:
@@ -70,7 +84,7 @@ def contradictions_of(task: Task, titles: Mapping[str, str]) -> Contradictions:
     queries = [q for split in task.splits for q in (*split.queries, *split.no_result)]
     qrels = {id: grades for split in task.splits for id, grades in split.qrels.items()}
     examples: list[str] = []
-    same_title = of_titles = 0
+    same_title = of_titles = opposed = 0
     for query in queries:
         groups: dict[str, list[str]] = {}
         for id in qrels.get(query.id, {}):
@@ -80,11 +94,12 @@ def contradictions_of(task: Task, titles: Mapping[str, str]) -> Contradictions:
             grades = [qrels[query.id][id] for id in ids]
             unlike, pairs = _unlike(grades)
             of_titles, same_title = of_titles + pairs, same_title + unlike
+            opposed += _unlike([grade > 0 for grade in grades])[0]
             if unlike and len(examples) < EXAMPLES:
                 shown = ", ".join(f"{id} has grade {grade}" for id, grade in zip(ids, grades, strict=True))
                 examples.append(f"'{query.text}': {shown}, and both are called '{titles[ids[0]][:60]}'")
     same_query, of_queries, told = _of_queries(near_duplicates(queries), qrels)
-    return Contradictions(same_title, of_titles, same_query, of_queries, (*examples, *told[:EXAMPLES]))
+    return Contradictions(same_title, of_titles, same_query, of_queries, (*examples, *told[:EXAMPLES]), opposed)
 
 
 def _of_queries(

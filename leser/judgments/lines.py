@@ -10,6 +10,7 @@ from leser.shares import in_words
 
 if TYPE_CHECKING:
     from leser.judgments.examine import Examination
+    from leser.judgments.facts import Contradictions
 
 
 def facts(found: Examination) -> Iterator[tuple[str, str]]:
@@ -36,7 +37,8 @@ def facts(found: Examination) -> Iterator[tuple[str, str]]:
     yield (
         "contradictions",
         f"{bad.same_title} of {bad.of_titles} pairs of documents with one title have different grades for one query; "
-        f"{bad.same_query} of {bad.of_queries} pairs of judgments of one document for queries spelled alike differ",
+        f"{bad.same_query} of {bad.of_queries} pairs of judgments of one document for queries spelled alike differ"
+        + _wrong(bad),
     )
     for example in bad.examples:
         yield "", example
@@ -50,6 +52,15 @@ def facts(found: Examination) -> Iterator[tuple[str, str]]:
         )
     for said in found.room.left_out:
         yield "left out", said
+
+
+def _wrong(bad: Contradictions) -> str:
+    if bad.as_if_wrong is None:
+        return ""
+    return (
+        f"; {bad.opposed} pairs of one title hold a relevant and a not relevant document, as many as if {bad.as_if_wrong:.0%} of "
+        "all judgments were wrong, unless more than their titles tells these documents apart"
+    )
 
 
 def _raters(found: Examination) -> str:
