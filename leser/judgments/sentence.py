@@ -76,8 +76,10 @@ def _nothing(best: dict[str, HeadRoomGain], queries: int) -> Conclusion:
 
 
 def _best(gains: Sequence[HeadRoomGain], measure: str) -> HeadRoomGain | None:
-    """The gain whose interval lies highest."""
-    return max((g for g in gains if g.measure == measure), key=lambda g: g.ci95[0], default=None)
+    """The gain whose interval lies highest above 0; where none does, the largest."""
+    own = [gain for gain in gains if gain.measure == measure]
+    shown = [gain for gain in own if gain.shows]
+    return max(shown, key=lambda g: g.ci95[0]) if shown else max(own, key=lambda g: g.delta, default=None)
 
 
 def _gained(gain: HeadRoomGain) -> str:
