@@ -117,6 +117,10 @@ RUN ?= runs/demo
 evidence-precompute-speed: $(STAMP) ## leser precompute beside one-by-one leser expand, and Ray's workers beside one process (after make demo): minutes of a quiet machine.
 	$(BIN)/python -m benchmarks.precompute_speed $(RUN) --evidence --note "$(NOTE)"
 
+evidence-without-labels: $(STAMP) ## What clicks, an encoder and wrong judgments teach, beside true ones: forty minutes; resumes.
+	$(BIN)/python -m benchmarks.without_labels
+	$(BIN)/python -m benchmarks.without_labels --table --evidence
+
 runs/us-index.done: | $(STAMP)
 	$(BIN)/leser index --platform examples/platforms/us.toml -o existing=recreate
 	touch $@

@@ -11,6 +11,7 @@ and dev, and so the choice of the best policy, know what the arm's teacher knows
   clicks      a simulated click log (benchmarks/click_log.py): targets of words of documents that were clicked, reward
               clicks@10 with the position bias estimated from the log and taken out (model=ips)
   ctr         the same log with the bias left in (model=ctr)
+  clicks-skip, ctr-skip   the same two, with documents that the log does not know left out of the rankings (unseen=skip)
   encoder     a sentence encoder alone (MiniLM on titles), no judgment and no click: targets by verified search, reward encoder@10
   flipped-10, flipped-30   as judged, with 10 and 30 % of the judgments of train and dev wrong
 
@@ -45,6 +46,7 @@ from leser.run.runner import run
 from leser.task import Split, drawn
 
 READER = ROOT / "benchmarks" / "taught_demo.py"
+EVIDENCE = ROOT / "docs" / "evidence" / "without-labels.json"
 MEASURE, WARM_UP, JUDGED = "nDCG@10", "warmup", "judged"
 TRAIN = 2000
 SHOPPERS = Shoppers()
@@ -70,17 +72,19 @@ BASE: dict[str, Any] = {
 
 def arms(log: Path, vectors: Path) -> dict[str, dict[str, Any]]:
     """What each arm's task and rewards are."""
-    told = {"labels": "clicks", "log": str(log)}
+
+    def clicks(model: str, more: str = "") -> dict[str, Any]:
+        return {
+            "task": {"labels": "clicks", "log": str(log), "model": model, "unjudged": "all"},
+            "rewards": [f"clicks(log={str(log)!r}, model={model}{more})@10=1.0"],
+        }
+
     return {
         JUDGED: {"task": {"labels": "true"}, "rewards": [f"{MEASURE}=1.0"]},
-        "clicks": {
-            "task": {**told, "model": "ips", "unjudged": "all"},
-            "rewards": [f"clicks(log={str(log)!r}, model=ips)@10=1.0"],
-        },
-        "ctr": {
-            "task": {**told, "model": "ctr", "unjudged": "all"},
-            "rewards": [f"clicks(log={str(log)!r}, model=ctr)@10=1.0"],
-        },
+        "clicks": clicks("ips"),
+        "ctr": clicks("ctr"),
+        "clicks-skip": clicks("ips", ", unseen=skip"),
+        "ctr-skip": clicks("ctr", ", unseen=skip"),
         "encoder": {
             "task": {"labels": "none", "unjudged": "all"},
             "rewards": [f"encoder(cache={str(vectors)!r})@10=1.0"],
@@ -103,10 +107,10 @@ def main() -> None:
     given = parser.parse_args()
     if given.table:
         found = table(given.seeds, given.arms, given.out)
-        print(json.dumps(found, indent=1))
+        print(shown(found))
         if given.evidence:
             facts = {"commit": commit(), "machine": machine(), "versions": versions()}
-            write(ROOT / "docs" / "evidence" / "without-labels.json", {**facts, **found})
+            EVIDENCE.write_text(shown({**facts, **found}) + "\n", encoding="utf-8")
         return
     for seed in given.seeds:
         for arm in given.arms:
@@ -152,6 +156,12 @@ def logged(seed: int, path: Path) -> dict[str, int]:
     kept = drawn(task.train.queries, TRAIN, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_log(task, [Split("train", tuple(kept), task.train.qrels), task.dev], path, SHOPPERS, seed)
+
+
+def shown(found: Mapping[str, Any]) -> str:
+    """The table as JSON with one line per arm."""
+    rows = ",\n".join(f"  {json.dumps(arm)}: {json.dumps(row)}" for arm, row in found["arms"].items())
+    return json.dumps({**found, "arms": "@"}, indent=1, ensure_ascii=False).replace('"@"', f"{{\n{rows}\n }}")
 
 
 def table(seeds: Sequence[int], named: Sequence[str], out: Path) -> dict[str, Any]:

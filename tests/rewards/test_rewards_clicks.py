@@ -101,7 +101,7 @@ def outcome(text: str, *ids: str) -> Outcome:
 
 
 class TestClicks(RewardContract):
-    @pytest.fixture(params=["coec", "ips"])
+    @pytest.fixture(params=["coec", "ips", "ips, unseen=skip"])
     def reward(self, request: pytest.FixtureRequest, tmp_path: Path) -> Reward:
         text = write_log(tmp_path / "ubi.ndjson").read_text().replace("Red  sofa", "Navy couch")
         (tmp_path / "ubi.ndjson").write_text(text)
@@ -118,6 +118,19 @@ def test_the_reward_is_ndcg_over_lift_times_confidence(log: Path) -> None:
     values = reward.score([outcome("RED sofa", *ids) for ids in (("b", "a"), ("a", "b"), ("x", "b"), ("x", "y"))])
     assert values == pytest.approx([(b + a / log2(3)) / best, (a + b / log2(3)) / best, b / log2(3) / best, 0.0])
     assert reward.score([outcome("lamp", "c"), outcome("rug", "c")]) == [None, None]  # shown once; never searched
+
+
+def test_what_was_never_shown_counts_nothing_or_is_left_out(log: Path) -> None:
+    zero, skip = (
+        Clicks(parse_spec(f"clicks(log={str(log)!r}, model=ctr, unseen={way})@2")) for way in ("zero", "skip")
+    )
+    assert (zero.depth, skip.depth) == (2, 1000)
+    judged = zero.judgments["red sofa"]
+    a, b = (judged[id].lift * judged[id].confidence for id in "ab")
+    best = b + a / log2(3)
+    found = [outcome("red sofa", *ids) for ids in (("x", "b", "y", "a"), ("x", "a", "y", "b"), ("x", "y"))]
+    assert zero.score(found) == pytest.approx([b / log2(3) / best, a / log2(3) / best, 0.0])
+    assert skip.score(found) == pytest.approx([1.0, (a + b / log2(3)) / best, 0.0])
 
 
 def test_a_reward_without_a_log_says_how_to_name_it(tmp_path: Path) -> None:
