@@ -17,8 +17,10 @@ from leser.report.moved import links, rows_of
 from leser.report.numbers import duration, fixed, milliseconds, percent, signed
 from leser.report.provenance import flattened, versions
 from leser.report.template import render
+from leser.report.timeline import timeline_chart
 from leser.report.training import dev_charts, fit_of, fit_said, grpo_charts, warnings_of
 from leser.report.verdict import verdict
+from leser.store.timeline import read_timeline
 
 SHOWN_QUERIES = 10
 
@@ -44,7 +46,8 @@ def write_report(
 ) -> Path:
     """Write report.html into `folder` and return its path; arguments as in `render_report`."""
     path = folder / "report.html"
-    path.write_text(render_report(evaluation, metrics, settings, answers, note, folder.name), encoding="utf-8")
+    page = render_report(evaluation, metrics, settings, answers, note, folder.name, read_timeline(folder))
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -55,11 +58,13 @@ def render_report(
     answers: Sequence[ShownAnswer] = (),
     note: str = "",
     name: str = "",
+    timeline: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The page as text, everything from outside escaped.
 
     `evaluation` is evaluation.json's content, `metrics` the rows of metrics.jsonl, `settings` the resolved configuration
     without secrets, `answers` what is known of each query; `note` says what a reader should know about them.
+    `timeline` are the lines of timeline.jsonl.
     """
     measures = systems.measures_of(evaluation)
     primary = measures[0] if measures else ""
@@ -87,7 +92,7 @@ def render_report(
         harm_rows=harm.harm_rows(evaluation),
         abstaining=harm.abstaining_said(evaluation),
         **_of_queries(evaluation, answers, primary, int(settings.get("seed", 0))),
-        **_of_training(metrics, primary, settings),
+        **_of_training(metrics, primary, settings, timeline),
     )
 
 
@@ -126,12 +131,17 @@ def _of_queries(
     }
 
 
-def _of_training(metrics: Sequence[Mapping[str, Any]], measure: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _of_training(
+    metrics: Sequence[Mapping[str, Any]],
+    measure: str,
+    settings: Mapping[str, Any],
+    timeline: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
     """What the page shows of training."""
     return {
         "fit": fit_said(fit_of(metrics)),
         "dev": dev_charts(metrics, measure),
-        "grpo": grpo_charts(metrics, second_measure(settings)),
+        "grpo": [*grpo_charts(metrics, second_measure(settings)), *filter(None, [timeline_chart(timeline)])],
         "warnings": warnings_of(metrics),
     }
 
