@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from leser.grpo.options import OptimizerName
 from leser.options import Options
 
 UNBOUNDED = 1_000_000
@@ -65,6 +66,10 @@ class TrainingOptions(Options):
         allow_inf_nan=False,
         description="time of the whole run, over all its starts, final evaluation included: training ends early enough; "
         "together with steps, whichever comes first; none: no limit",
+    )
+    optimizer: OptimizerName = Field(
+        "adamw",
+        description="adamw8bit: both moments in 8 bits, by blocks (bitsandbytes): 2 bytes per trained weight in the place of 8",
     )
     overlap: bool = Field(
         False,

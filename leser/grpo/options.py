@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from leser.errors import LeserError
 from leser.options import Options
+
+OptimizerName = Literal["adamw", "adamw8bit"]
 
 
 class GrpoOptions(Options):
@@ -148,3 +152,12 @@ class GrpoOptions(Options):
                 "stop_kl ends the updates from one batch: it needs epochs_per_batch or mini_batches above 1"
             )
         return self
+
+
+def check_optimizer(name: OptimizerName) -> None:
+    """Raise LeserError where an optimiser needs a package that is not installed."""
+    if name == "adamw8bit" and find_spec("bitsandbytes") is None:
+        raise LeserError(
+            "training.optimizer=adamw8bit needs the package bitsandbytes, which is not installed. Run: pip install bitsandbytes, "
+            "or set -o training.optimizer=adamw."
+        )

@@ -21,7 +21,8 @@ NF4_BYTES = 0.52
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is sampled at once, and what a pass of training is bounded to (None: by free memory)."""
+    """What is sampled at once, what a pass of training is bounded to (None: by free memory), and the optimiser's bytes
+    per trained weight."""
 
     prompts: int
     group: int
@@ -29,6 +30,7 @@ class Batch:
     completion_tokens: int
     tokens_per_pass: int | None
     reference: bool
+    moment_bytes: float = 8.0
 
 
 def memory_needed(policy: Policy, options: PolicyOptions, batch: Batch) -> dict[str, int]:
@@ -52,7 +54,7 @@ def memory_needed(policy: Policy, options: PolicyOptions, batch: Batch) -> dict[
         "rounded weights of a pass": 2 * rounded if half else 0,
         "copy that samples": 2 * (trained + frozen) if half else 0,
         "gradients": 4 * trained,
-        "moments": 8 * trained,
+        "moments": int(batch.moment_bytes * trained),
         "reference": 4 * trained if batch.reference else 0,
         "keys and values": seen * pair_bytes(policy.causal_lm.config.get_text_config(), 2 if half else 4),
         f"a pass of {tokens_of(batch):,} tokens": tokens_of(batch) * per_token(policy, options),

@@ -145,6 +145,7 @@ def memory_of(session: Session, policy: Policy) -> str:
         config.training.max_new_tokens,
         config.grpo.tokens_per_pass,
         config.grpo.kl > 0,
+        2.03 if config.training.optimizer == "adamw8bit" else 8.0,  # bytes of both moments, with the blocks' scales
     )
     return memory_table(policy, config.policy, batch)
 

@@ -18,6 +18,7 @@ from leser.config.tables import RunConfig
 from leser.errors import EngineDown, LeserError
 from leser.evaluation.pseudo_documents import baselines_of
 from leser.files import write_folder
+from leser.grpo.options import check_optimizer
 from leser.monitor.monitor import Monitor, open_monitor
 from leser.monitor.tracking import Tracking, check_trackers
 from leser.plugins import Registry
@@ -56,6 +57,7 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
     folder, started = RunFolder(Path(config.out)), time.monotonic()
     baselines_of(config.evaluation, config.policy)
     check_trackers(config.training.trackers)
+    check_optimizer(config.training.optimizer)
     with (
         joined(config.training.process_timeout) as processes,
         Reporter(None if processes.main else Console(stderr=True, quiet=True)) as reporter,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,24 +113,40 @@ def _kept(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """AdamW's state as flat names: parameter index, then the moment's name."""
+    """The optimiser's state as flat names: parameter index, then the moment's name; what is nested has both names."""
     import torch
 
-    out = {}
+    out: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
     for index, state in optimizer.state_dict()["state"].items():
-        for key, value in state.items():
-            out[f"{index}.{key}"] = (
-                value.detach().cpu().contiguous() if torch.is_tensor(value) else torch.tensor(float(value))
-            )
+        for key, value in _flat(state, f"{index}"):
+            tensor = value.detach().cpu().contiguous() if torch.is_tensor(value) else torch.tensor(value)
+            # the map of a quantised state is one tensor for all, and safetensors refuses two names for one storage
+            out[key] = tensor.clone() if tensor.data_ptr() in seen else tensor
+            seen.add(tensor.data_ptr())
     return out
 
 
+def _flat(state: Mapping[str, Any], at: str) -> Iterator[tuple[str, Any]]:
+    for key, value in state.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{at}.{key}")
+        else:
+            yield f"{at}.{key}", value
+
+
 def _restore_moments(optimizer: torch.optim.Optimizer, stored: dict[str, torch.Tensor]) -> None:
+    import torch
+
     whole = optimizer.state_dict()
-    state: dict[int, dict[str, torch.Tensor]] = {}
+    state: dict[int, dict[str, Any]] = {}
     for name, tensor in stored.items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
+        index, *tables, key = name.split(".")
+        place = state.setdefault(int(index), {})
+        for table in tables:
+            place = place.setdefault(table, {})
+        counts = tensor.dtype == torch.int64 and not tensor.dim()  # a number that no tensor held
+        place[key] = int(tensor) if counts else tensor
     whole["state"] = state
     optimizer.load_state_dict(whole)
 

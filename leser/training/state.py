@@ -94,7 +94,7 @@ class TrainingState:
         self.session, self.sampler, self.folder, self.monitor = session, sampler, folder, monitor
         self.processes, self.budget = processes, Budget.of(session, started)
         self.counters = Counters()
-        self.optimizer = make_optimizer(sampler.policy, session.config.grpo)
+        self.optimizer = make_optimizer(sampler.policy, session.config.grpo, session.config.training.optimizer)
         self.interruption = Interruption()
         self.outlook = Outlook.of(session)
         self._pending: list[dict[str, Any]] = []
@@ -174,7 +174,8 @@ class TrainingState:
         self.counters.stage, self.counters.first = stage, self.counters.update
         self.counters.supervised = asdict(WarmupProgress())
         self.counters.waiting = {}
-        self.optimizer = make_optimizer(self.sampler.policy, self.session.config.grpo)
+        config = self.session.config
+        self.optimizer = make_optimizer(self.sampler.policy, config.grpo, config.training.optimizer)
 
     def load(self, folder: Path) -> None:
         """Put the weights of a saved policy in place."""

