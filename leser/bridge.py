@@ -1,7 +1,8 @@
 """Bridge: a task, its search engine and its rewards as the reward function of another trainer.
 
 The other trainer samples and learns; LESER writes the prompts (query and what the engine found for it), searches with each
-completion and scores it, with the same rules, gates and rewards as its own training. TRL's GRPOTrainer and verl are known.
+completion and scores it, with the same rules, gates and rewards as its own training. TRL's GRPOTrainer, verl and verifiers
+are known.
 """
 
 from __future__ import annotations
@@ -145,7 +146,26 @@ class Bridge:
         `ground_truths` are query ids. verl has no way to leave a completion out, and an engine's failure is not a score:
         raises EngineDown then, so that training stops and can be resumed.
         """
-        outcomes = self.outcomes([str(truth) for truth in ground_truths], solution_strs)
+        scored = self.scores([str(truth) for truth in ground_truths], solution_strs)
+        return [{"score": total, **parts} for total, parts in scored]
+
+    def verifiers_rows(self, queries: Iterable[Query] | None = None) -> list[dict[str, Any]]:
+        """A row per query in the fields of verifiers' TaskData: `id` (the query's), `name`, `system_prompt`, `prompt`."""
+        asked = list(self.split.queries if queries is None else queries)
+        rows = []
+        for query, row in zip(asked, self.rows(asked), strict=True):
+            texts = [turn["content"] for turn in row["prompt"]]
+            rows.append(
+                {"id": query.id, "name": query.text, "system_prompt": texts[0], "prompt": "\n\n".join(texts[1:])}
+            )
+        return rows
+
+    def scores(self, query_ids: Sequence[str], completions: Sequence[str]) -> list[tuple[float, dict[str, float]]]:
+        """The reward of each completion and its parts by name, for trainers that have no word for "no reward".
+
+        An engine's failure is not a score: raises EngineDown then, so that training stops and can be resumed.
+        """
+        outcomes = self.outcomes(query_ids, completions)
         failed = next((o for o in outcomes if o.code is Code.ENGINE_ERROR), None)
         if failed is not None:
             raise EngineDown(
@@ -154,7 +174,7 @@ class Bridge:
             )
         scores = self.session.environment.score(outcomes)
         return [
-            {"score": float(total), **{name: float(v) for name, v in zip(scores.names, row, strict=True)}}
+            (float(total), {name: float(v) for name, v in zip(scores.names, row, strict=True)})
             for total, row in zip(scores.total, scores.values, strict=True)
         ]
 
