@@ -3,7 +3,8 @@
     python -m benchmarks.curves_vs_trl --seeds 11 --sides ours --out runs/curves     # one part of it; parts that are there stay
     python -m benchmarks.curves_vs_trl --report --out runs/curves                    # table and plot of what is there
 
-For each seed one warm-up is trained on a demo shop of that seed (memory engine, a small `tiny`), from which both sides start.
+For each seed one warm-up is trained on a demo shop of that seed (memory engine, a small `tiny` whose prompt shows up to 48
+feedback terms), from which both sides start.
 Equal are queries and their order, prompts to the token, group size, length limit, temperature, reward and gates
 (leser.bridge), learning rate, AdamW, clipping, and one update per batch without KL; noise is each side's own. One difference
 is left: LESER leaves zero-variance groups out of the number of tokens that a batch's loss is divided by. The value is the
@@ -45,6 +46,7 @@ TINY = {"d_model": 128, "layers": 3, "heads": 4, "kv_heads": 2, "ffn": 320, "voc
 BASE: dict[str, Any] = {
     "backend": {"name": "memory"},
     "expansion": {"weight": 2.0},
+    "prompt": {"terms": 48},
     "policy": {"name": "tiny", "device": "cpu", "tiny": TINY},
     "warmup": {
         "max_queries": 2000, "targets_per_query": 1, "batch_size": 32, "learning_rate": 3e-3,

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def make_optimizer(policy: Policy, options: GrpoOptions, name: OptimizerName = "adamw") -> torch.optim.Optimizer:
-    """AdamW over the policy's trained weights; its learning rate is set anew at every update.
+    """AdamW over the policy's trained weights, or this process's shards of them; its learning rate is set anew at every update.
 
     On a GPU one kernel updates many weights at once (fused). "adamw8bit" holds both moments in 8 bits, each block of 256 numbers
     with a scale of its own (arXiv 2110.02861); tensors below 4,096 numbers keep 32. Raises LeserError without bitsandbytes.
     """
-    trained = [p for p in policy.model.parameters() if p.requires_grad]
+    trained = [p for p in (policy.learner or policy).model.parameters() if p.requires_grad]
     betas = (options.beta1, options.beta2)
     if name == "adamw8bit":
         check_optimizer(name)

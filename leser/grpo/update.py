@@ -24,6 +24,7 @@ from leser.grpo.optimizer import make_optimizer
 from leser.grpo.options import GrpoOptions
 from leser.policy.memory import pass_tokens
 from leser.policy.packed import GroupLogprobs, group_logprobs
+from leser.policy.sharding import agree, idle_passes, learning, passes_short, whole_norm
 from leser.processes import add_gradients, all_sum
 
 if TYPE_CHECKING:
@@ -98,12 +99,26 @@ def policy_update(
     for group in optimizer.param_groups:
         group["lr"] = lr
     whole = replace(batch, old_logprobs=batch.stale_logprobs)
-    if (
-        options.mini_batches > 1 and batch.stale_logprobs is None
-    ):  # the second of them no longer meets the policy that sampled
+    if options.mini_batches > 1 and batch.stale_logprobs is None:
+        # the second of them no longer meets the policy that sampled
         whole = replace(batch, old_logprobs=own_logprobs(policy, batch, options))
-    updates = skipped = 0
-    stopped = False
+    agree(policy, batch.prompts, batch.completions, options.temperature)
+    with learning(policy) as learner:
+        found, norm, updates, skipped = _updates(learner, optimizer, whole, options)
+        optimizer.zero_grad(set_to_none=True)
+    return UpdateStats(
+        loss=sum(f["loss"] for f in found) / len(found), grad_norm=norm, learning_rate=lr,
+        log_ratio_max=max(f["log_ratio_max"] for f in found), tokens=int(sum(f["tokens"] for f in found)),
+        passes=int(sum(f["passes"] for f in found)), updates=updates, skipped=skipped,
+        **{name: _mean(found, name) for name in MEANS},
+    )  # fmt: skip
+
+
+def _updates(
+    policy: Policy, optimizer: torch.optim.Optimizer, batch: GroupBatch, options: GrpoOptions
+) -> tuple[list[dict[str, float]], float, int, int]:
+    """The updates from one batch: figures of the last pass over it, the last norm, how many were made and how many skipped."""
+    whole, updates, skipped, stopped = batch, 0, 0, False
     for _ in range(options.epochs_per_batch):
         noted = _empty(batch) if whole.old_logprobs is None and options.epochs_per_batch > 1 else None
         found: list[dict[str, float]] = []
@@ -111,7 +126,7 @@ def policy_update(
             optimizer.zero_grad(set_to_none=True)
             sums = accumulate(policy, part, options, on_policy=whole.old_logprobs is None, noted=noted)
             found.append(sums[0] | {"passes": sums[1]})
-            norm = _add_up_and_clip(optimizer, options.max_grad_norm)
+            norm = _add_up_and_clip(policy, optimizer, options.max_grad_norm)
             stopped = options.stop_kl is not None and _mean(found[-1:], "update_kl") > options.stop_kl
             if stopped:
                 break
@@ -126,13 +141,7 @@ def policy_update(
             break
         if noted is not None:
             whole = replace(batch, old_logprobs=noted)
-    optimizer.zero_grad(set_to_none=True)
-    return UpdateStats(
-        loss=sum(f["loss"] for f in found) / len(found), grad_norm=norm, learning_rate=lr,
-        log_ratio_max=max(f["log_ratio_max"] for f in found), tokens=int(sum(f["tokens"] for f in found)),
-        passes=int(sum(f["passes"] for f in found)), updates=updates, skipped=skipped,
-        **{name: _mean(found, name) for name in MEANS},
-    )  # fmt: skip
+    return found, norm, updates, skipped
 
 
 def accumulate(
@@ -155,7 +164,9 @@ def accumulate(
     denominator, tokens = all_sum([own, counted], policy.device)
     sums = dict.fromkeys(("loss", *MEANS), 0.0)
     biggest, made = 0.0, 0
-    for pieces in passes(batch, options, pass_tokens(policy, options)):
+    planned = list(passes(batch, options, pass_tokens(policy, options)))
+    short = passes_short(policy, len(planned))
+    for pieces in planned:
         part = select(batch, pieces)
         result, mask, shape = _forward(policy, part, options)
         if noted is not None:
@@ -168,6 +179,7 @@ def accumulate(
         for name, value in zip(figures, found, strict=True):
             sums[name] += value
         biggest = max(biggest, largest)
+    idle_passes(policy, short)
     names = list(sums)
     sums = dict(zip(names, all_sum([sums[n] for n in names], policy.device), strict=True))
     biggest, *_ = all_sum([biggest], policy.device, largest=True)
@@ -237,7 +249,8 @@ def _mean(found: list[dict[str, float]], name: str) -> float:
     return sum(f[name] for f in found) / max(sum(f["tokens"] for f in found), 1.0)
 
 
-def _add_up_and_clip(optimizer: torch.optim.Optimizer, max_norm: float) -> float:
+def _add_up_and_clip(policy: Policy, optimizer: torch.optim.Optimizer, max_norm: float) -> float:
     trained = [p for group in optimizer.param_groups for p in group["params"]]
-    add_gradients(trained)
-    return float(torch.nn.utils.clip_grad_norm_(trained, max_norm))
+    if policy.root is None:  # shards are added up as they are made
+        add_gradients(trained)
+    return whole_norm(torch.nn.utils.clip_grad_norm_(trained, max_norm))

@@ -129,9 +129,7 @@ def _causal(
     sums.copy_(part.flat(scores.transpose(1, 2).unsqueeze(-1)).squeeze(-1))
 
 
-def _causal_backward(
-    part: Rectangle, given: tuple[Tensor, ...], scaling: float | None, on: tuple[Tensor, ...]
-) -> None:
+def _causal_backward(part: Rectangle, given: tuple[Tensor, ...], scaling: float | None, on: tuple[Tensor, ...]) -> None:
     """The gradients of `_causal`'s queries, keys and values, flat, from the merged output and sums of its queries."""
     flat_query, keys, values, out, sums, grad = given
     query = part.pad(flat_query)

@@ -68,6 +68,11 @@ class PolicyOptions(Options):
     quantize: Literal["none", "nf4"] = Field(
         "none", description="nf4: the frozen weights under LoRA in 4 bits (QLoRA), on a GPU with bitsandbytes"
     )
+    shard: Literal["none", "fsdp"] = Field(
+        "none",
+        description="fsdp: of several processes each holds a share of the trained weights, of gradients and moments during an "
+        "update (FSDP2), and whole weights while it samples; none: each holds all of them",
+    )
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
     trust_remote_code: bool = Field(
         False, description="run model code that comes with a hub id; only for code you have read"
@@ -97,6 +102,10 @@ class PolicyOptions(Options):
             )
         if self.quantize != "none" and not self.lora_rank:
             raise ValueError("quantize is for frozen weights under adapters: set policy.lora_rank=16 with it")
+        if self.shard != "none" and self.lora_rank:
+            raise ValueError(
+                f"shard={self.shard} is not for LoRA, which trains few weights: set policy.shard=none, or policy.lora_rank=0"
+            )
         return self
 
 

@@ -60,7 +60,10 @@ def group_logprobs(
         check_training(policy, prompts, completions, temperature)
         if not policy.shared.enabled:
             return plain_logprobs(policy, prompts, completions, **how)
-    return _packed(policy, prompts, completions, temperature, entropy_gradient)
+    if policy.root is None:
+        return _packed(policy, prompts, completions, temperature, entropy_gradient)
+    found: GroupLogprobs = policy.root(lambda: _packed(policy, prompts, completions, temperature, entropy_gradient))
+    return found
 
 
 def plain_logprobs(

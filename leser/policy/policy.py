@@ -46,6 +46,8 @@ class Policy:
     precision: PrecisionName = "fp32"
     adapter: str = ""  # adapters that its passes use where they are not the trained ones
     shared: SharedPrefix = field(default_factory=SharedPrefix)
+    learner: Policy | None = None  # the same policy in shards, which updates are made with (leser.policy.sharding)
+    root: torch.nn.Module | None = None  # of a learner: what its training passes go through
 
     @property
     def causal_lm(self) -> PreTrainedModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -44,6 +43,7 @@ from leser.store.disk import check_room, telling_when_full
 from leser.store.folder import RunFolder
 from leser.store.resume import known_to
 from leser.task import Task
+from leser.training.budget import RunTime
 
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
@@ -54,7 +54,7 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
 
     In a process that is LESER's own, torch is given a sensible number of threads.
     """
-    folder, started = RunFolder(Path(config.out)), time.monotonic()
+    folder, runtime = RunFolder(Path(config.out)), RunTime.now(own_process=own_process)
     baselines_of(config.evaluation, config.policy)
     check_trackers(config.training.trackers)
     check_optimizer(config.training.optimizer)
@@ -91,7 +91,7 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
                 processes.first(lambda: _dry_run(session, folder))
                 return folder
             with telling_when_full(folder):
-                _run_in(folder, session, monitor, processes, started)
+                _run_in(folder, session, monitor, processes, runtime)
     return folder
 
 
@@ -143,7 +143,7 @@ def _diagnose(session: Session) -> None:
 
 
 def _run_in(
-    folder: RunFolder, session: Session, monitor: Monitor, processes: Processes = ALONE, started: float | None = None
+    folder: RunFolder, session: Session, monitor: Monitor, processes: Processes = ALONE, runtime: RunTime | None = None
 ) -> None:
     """Make the run folder or resume the run in it, and everything from there on."""
     config, registry, reporter = session.config, session.registry, session.reporter
@@ -174,7 +174,7 @@ def _run_in(
             raise
         for text in [*policy_notes(policy), *notes]:
             reporter.say(text)
-        _train_and_evaluate(session, folder, policy, monitor, processes, started)
+        _train_and_evaluate(session, folder, policy, monitor, processes, runtime)
     if processes.main:
         registry.notify("leser_run_ended", run=folder)
 
@@ -204,7 +204,7 @@ def _train_and_evaluate(
     policy: Policy,
     monitor: Monitor,
     processes: Processes,
-    started: float | None,
+    runtime: RunTime | None,
 ) -> None:
     from leser.run.final_evaluation import evaluate_on_test
     from leser.sampler import Sampler
@@ -214,7 +214,7 @@ def _train_and_evaluate(
     config, reporter = session.config, session.reporter
     engine = rollouts_of(config, session.registry)
     sampler = Sampler(policy, session.environment, config.prompt, config.training.max_new_tokens, rollouts=engine)
-    state = TrainingState(session, sampler, folder, monitor, processes, started)
+    state = TrainingState(session, sampler, folder, monitor, processes, runtime)
     state.restore()
     evaluation: dict[str, Any] = {}
 

@@ -33,11 +33,16 @@ def save_checkpoint(
         save_file(_tensors(model), part / "model.safetensors")
         if optimizer is not None:
             save_file(_moments(optimizer), part / "optimizer.safetensors")
-        digests = {p.name: _digest(p) for p in sorted(part.iterdir())}
-        (part / STATE).write_text(json.dumps({"state": state, "digests": digests}, indent=1), encoding="utf-8")
+        content = {"state": state, "digests": digests_of(part)}
+        (part / STATE).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
     write_folder(folder / name, fill)
     return folder / name
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """The digest of each file in a folder."""
+    return {path.name: _digest(path) for path in sorted(folder.iterdir())}
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
@@ -80,9 +85,16 @@ def load_weights(checkpoint: Path, model: torch.nn.Module, optimizer: torch.opti
         for name, parameter in held.items():
             if name in stored:
                 parameter.copy_(stored[name])
-    moments = checkpoint / "optimizer.safetensors"
-    if optimizer is not None and moments.exists():
-        _restore_moments(optimizer, load_file(moments))
+    if optimizer is not None:
+        _restore_moments(optimizer, moments_in(checkpoint))
+
+
+def moments_in(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The moments that a checkpoint holds, by the weight's number and their name; none where no step had been taken."""
+    from safetensors.torch import load_file
+
+    file = checkpoint / "optimizer.safetensors"
+    return load_file(file) if file.exists() else {}
 
 
 def prune(folder: Path, keep: int, best: str | None) -> None:
@@ -138,6 +150,8 @@ def _flat(state: Mapping[str, Any], at: str) -> Iterator[tuple[str, Any]]:
 def _restore_moments(optimizer: torch.optim.Optimizer, stored: dict[str, torch.Tensor]) -> None:
     import torch
 
+    if not stored:
+        return
     whole = optimizer.state_dict()
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in stored.items():

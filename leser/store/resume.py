@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Key = tuple[str, ...]
 Known = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Nested values to the same with every default filled in; raises LeserError for what this version does not know."""
-UNCOMPARED = {("out",), ("resume",)}
-"""Where a run writes, and how it was resumed."""
+UNCOMPARED = {("out",), ("resume",), ("policy", "shard")}
+"""Where a run writes, how it was resumed, and how its processes share the weights."""
 PLUGINS = ("task", "backend", "rollout")
 _ABSENT = object()
 

@@ -8,9 +8,11 @@ it. Every question is answered anew from the clock, so a stage that ends early l
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,10 +23,35 @@ WARMUP_SHARE = 0.4
 FIXED_S, FIXED_SHARE = 4.0, 0.02
 """What is kept back whatever the evaluation's size, in seconds and as a share of the limit: packages that are loaded for it,
 intervals, report; and a machine that becomes slower meanwhile."""
+ENDING_S = 6.0
+"""What a process needs to end after its report: memory is given back (5 s for a full cache of rankings)."""
 SLACK = 1.25
 """A final evaluation is expected to take this many times what the evaluations on dev say: its engine's cache is cold."""
 BASELINE, WEIGHTS = 0.5, 3.0
 """What a baseline, and tuning the weight of expansions on dev, are worth in evaluations of a policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """When a run began, by time.monotonic(), and the seconds that its process needs after the report."""
+
+    started: float
+    ending: float = 0.0
+
+    @classmethod
+    def now(cls, *, own_process: bool) -> RunTime:
+        """Of a run that begins now; in a process of its own the time since that began counts, and the time to end it."""
+        return cls(time.monotonic() - process_age(), ENDING_S) if own_process else cls(time.monotonic())
+
+
+def process_age() -> float:
+    """Seconds since this process began, most of which imports took; 0 on a system that does not tell (man 5 proc)."""
+    try:
+        stat = Path("/proc/self/stat").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    ticks = int(stat.rpartition(")")[2].split()[19])
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
 
 
 @dataclass(slots=True)
@@ -32,7 +59,7 @@ class Budget:
     """The time of one run, in seconds; `limit` is infinite where none is set, and then nothing is ever over.
 
     `evaluations` is the final evaluation in evaluations on dev, `control` the control's share of GRPO's time, `before` what
-    earlier starts of the run spent, `evaluation_s` the slowest evaluation on dev so far.
+    earlier starts of the run spent, `evaluation_s` the slowest evaluation on dev so far, `ending` what follows the report.
     """
 
     limit: float = math.inf
@@ -41,6 +68,7 @@ class Budget:
     warmup_share: float = WARMUP_SHARE
     before: float = 0.0
     evaluation_s: float = 0.0
+    ending: float = 0.0
     clock: Callable[[], float] = time.monotonic
     started: float = field(default=math.nan)
 
@@ -49,8 +77,8 @@ class Budget:
             self.started = self.clock()
 
     @classmethod
-    def of(cls, session: Session, started: float | None = None) -> Budget:
-        """The budget that a session's configuration sets; `started` is when its run began, by time.monotonic()."""
+    def of(cls, session: Session, runtime: RunTime | None = None) -> Budget:
+        """The budget that a session's configuration sets; without a `runtime` its run begins now."""
         config, task = session.config, session.task
         evaluation, training = config.evaluation, config.training
         policies = 1.0 + evaluation.prompted + config.warmup.enabled * (1 + evaluation.warmup_plus)
@@ -63,7 +91,8 @@ class Budget:
             evaluations=sizes * (policies + sampled + beside) + weights + beside,
             control=evaluation.warmup_plus_share if evaluation.warmup_plus and config.warmup.enabled else 0.0,
             warmup_share=WARMUP_SHARE if training.steps else 1.0,
-            started=math.nan if started is None else started,
+            ending=0.0 if runtime is None else runtime.ending,
+            started=math.nan if runtime is None else runtime.started,
         )
 
     @property
@@ -79,7 +108,7 @@ class Budget:
     @property
     def reserve(self) -> float:
         """Seconds kept back for the final evaluation."""
-        return FIXED_S + FIXED_SHARE * self.limit + SLACK * self.evaluations * self.evaluation_s
+        return self.ending + FIXED_S + FIXED_SHARE * self.limit + SLACK * self.evaluations * self.evaluation_s
 
     @property
     def left(self) -> float:

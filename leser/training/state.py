@@ -18,17 +18,19 @@ from leser.grpo.metrics import behaviour
 from leser.grpo.optimizer import make_optimizer
 from leser.monitor.monitor import Monitor
 from leser.policy.adapters import has_adapters, load_trained, save_trained
+from leser.policy.sharding import shard
 from leser.processes import ALONE, Processes
 from leser.progress import roughly
 from leser.rollout import RolloutPlace
 from leser.sampler import Answers, Sampler
 from leser.scoring import mean_of
 from leser.session import Session
-from leser.store.checkpoint import latest_checkpoint, load_weights, prune, save_checkpoint
+from leser.store.checkpoint import latest_checkpoint, load_weights, moments_in, prune, save_checkpoint
 from leser.store.folder import RunFolder
+from leser.store.sharded import in_shards, load_shards, save_shards, spread_moments
 from leser.store.timeline import Span, Timeline
 from leser.task import Query, drawn
-from leser.training.budget import Budget
+from leser.training.budget import Budget, RunTime
 from leser.training.interrupt import Interruption
 from leser.training.outlook import Outlook
 from leser.warmup.progress import WarmupProgress
@@ -89,11 +91,13 @@ class TrainingState:
         folder: RunFolder,
         monitor: Monitor,
         processes: Processes = ALONE,
-        started: float | None = None,
+        runtime: RunTime | None = None,
     ) -> None:
         self.session, self.sampler, self.folder, self.monitor = session, sampler, folder, monitor
-        self.processes, self.budget = processes, Budget.of(session, started)
+        self.processes, self.budget = processes, Budget.of(session, runtime)
         self.counters = Counters()
+        if session.config.policy.shard == "fsdp" and processes.count > 1:
+            shard(sampler.policy, processes.count)
         self.optimizer = make_optimizer(sampler.policy, session.config.grpo, session.config.training.optimizer)
         self.interruption = Interruption()
         self.outlook = Outlook.of(session)
@@ -118,10 +122,21 @@ class TrainingState:
             return
         checkpoint, stored = found
         self.counters = Counters.of(stored, checkpoint)
-        load_weights(checkpoint, self.sampler.policy.model, self.optimizer)
+        self._load_state(checkpoint)
         self.monitor.replay(self.folder.metrics())
         self._pending_first = self.counters.update + 1
         reporter.say(f"Resumed at {checkpoint.name} ({self.counters.stage}).")
+
+    def _load_state(self, checkpoint: Path) -> None:
+        """Weights and moments of a checkpoint, in shards or whole, into a policy in shards or whole."""
+        policy = self.sampler.policy
+        if in_shards(checkpoint):
+            load_shards(checkpoint, policy, self.optimizer)
+        elif policy.learner is None:
+            load_weights(checkpoint, policy.model, self.optimizer)
+        else:
+            load_weights(checkpoint, policy.model)
+            spread_moments(self.optimizer, moments_in(checkpoint))
 
     def _found(self) -> tuple[Path, dict[str, Any]] | None:
         """The latest whole checkpoint, files cut back to it; the time that is lost with what came after it was spent too."""
@@ -140,15 +155,19 @@ class TrainingState:
 
     def checkpoint(self) -> None:
         """Put rollouts, then the checkpoint that vouches for them, on disk."""
-        counters = self.counters
-        self.processes.check_replicas(self.sampler.policy.model)
+        counters, policy, name = self.counters, self.sampler.policy, f"step-{self.counters.update}"
+        self.processes.check_replicas(policy.model)
+        if self.processes.main:
+            self.folder.write_rollouts(self._pending_first, counters.update, self._pending)
+            self._pending, self._pending_first = [], counters.update + 1
+            counters.mark, counters.run_seconds = self.folder.mark(), self.budget.spent
+        where, content = self.folder.checkpoints, asdict(counters)
+        if policy.learner is not None:
+            save_shards(where, name, content, policy, self.optimizer, self.processes)
+        elif self.processes.main:
+            save_checkpoint(where, name, content, policy.model, self.optimizer)
         if not self.processes.main:
             return
-        self.folder.write_rollouts(self._pending_first, counters.update, self._pending)
-        self._pending, self._pending_first = [], counters.update + 1
-        counters.mark, counters.run_seconds = self.folder.mark(), self.budget.spent
-        model = self.sampler.policy.model
-        save_checkpoint(self.folder.checkpoints, f"step-{counters.update}", asdict(counters), model, self.optimizer)
         best = f"step-{counters.best_update}" if counters.stage != "warmup" else None
         prune(self.folder.checkpoints, self.session.config.training.keep_checkpoints, best)
 

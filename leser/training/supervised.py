@@ -11,6 +11,7 @@ import torch
 
 from leser.policy.memory import TOKENS_PER_PASS
 from leser.policy.packed import group_logprobs
+from leser.policy.sharding import agree, idle_passes, learning, passes_short, whole_norm
 from leser.processes import add_gradients, all_sum
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ def supervised_step(
 
     A step whose gradient is not finite is skipped: no weight changes, and None is returned.
     """
+    agree(policy, [e.prompt for e in batch], [e.completions for e in batch], 1.0)
+    with learning(policy) as learner:
+        return _step(learner, optimizer, batch, rate, bound)
+
+
+def _step(
+    policy: Policy, optimizer: torch.optim.Optimizer, batch: Sequence[Example], rate: float, bound: int
+) -> float | None:
     policy.model.train()
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -58,7 +67,9 @@ def supervised_step(
     tokens, *_ = all_sum([own], policy.device)
     total = 0.0
     most = len(batch) if policy.device.type == "cuda" else QUERIES_PER_PASS
-    for part in passes(batch, bound, most):
+    planned = list(passes(batch, bound, most))
+    short = passes_short(policy, len(planned))
+    for part in planned:
         result = group_logprobs(policy, [e.prompt for e in part], [e.completions for e in part], temperature=1.0)
         mask = result.mask.clone()
         for row, example in enumerate(part):
@@ -67,9 +78,11 @@ def supervised_step(
         loss = -(result.logprobs * mask).sum() / tokens
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
-    add_gradients(p for p in policy.model.parameters() if p.requires_grad)
+    idle_passes(policy, short)
+    if policy.root is None:  # shards are added up as they are made
+        add_gradients(p for p in policy.model.parameters() if p.requires_grad)
     total, *_ = all_sum([total], policy.device)
-    norm = float(torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0))
+    norm = whole_norm(torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0))
     if not math.isfinite(norm):
         optimizer.zero_grad(set_to_none=True)
         return None

@@ -1,4 +1,4 @@
-"""Two processes make the step that one makes: each samples, searches and trains its share, whatever the options."""
+"""Two processes make the step that one makes: each samples, searches and trains its share, with whole weights or in shards."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from leser_memory import MemoryBackend
 from leser.expansion import ExpansionOptions
 from leser.grpo.options import GrpoOptions
 from leser.grpo.update import make_optimizer
-from leser.policy.options import TinyOptions
+from leser.policy.loading import prepare
+from leser.policy.options import PolicyOptions, TinyOptions
 from leser.policy.policy import Policy
+from leser.policy.sharding import shard
 from leser.policy.tiny import build_tiny
 from leser.processes import ALONE, Processes
 from leser.prompt import PromptOptions
@@ -41,12 +43,16 @@ VARIANTS: dict[str, tuple[int, float, dict[str, Any]]] = {
 TIMES = ("sample_s", "search_s", "update_s", "sync_s", "hidden_s", "sampler_gap", "entropy_all", "passes")
 
 
+SHARDS = ("none", "fsdp")
+
+
 def made() -> Sampler:
     torch.manual_seed(0)
     texts = [" ".join(d.fields.values()) for d in SHELF] * 3 + ["navy couch none"]
     policy = build_tiny(
         texts, TinyOptions(d_model=32, layers=1, heads=2, kv_heads=1, ffn=32, vocabulary=400, pretrain_steps=0, seed=1)
     )
+    prepare(policy, PolicyOptions(device="cpu", attention="shared"), 0)
     environment = environment_of(MemoryBackend.of(SHELF), ExpansionOptions(weight=2.0))
     return Sampler(policy, environment, PromptOptions(context=False), 12)
 
@@ -63,18 +69,20 @@ def weights(policy: Policy) -> torch.Tensor:
     return torch.cat([p.detach().reshape(-1).clone() for p in policy.model.parameters()])
 
 
-def steps(processes: Processes, start: Path) -> dict[str, Any]:
+def steps(processes: Processes, start: Path, shards: str = "none") -> dict[str, Any]:
     """Warm-up, then for each variant one step of plain gradient descent; all from the weights in `start`."""
     sampler = made()
+    if shards == "fsdp":
+        shard(sampler.policy, processes.count)
     found: dict[str, Any] = {"losses": taught(sampler, processes)}
     if not start.exists():
         torch.save(sampler.policy.model.state_dict(), start)
     for name, (count, _, given) in VARIANTS.items():
         sampler.policy.model.load_state_dict(torch.load(start, weights_only=True))
-        before = weights(sampler.policy)
+        before, learner = weights(sampler.policy), sampler.policy.learner or sampler.policy
         options = GrpoOptions.model_validate({"group_size": 6, "warmup_steps": 0, **given})
         step = grpo_step(
-            sampler, torch.optim.SGD(sampler.policy.model.parameters(), lr=1.0), WIDE, QUERIES[:count], options,
+            sampler, torch.optim.SGD(learner.model.parameters(), lr=1.0), WIDE, QUERIES[:count], options,
             Schedule(given["learning_rate"], 10, 1), 0, reference=made().policy if "kl" in given else None,
             processes=processes,
         )  # fmt: skip
@@ -92,28 +100,35 @@ def _worker(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     processes = Processes(rank, 2, dist.new_group(backend="gloo"))
-    torch.save(steps(processes, Path(folder, "start.pt")), f"{folder}/{rank}.pt")
+    for shards in SHARDS:
+        torch.save(steps(processes, Path(folder, "start.pt"), shards), f"{folder}/{rank}-{shards}.pt")
     dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What one process makes, and what each of two makes."""
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """What one process makes, and what each of two makes, with whole weights and in shards."""
     folder = tmp_path_factory.mktemp("processes")
     one = steps(ALONE, folder / "start.pt")
     mp.spawn(_worker, args=(str(folder),), nprocs=2)
-    return one, [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    return one, {s: [torch.load(folder / f"{rank}-{s}.pt", weights_only=True) for rank in range(2)] for s in SHARDS}
 
 
-def test_supervised_updates_are_the_same(both: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
-    one, two = both
+@pytest.mark.parametrize("shards", SHARDS)
+def test_supervised_updates_are_the_same(
+    shards: str, both: tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]
+) -> None:
+    one, two = both[0], both[1][shards]
     for found in two:
         assert found["losses"] == pytest.approx(one["losses"], rel=1e-3)
 
 
+@pytest.mark.parametrize("shards", SHARDS)
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_step_is_the_same(name: str, both: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
-    one, two = both[0][name], [found[name] for found in both[1]]
+def test_a_step_is_the_same(
+    name: str, shards: str, both: tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]
+) -> None:
+    one, two = both[0][name], [found[name] for found in both[1][shards]]
     size = float(one["moved"].abs().max())
     assert size > 0
     for found in two:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from settings import small, small_task
 
 import leser
 from leser.config.load import config_of
 from leser.config.training import UNBOUNDED, TrainingOptions
-from leser.training.budget import FIXED_S, FIXED_SHARE, SLACK, Budget
+from leser.training.budget import ENDING_S, FIXED_S, FIXED_SHARE, SLACK, Budget, RunTime
 
 KEPT = FIXED_S + FIXED_SHARE * 600
 """Seconds kept back of the ten minutes of these tests, whatever an evaluation takes."""
@@ -99,6 +100,16 @@ def test_time_of_earlier_starts_counts() -> None:
     clock.now += 30
     assert found.spent == 570
     assert found.left == pytest.approx(30 - KEPT)
+
+
+def test_a_process_of_its_own_counts_from_its_start_to_its_end() -> None:
+    before = time.monotonic()
+    alone, within = RunTime.now(own_process=True), RunTime.now(own_process=False)
+    age = time.time() - psutil.Process().create_time()
+    assert before - alone.started == pytest.approx(age, abs=1.0), "imports are part of the run"
+    assert (alone.ending, within.ending) == (ENDING_S, 0.0)
+    assert before <= within.started <= time.monotonic()
+    assert budget(Clock(), ending=6.0).left == pytest.approx(600 - KEPT - 6)
 
 
 def test_minutes_alone_let_time_end_grpo_and_beside_steps_whichever_comes_first() -> None:

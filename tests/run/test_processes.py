@@ -18,7 +18,14 @@ from run_digests import TIMES, facts
 from settings import small, small_task
 
 STEPS = 6
+LAUNCHERS = {
+    "torchrun": ["torch.distributed.run", "--standalone", "--nproc-per-node={}"],
+    "accelerate": ["accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes={}", "--num_machines=1",
+                   "--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0"],
+}  # fmt: skip
+"""Both start processes that find no GPU as well; what accelerate calls multi_gpu are several processes of any kind."""
 NOT_ALIKE = (*TIMES, "passes")
+SHARDED = ("-o", "policy.shard=fsdp")
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +46,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def start(config: Path, out: Path, count: int = 2, *more: str) -> subprocess.Popen[bytes]:
+def start(config: Path, out: Path, count: int = 2, *more: str, launcher: str = "torchrun") -> subprocess.Popen[bytes]:
     """`leser run` in so many processes."""
-    launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m"] if count > 1 else []
-    command = [sys.executable, "-m", *launcher, "leser", "run", "--config", str(config), "--out", str(out), *more]
+    launched = [*(word.format(count) for word in LAUNCHERS[launcher]), "-m"] if count > 1 else []
+    command = [sys.executable, "-m", *launched, "leser", "run", "--config", str(config), "--out", str(out), *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     with out.with_suffix(".log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
@@ -119,11 +126,54 @@ def test_when_the_main_one_is_killed_the_other_stops(config: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_run_of_one_goes_on_in_two(config: Path, alone: Path) -> None:
-    """Its end is taken away: the evaluation, and all checkpoints but the one before the last."""
-    out = config.parent / "grown"
-    shutil.copytree(alone, out)
-    (out / "evaluation.json").unlink()
-    shutil.rmtree(max((out / "checkpoints").iterdir(), key=lambda p: int(p.name.removeprefix("step-"))))
+    out = cut_back(alone, config.parent / "grown")
     assert start(config, out, 2, "--resume").wait() == 0, said(out)[-3000:]
+    assert "Resumed at step-" in said(out)
+    alike(out, alone)
+
+
+def checkpoints(run: Path) -> list[Path]:
+    return sorted((run / "checkpoints").iterdir(), key=lambda p: int(p.name.removeprefix("step-")))
+
+
+def cut_back(run: Path, out: Path) -> Path:
+    """The run without its end: the evaluation, and all checkpoints but the one before the last."""
+    shutil.copytree(run, out)
+    (out / "evaluation.json").unlink()
+    shutil.rmtree(checkpoints(out)[-1])
+    return out
+
+
+@pytest.fixture(scope="module")
+def in_shards(config: Path) -> Path:
+    """The run of two processes that split the weights, started by accelerate."""
+    out = config.parent / "shards"
+    assert start(config, out, 2, *SHARDED, launcher="accelerate").wait() == 0, said(out)[-3000:]
+    return out
+
+
+@pytest.mark.timeout(300)
+def test_a_run_in_shards_is_the_run_of_one(in_shards: Path, alone: Path) -> None:
+    alike(in_shards, alone)
+    assert "2 processes share the work" in said(in_shards)
+    assert said(in_shards).count("Report:") == 1
+    sizes = [sum(f.stat().st_size for f in checkpoints(run)[-1].glob("*.safetensors")) for run in (in_shards, alone)]
+    files = sorted(p.name for p in checkpoints(in_shards)[-1].iterdir())
+    assert [name.partition("-model")[0] for name in files] == ["shard-00001", "shard-00002", "state.json"]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.1), "each process writes its own share"
+
+
+@pytest.mark.timeout(300)
+def test_shards_go_on_in_one_process(config: Path, in_shards: Path, alone: Path) -> None:
+    out = cut_back(in_shards, config.parent / "joined")
+    assert start(config, out, 1, "--resume").wait() == 0, said(out)[-3000:]
+    assert "Resumed at step-" in said(out)
+    alike(out, alone)
+
+
+@pytest.mark.timeout(300)
+def test_a_run_of_one_goes_on_in_shards(config: Path, alone: Path) -> None:
+    out = cut_back(alone, config.parent / "split")
+    assert start(config, out, 2, "--resume", *SHARDED).wait() == 0, said(out)[-3000:]
     assert "Resumed at step-" in said(out)
     alike(out, alone)
