@@ -47,6 +47,8 @@ from leser.training.grpo import Schedule, grpo_step, rewards_by_query
 ROOT = Path(__file__).resolve().parents[1]
 WHOLE = 51_200
 """Completions of the first arm; the others have a quarter of them."""
+RATE = 6e-4
+"""The demo's peak rate."""
 LOOKS = 4
 """Looks at the value after the start."""
 EVERY = 60
@@ -64,7 +66,7 @@ class Arm:
 
     def grpo(self) -> GrpoOptions:
         """The options of [grpo]."""
-        demo = {"learning_rate": 6e-4, "schedule": "linear", "credit": "prefix"}
+        demo = {"learning_rate": RATE, "schedule": "linear", "credit": "prefix"}
         return GrpoOptions.model_validate({**demo, "group_size": self.group, **self.options})
 
     def steps(self, whole: int) -> int:
@@ -81,6 +83,24 @@ ARMS: Mapping[str, Arm] = {
     "64 x 8, two updates, no credit": Arm(64, 8, options={"epochs_per_batch": 2, "credit": "none"}),
     "64 x 8, four updates": Arm(64, 8, options={"epochs_per_batch": 4}),
     "64 x 8, two updates of two halves": Arm(64, 8, options={"epochs_per_batch": 2, "mini_batches": 2}),
+    "64 x 8, two of two halves, rise 2": Arm(
+        64, 8, options={"epochs_per_batch": 2, "mini_batches": 2, "warmup_steps": 2}
+    ),
+    "64 x 8, two of four quarters, rise 2": Arm(
+        64, 8, options={"epochs_per_batch": 2, "mini_batches": 4, "warmup_steps": 2}
+    ),
+    "64 x 8, four of two halves, rise 2": Arm(
+        64, 8, options={"epochs_per_batch": 4, "mini_batches": 2, "warmup_steps": 2}
+    ),
+    "64 x 8, two of two halves, rise 2, rate 1e-3": Arm(
+        64, 8, options={"epochs_per_batch": 2, "mini_batches": 2, "warmup_steps": 2, "learning_rate": 1e-3}
+    ),
+    "64 x 8, two of four quarters, rise 2, rate 1e-3": Arm(
+        64, 8, options={"epochs_per_batch": 2, "mini_batches": 4, "warmup_steps": 2, "learning_rate": 1e-3}
+    ),
+    "128 x 4, two of four quarters, rise 2": Arm(
+        128, 4, options={"epochs_per_batch": 2, "mini_batches": 4, "warmup_steps": 2}
+    ),
     "32 x 8, two updates": Arm(32, 8, options={"epochs_per_batch": 2}),
     "32 x 8, four updates": Arm(32, 8, options={"epochs_per_batch": 4}),
     "64 x 4, four updates": Arm(64, 4, options={"epochs_per_batch": 4}),
@@ -152,7 +172,10 @@ def warmed_up(seed: int, updates: int, out: Path) -> Iterator[tuple[Session, Pat
 def looks(session: Session, folder: Path, seed: int, arm: Arm, whole: int) -> list[dict[str, Any]]:
     """The arm's value at its start, and each time that so many completions more are spent."""
     options, most, sampler = arm.grpo(), int(arm.share * whole), started(session, folder)
-    optimizer, schedule = make_optimizer(sampler.policy, options), Schedule(6e-4, arm.steps(whole), seed)
+    optimizer, schedule = (
+        make_optimizer(sampler.policy, options),
+        Schedule(options.learning_rate or RATE, arm.steps(whole), seed),
+    )
     rows: list[dict[str, Any]] = [{"completions": 0, **held_out(sampler, session)}]
     spent, step, seconds, spreads = 0, 0, 0.0, dict[str, float]()
     while spent < most:
