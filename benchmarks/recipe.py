@@ -101,6 +101,8 @@ ARMS: Mapping[str, Arm] = {
     "128 x 4, two of four quarters, rise 2": Arm(
         128, 4, options={"epochs_per_batch": 2, "mini_batches": 4, "warmup_steps": 2}
     ),
+    "64 x 8, two updates of two halves, half": Arm(64, 8, 0.5, {"epochs_per_batch": 2, "mini_batches": 2}),
+    "64 x 8, two updates, half": Arm(64, 8, 0.5, {"epochs_per_batch": 2}),
     "32 x 8, two updates": Arm(32, 8, options={"epochs_per_batch": 2}),
     "32 x 8, four updates": Arm(32, 8, options={"epochs_per_batch": 4}),
     "64 x 4, four updates": Arm(64, 4, options={"epochs_per_batch": 4}),
