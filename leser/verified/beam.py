@@ -1,8 +1,9 @@
 """Beam search over sets of terms and their weights, on the engine, for many queries at once.
 
-A set is worth what the judge's score rose by, less what its terms' own gains were shrunk by for want of support. Each term
-must raise both, the score and that worth, by `margin`, and the expanded query must keep what the original found (the
-anchor). The empty set is worth 0 and stays in the running to the end: "nothing" is a good answer.
+A set is worth what its value rose by (the judge's score and the engine's agreement), less what its terms' own gains were
+shrunk by for want of support. Each term must raise both, the value and that worth, by `margin`, and the expanded query must
+keep what the original found (the anchor). The empty set is worth 0 and stays in the running to the end: "nothing" is a good
+answer.
 """
 
 from __future__ import annotations
@@ -101,10 +102,11 @@ def grow(judge: Judge, beams: Sequence[Beam], options: VerifiedOptions) -> None:
         found: dict[int, list[BeamState]] = {}
         for trial, (beam, state, singles) in zip(trials, asked, strict=True):
             reading = readings.get(_key(trial))
-            if reading is None or reading.score is None or reading.kept < options.keep:
+            value = None if reading is None else reading.value
+            if reading is None or value is None or reading.kept < options.keep:
                 continue
-            assert beam.before.score is not None
-            worth = reading.score - beam.before.score - sum(single.excess for single in singles)
+            assert beam.before.value is not None
+            worth = value - beam.before.value - sum(single.excess for single in singles)
             if worth >= state.worth + options.margin and _rises(reading, state.reading, options.margin):
                 found.setdefault(beam.row, []).append(BeamState(singles, reading, worth))
         growing = [beam for beam in growing if beam.row in found]
@@ -118,9 +120,9 @@ def grow(judge: Judge, beams: Sequence[Beam], options: VerifiedOptions) -> None:
 
 def _rises(reading: Reading, before: Reading, least: float) -> bool:
     """Whether the judge itself prefers the new set: like queries are a reason to doubt it, never to overrule it."""
-    assert reading.score is not None
-    assert before.score is not None
-    return reading.score - before.score >= least
+    assert reading.value is not None
+    assert before.value is not None
+    return reading.value - before.value >= least
 
 
 def _key(trial: Trial) -> tuple[int, tuple[Expansion, ...]]:

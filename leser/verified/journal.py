@@ -50,8 +50,8 @@ class Journal:
 
 
 def probe_row(query_id: str, probe: Probe) -> dict[str, Any]:
-    """A query's first pass as one JSON line: each term with [score, kept, code] at each weight, in the options' order; a
-    fourth value is what people say, where that was looked at."""
+    """A query's first pass as one JSON line: each term with [score, kept, code, agreed] at each weight, in the options' order;
+    a fifth value is what people say, where that was looked at."""
     terms = [
         {"text": candidate.text, "key": candidate.key, "readings": [_row(reading) for reading in readings]}
         for candidate, readings in zip(probe.candidates, probe.readings, strict=True)
@@ -77,7 +77,7 @@ def read_probe(row: Mapping[str, Any]) -> Probe:
 
 
 def _row(reading: Reading) -> list[Any]:
-    row = [reading.score, reading.kept, str(reading.code)]
+    row = [reading.score, reading.kept, str(reading.code), reading.agreed]
     return row if reading.people is None else [*row, reading.people]
 
 

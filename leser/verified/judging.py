@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
 from leser.expansion import Code, Expansion
 from leser.task import Query, Split
-from leser.verified.anchor import kept_share
+from leser.verified.anchor import agreement, kept_share
 from leser.verified.noise import people_value
 from leser.verified.options import VerifiedOptions
 
@@ -27,13 +27,20 @@ class Trial:
 class Reading:
     """What came of a trial: the judge's score, None where it broke a rule, failed or no reward applies; and kept@k.
 
+    `agreed` is what the engine's own scores for the original query add to the judge's: `verified.agree` times the agreement.
     `people` is what the judgments say of the ranking by themselves, None where the query has none.
     """
 
     score: float | None
     kept: float
     code: Code
+    agreed: float = 0.0
     people: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """What sets are compared by: the judge's score and the engine's agreement; None where there is no score."""
+        return None if self.score is None else self.score + self.agreed
 
     @property
     def failed(self) -> bool:
@@ -95,10 +102,11 @@ class Judge:
             if outcome.code not in UNSEARCHED:
                 self.spent[trial.row] += self.cost(trial.expansions)
             self.failed[trial.row] += outcome.code is Code.ENGINE_ERROR
-            kept, people = 0.0, None
+            kept, agreed, people = 0.0, 0.0, None
             if outcome.expanded is not None:
                 kept = kept_share(outcome.original, outcome.expanded, self.options.keep_top, self.options.keep_within)
+                agreed = agreement(outcome.original, outcome.expanded, self.options.keep_top) * self.options.agree
                 if self.options.doubt:
                     people = people_value(outcome.expanded, outcome.grades, self.options.keep_top)
-            readings.append(Reading(None if out else float(total), kept, outcome.code, people))
+            readings.append(Reading(None if out else float(total), kept, outcome.code, agreed, people))
         return readings

@@ -11,8 +11,17 @@ class VerifiedOptions(Options):
     """Verified search: which expansions are tried on the engine for each query, and what they must prove."""
 
     candidates: int = Field(24, ge=1, description="candidate terms tried for each query")
-    documents: int = Field(
-        10, ge=1, description="hits, and an encoder's nearest documents, that candidates are read from"
+    documents: int = Field(10, ge=1, description="hits that candidates are read from")
+    nearest: int = Field(30, ge=0, description="an encoder's nearest documents that candidates are read from")
+    fields: tuple[str, ...] = Field(
+        ("text",),
+        description="document fields that candidates are read from beside the title, where the engine can say how many "
+        "documents hold a word; else titles alone are read",
+    )
+    lift: float = Field(
+        3.0,
+        ge=0,
+        description="how many times more of these documents than of the whole index must hold a candidate",
     )
     min_documents: int = Field(3, ge=1, description="least number of these documents that hold a candidate")
     digits: bool = Field(False, description="a candidate from documents may hold a digit")
@@ -46,8 +55,14 @@ class VerifiedOptions(Options):
     )
     keep_top: int = Field(10, ge=1, description="anchor: how many of the original's hits are looked for")
     keep_within: int = Field(15, ge=1, description="anchor: among how many of the expanded query's hits")
+    agree: float = Field(
+        0.15,
+        ge=0,
+        description="soft anchor: what the engine's own scores for the original query count beside the judge's score, both "
+        "from 0 to 1 over the first `keep_top` hits; 0: nothing",
+    )
     trust: float = Field(
-        0.5,
+        0.75,
         ge=0,
         le=1,
         description="share of a term's own gain that is believed; the rest is what it brings to queries that share a word; "

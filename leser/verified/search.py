@@ -151,8 +151,8 @@ class VerifiedSearch:
         for candidate, readings in zip(probe.candidates, probe.readings, strict=True):
             for weight, reading in zip(self.options.weights, readings, strict=False):
                 gain = None
-                if reading.score is not None and probe.before.score is not None:
-                    value = reading.score - probe.before.score
+                if reading.value is not None and probe.before.value is not None:
+                    value = reading.value - probe.before.value
                     gain = TermGain(row, self._words[row], candidate.key, weight, value)
                 yield gain, (candidate, weight, reading)
 

@@ -7,13 +7,13 @@ A source is anything that gives words for queries; a policy's samples, say, are 
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from leser.backend import Document
+from leser.backend import Document, Hit
 from leser.composition import leaves
 from leser.environment import Environment
 from leser.expansion import ExpansionOptions, ParseError, parse
@@ -22,9 +22,8 @@ from leser.formats.files import bad_line, json_lines, text_of
 from leser.similarity import ComparesDocuments, NearestDocuments
 from leser.task import Query
 from leser.text import STOP_WORDS, stem, words
+from leser.verified.distinctive import DIGIT, Distinctive, size_of
 from leser.verified.options import VerifiedOptions
-
-_DIGIT = re.compile(r"\d")
 
 
 class CandidateSource(Protocol):
@@ -35,9 +34,11 @@ class CandidateSource(Protocol):
 
 
 class DocumentWords:
-    """Feedback terms of the engine's own hits, and of an encoder's nearest documents where there is one, in turn.
+    """Words of the engine's own hits, and of an encoder's nearest documents where there is one.
 
-    A word counts if at least `min_documents` of all these documents hold it in their titles.
+    A word counts if at least `min_documents` of all these documents hold it. Where the engine can say how many documents
+    hold a word, titles and `fields` are read and the most distinctive words come first (leser.verified.distinctive); else
+    feedback terms of the titles alone, those of hits and of nearest documents in turn.
     """
 
     def __init__(
@@ -45,27 +46,43 @@ class DocumentWords:
     ) -> None:
         self.environment, self.options, self.nearest = environment, options, nearest
 
+    @cached_property
+    def _distinctive(self) -> Distinctive | None:
+        engine = self.environment.rules.site.words
+        size = size_of(engine)
+        return Distinctive(engine, self.options, size) if size else None
+
     def __call__(self, queries: Sequence[Query]) -> list[list[str]]:
         """Words of each query's documents."""
         count = self.options.documents
         originals = self.environment.originals(queries)
         hits = [originals[query.id].hits[:count] for query in queries]
         near: list[tuple[str, ...]] = [()] * len(queries)
-        if self.nearest is not None:
-            near = [ranking.ids for ranking in self.nearest.rank([query.text for query in queries], count)]
+        if self.nearest is not None and self.options.nearest:
+            ranked = self.nearest.rank([query.text for query in queries], self.options.nearest)
+            near = [ranking.ids for ranking in ranked]
         ids = {hit.id for row in hits for hit in row} | {document for row in near for document in row}
         field = self.environment.title_field
-        documents = self.environment.client.fetch(sorted(ids), (field,)) if ids else {}
+        fields = (field, *self.options.fields) if self._distinctive else (field,)
+        documents = self.environment.client.fetch(sorted(ids), tuple(dict.fromkeys(fields))) if ids else {}
+        if self._distinctive:
+            texts = {id: " ".join(filter(None, map(d.fields.get, fields))) for id, d in documents.items()}
+            pools = [dict.fromkeys([*(h.id for h in row), *close]) for row, close in zip(hits, near, strict=True)]
+            return self._distinctive([[texts[id] for id in pool if id in texts] for pool in pools])
         titles = {id: document.fields.get(field, "") for id, document in documents.items()}
-        rows = []
-        for query, found, close in zip(queries, hits, near, strict=True):
-            own = [(titles[hit.id], hit.score) for hit in found if hit.id in titles]
-            other = [titles[document] for document in close if document in titles]
-            pool = [titles[id] for id in dict.fromkeys([*(h.id for h in found), *close]) if id in titles]
-            common = self._common(pool)
-            texts, scores = [text for text, _ in own], [score for _, score in own]
-            rows.append(in_turn(self._terms(query, texts, scores, common), self._terms(query, other, None, common)))
-        return rows
+        return [self._feedback(q, row, ids, titles) for q, row, ids in zip(queries, hits, near, strict=True)]
+
+    def _feedback(
+        self, query: Query, found: Sequence[Hit], near: Sequence[str], titles: Mapping[str, str]
+    ) -> list[str]:
+        """Feedback terms of the titles of hits and of nearest documents, in turn."""
+        close = near[: self.options.documents]
+        own = [(titles[hit.id], hit.score) for hit in found if hit.id in titles]
+        other = [titles[document] for document in close if document in titles]
+        pool = [titles[id] for id in dict.fromkeys([*(h.id for h in found), *close]) if id in titles]
+        common = self._common(pool)
+        texts, scores = [text for text, _ in own], [score for _, score in own]
+        return in_turn(self._terms(query, texts, scores, common), self._terms(query, other, None, common))
 
     def _common(self, titles: Iterable[str]) -> set[str]:
         """Stems that enough of the titles hold."""
@@ -75,7 +92,7 @@ class DocumentWords:
     def _terms(self, query: Query, texts: Sequence[str], scores: Sequence[float] | None, common: set[str]) -> list[str]:
         wanted = FeedbackOptions(docs=self.options.documents, terms=10 * self.options.candidates)
         found = [term.text for term in feedback_terms(query.text, texts, scores, wanted)]
-        return [w for w in found if stem(w) in common and (self.options.digits or not _DIGIT.search(w))]
+        return [w for w in found if stem(w) in common and (self.options.digits or not DIGIT.search(w))]
 
 
 class CountedDictionary:

@@ -34,7 +34,16 @@ COUCH, RUG, DESK = Query("q1", "couch"), Query("q2", "rug"), Query("q3", "desk")
 SOFAS = {"couch1": 1, "couch2": 1, "sofa1": 1, "sofa2": 1}
 SPLIT = Split("train", (COUCH, RUG, DESK), {"q1": SOFAS, "q2": {"rug1": 1, "rug2": 1}, "q3": {"lamp1": 1, "lamp3": 1}})
 OPTIONS = VerifiedOptions(
-    candidates=8, min_documents=2, weights=(1.0,), trust=1.0, margin=0.01, keep=0.6, keep_within=10, spelling=False
+    candidates=8,
+    min_documents=2,
+    lift=0.0,
+    weights=(1.0,),
+    trust=1.0,
+    margin=0.01,
+    keep=0.6,
+    keep_within=10,
+    agree=0.0,
+    spelling=False,
 )
 
 
