@@ -45,6 +45,9 @@ class NearestDocuments(Protocol):
     def similarity(self, query: str, ids: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each document, shape (ids,); NaN for one without text. Raises EncodingFailed."""
 
+    def likeness(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The cosine of a query and each text, such as a word, shape (texts,). Raises EncodingFailed."""
+
 
 @runtime_checkable
 class ComparesDocuments(Protocol):

@@ -61,7 +61,7 @@ class Distinctive:
         found = []
         for word, count in held.items():
             share, everywhere = count / documents, shares.get(word)
-            if everywhere is not None and share > everywhere and share >= self.options.lift * everywhere:
+            if everywhere is not None and share >= self.options.lift * everywhere:
                 found.append((-share * log(share / everywhere), word))
         return [word for _, word in sorted(found)]
 

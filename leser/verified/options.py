@@ -11,6 +11,12 @@ class VerifiedOptions(Options):
     """Verified search: which expansions are tried on the engine for each query, and what they must prove."""
 
     candidates: int = Field(24, ge=1, description="candidate terms tried for each query")
+    wide: int = Field(
+        40,
+        ge=1,
+        description="words of documents that an encoder chooses from, where there is one: those that by themselves are most "
+        "like the query become `candidates`, a vote on the words that does not depend on what they find",
+    )
     documents: int = Field(10, ge=1, description="hits that candidates are read from")
     nearest: int = Field(30, ge=0, description="an encoder's nearest documents that candidates are read from")
     fields: tuple[str, ...] = Field(
@@ -62,7 +68,7 @@ class VerifiedOptions(Options):
         "from 0 to 1 over the first `keep_top` hits; 0: nothing",
     )
     trust: float = Field(
-        0.75,
+        1.0,
         ge=0,
         le=1,
         description="share of a term's own gain that is believed; the rest is what it brings to queries that share a word; "

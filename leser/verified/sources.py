@@ -68,9 +68,20 @@ class DocumentWords:
         if self._distinctive:
             texts = {id: " ".join(filter(None, map(d.fields.get, fields))) for id, d in documents.items()}
             pools = [dict.fromkeys([*(h.id for h in row), *close]) for row, close in zip(hits, near, strict=True)]
-            return self._distinctive([[texts[id] for id in pool if id in texts] for pool in pools])
+            found = self._distinctive([[texts[id] for id in pool if id in texts] for pool in pools])
+            return [self._likely(query, row) for query, row in zip(queries, found, strict=True)]
         titles = {id: document.fields.get(field, "") for id, document in documents.items()}
         return [self._feedback(q, row, ids, titles) for q, row, ids in zip(queries, hits, near, strict=True)]
+
+    def _likely(self, query: Query, found: Sequence[str]) -> list[str]:
+        """The first `wide` words that are new to the query; of these the ones most like it, in their order."""
+        own, count = {stem(word) for word in words(query.text)}, self.options.candidates
+        fresh = [word for word in found if stem(word) not in own][: self.options.wide]
+        if self.nearest is None or len(fresh) <= count:
+            return fresh
+        likeness = dict(zip(fresh, self.nearest.likeness(query.text, fresh).tolist(), strict=True))
+        kept = set(sorted(fresh, key=lambda word: -likeness[word])[:count])
+        return [word for word in fresh if word in kept]
 
     def _feedback(
         self, query: Query, found: Sequence[Hit], near: Sequence[str], titles: Mapping[str, str]

@@ -72,6 +72,11 @@ class DocumentIndex:
         found[known] = np.einsum("ij,j->i", vectors, self.vectors.of_texts([query], query=True)[0])
         return found
 
+    def likeness(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The cosine of a query and each text, shape (texts,); new texts are encoded and kept. Raises EncodingFailed."""
+        found: NDArray[np.float32] = self.vectors.of_texts(texts) @ self.vectors.of_texts([query], query=True)[0]
+        return found
+
     def _top(self, scores: NDArray[np.float32], rows: NDArray[np.int64], n: int) -> list[tuple[float, str]]:
         """The documents of these rows' best `n` as (negative score, id), all that are equal to the last of them included."""
         least = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf

@@ -62,7 +62,7 @@ def test_only_train_judgments_are_read() -> None:
         environment = environment_of()
         search = VerifiedSearch(environment, [COUCH, RUG, DESK], options, words_of(environment), SPLIT, 0, train)
         probes = [
-            Probe(Reading(0.1, 1.0, Code.OK, 0.5), (), tuple((Reading(0.1 + 0.01 * i, 1.0, Code.OK, 0.5),) for i in range(40)))
+            Probe(Reading(0.1, 1.0, Code.OK, people=0.5), (), tuple((Reading(0.1 + 0.01 * i, 1.0, Code.OK, people=0.5),) for i in range(40)))
             for _ in range(3)
         ]  # fmt: skip
         return [search._noise(probes)]
@@ -72,7 +72,7 @@ def test_only_train_judgments_are_read() -> None:
 
 
 def test_what_people_say_is_kept_in_the_file() -> None:
-    probe = Probe(Reading(0.5, 1.0, Code.OK, 0.25), (), (), 1, 0)
+    probe = Probe(Reading(0.5, 1.0, Code.OK, 0.125, 0.25), (), (), 1, 0)
     assert read_probe(probe_row("q", probe)) == probe
     bare = Probe(Reading(0.5, 1.0, Code.OK), (), (), 1, 0)
     assert read_probe(probe_row("q", bare)) == bare
