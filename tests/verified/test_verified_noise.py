@@ -55,6 +55,10 @@ def test_a_noisy_judge_must_be_surer() -> None:
     assert found(doubt=2.0, noise=0.5) == 0
 
 
+def read_at(score: float) -> Reading:
+    return Reading(score, 1.0, Code.OK, people=0.5)
+
+
 def test_only_train_judgments_are_read() -> None:
     options = changed(doubt=1.0)
 
@@ -62,9 +66,9 @@ def test_only_train_judgments_are_read() -> None:
         environment = environment_of()
         search = VerifiedSearch(environment, [COUCH, RUG, DESK], options, words_of(environment), SPLIT, 0, train)
         probes = [
-            Probe(Reading(0.1, 1.0, Code.OK, people=0.5), (), tuple((Reading(0.1 + 0.01 * i, 1.0, Code.OK, people=0.5),) for i in range(40)))
+            Probe(Reading(0.1, 1.0, Code.OK, people=0.5), (), tuple((read_at(0.1 + 0.01 * i),) for i in range(40)))
             for _ in range(3)
-        ]  # fmt: skip
+        ]
         return [search._noise(probes)]
 
     assert read(frozenset()) == [0.0]
