@@ -208,7 +208,9 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         row: dict[str, Any] = {"queries": given.queries, "write_s": round(write_store(store, given.queries), 1)}
         row["store_mb"] = round(store.stat().st_size / 1e6, 1)
         port, service, started = start(store, given.policy, given.option, open_)
-        row |= {"start_s": round(started, 1), "options": given.option, "memory_at_start": memory(service)}
+        busy = round(sum(service.cpu_times()[:2]), 1)
+        row |= {"start_s": round(started, 1), "start_processor_s": busy, "options": given.option}
+        row["memory_at_start"] = memory(service)
         load = Load(port, given.queries)
         row["steady"] = asyncio.run(steady(load, service, given.rate, given.seconds)) if given.seconds else None
         if given.policy:
