@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from leser.backend import Ranking
 from leser.environment import Attempt
@@ -11,9 +12,11 @@ from leser.errors import LeserError
 from leser.expansion import Code, Expansion
 from leser.prompt import Observation
 from leser.report.answers import ShownHit
-from leser.sampler import Sampler
 from leser.session import Session
 from leser.task import Query, Split
+
+if TYPE_CHECKING:
+    from leser.sampler import Sampler
 
 
 @dataclass(frozen=True, slots=True)

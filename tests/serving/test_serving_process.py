@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +82,15 @@ def test_what_cannot_be_built_is_said(journal: Path) -> None:
     with pytest.raises(ProcessUnavailable, match="down"):
         made.ask("a")
     made.close()
+
+
+def test_a_process_that_only_searches_loads_no_torch() -> None:
+    code = (
+        "import sys, leser.serving.live; from leser.serving.live import LiveEngine; "
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_real_policy_answers_is_stored_hangs_and_dies(made: Path, tmp_path: Path) -> None:
