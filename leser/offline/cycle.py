@@ -90,8 +90,8 @@ def _edited(before: StoredEntry | None, row: dict[str, str], path: Path, line: i
     if same and state is before.state:
         return before
     expansions = before.expansions if same else read.expansions
-    made = {} if same else {"policy": "person", "reason": ""}
-    return replace(before, expansions=expansions, state=state, time=now(), **made)
+    policy, reason = (before.policy, before.reason) if same else ("person", "")
+    return replace(before, expansions=expansions, state=state, policy=policy, reason=reason, time=now())
 
 
 def _same(first: Sequence[Expansion], second: Sequence[Expansion]) -> bool:

@@ -131,7 +131,8 @@ class RayJob:
     def answers(self, blocks: Sequence[Sequence[FrequentQuery]]) -> Iterator[list[Row]]:
         """The rows of each block once, in the order in which they are done."""
         left = deque(enumerate(blocks))
-        idle, busy = [*self._workers], {}
+        idle = [*self._workers]
+        busy: dict[Any, tuple[Any, int, Sequence[FrequentQuery]]] = {}
         lost: Counter[int] = Counter()
         while left or busy:
             while left and idle:
