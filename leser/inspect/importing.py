@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from leser.config.build import task_of
 from leser.errors import LeserError
 from leser.expansion import Expansion
 from leser.expansion_store import EntryState, StoredEntry
-from leser.inspect.precomputing import Source, task_needed
+from leser.inspect.precomputing import Source
 from leser.printable import printable
 from leser.rules import ServingFilter
 from leser.session import open_environment
@@ -34,7 +35,9 @@ def check_rules(entries: Iterable[StoredEntry], source: Source) -> None:
             f"Changed entries are of the platform '{printable(elsewhere[0])}', and the rules that were named are those of "
             f"'{name}'. Import each platform's entries by themselves, with its profile (--platform F.toml)."
         )
-    environment, _ = open_environment(config, registry, task_needed(source, config, registry))
+    kind = registry.get("backend", config.backend.name)
+    task = task_of(config, registry) if source.needs_task(kind, config.backend.options) else None
+    environment, _ = open_environment(config, registry, task)
     with environment.client:
         allows, weight = ServingFilter(environment.rules), environment.expansion.weight
         broken = []

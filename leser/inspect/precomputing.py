@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from leser.backend import Backend
 from leser.config.build import complete, task_of
 from leser.config.load import load_config
 from leser.config.tables import RunConfig
@@ -62,6 +63,10 @@ class Source:
         given = load_config(self.config, self.flags, self.assignments, self.platform)
         return "task" in given.model_fields_set
 
+    def needs_task(self, backend: type[Backend], options: Mapping[str, Any]) -> bool:
+        """Whether the task must be read: it was named, or brings the documents of an engine in process."""
+        return self.names_task or (backend.takes_documents and "documents" not in options)
+
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
@@ -73,13 +78,6 @@ class JobSettings:
     precompute: PrecomputeOptions
     verified: VerifiedOptions
     others: tuple[str, ...]
-
-
-def task_needed(source: Source, config: RunConfig, registry: Registry) -> Task | None:
-    """The task, where it was named or brings the documents of an engine in process; else None."""
-    in_process = registry.get("backend", config.backend.name).takes_documents
-    needed = source.names_task or (in_process and "documents" not in config.backend.options)
-    return task_of(config, registry) if needed else None
 
 
 def check_by(source: Source, by: By) -> None:
@@ -108,7 +106,8 @@ def open_job(
         ),
     )
     if by == "search":
-        task = task_needed(source, config, registry)
+        kind = registry.get("backend", config.backend.name)
+        task = task_of(config, registry) if source.needs_task(kind, config.backend.options) else None
         environment, _ = open_environment(config, registry, task)
         with environment.client:
             yield _job(named, environment, task, [_search(named, environment, task)])
