@@ -75,7 +75,7 @@ def judge_clicks(counts: Counts, options: ClickOptions) -> dict[Pair, ClickJudgm
     """The documents with enough support, each with its judgment."""
     kept = {pair: {r: shown for r, shown in ranks.items() if r < options.max_rank} for pair, ranks in counts.items()}
     rates, looked = click_rates(kept), position_bias(kept)
-    average = _average(kept, looked)
+    average, plain = _average(kept, looked), _plain_rate(kept)
     found = {}
     for pair, ranks in kept.items():
         shown, clicks = sum(s.impressions for s in ranks.values()), sum(s.clicks for s in ranks.values())
@@ -89,11 +89,15 @@ def judge_clicks(counts: Counts, options: ClickOptions) -> dict[Pair, ClickJudgm
         elif options.model == "ips":
             lift = sum(s.clicks / looked[r] for r, s in ranks.items()) / shown / average if average else 0.0
         else:
-            whole = sum(s.clicks for each in kept.values() for s in each.values())
-            seen = sum(s.impressions for each in kept.values() for s in each.values())
-            lift = clicks / shown / (whole / seen) if whole else 0.0
+            lift = clicks / shown / plain if plain else 0.0
         found[pair] = ClickJudgment(lift, confidence, shown, clicks)
     return found
+
+
+def _plain_rate(counts: Counts) -> float:
+    """Clicks per impression of the whole log."""
+    cells = [shown for ranks in counts.values() for shown in ranks.values()]
+    return sum(s.clicks for s in cells) / max(sum(s.impressions for s in cells), 1)
 
 
 def click_rates(counts: Counts) -> dict[int, float]:
