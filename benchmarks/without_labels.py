@@ -2,6 +2,7 @@
 
     python -m benchmarks.without_labels --arms judged clicks ctr encoder --seeds 21 --out runs/teachers
     python -m benchmarks.without_labels --arms judged flipped-10 flipped-30 --seeds 21 --out runs/teachers
+    python -m benchmarks.without_labels --looks 24 --seeds 21 --out runs/teachers
     python -m benchmarks.without_labels --table --seeds 21 22 23 --out runs/teachers
 
 For each seed one shop, and on it one run per arm with the same model, the same steps and the same number of completions. Train
@@ -18,6 +19,8 @@ and dev, and so the choice of the best policy, know what the arm's teacher knows
 Stated before any run: the value is nDCG@10 of greedy answers to the test queries on the true judgments; a gain is the policy's
 value less the original query's, paired by query; the share is the arm's mean gain over that of `judged` on the same queries, its
 interval a bootstrap over queries that draws both gains together. A run that is there is not made again; a killed one resumes.
+`--looks` bounds the warm-up: 80 updates before each look at dev, 7 looks unless given. Runs of another number are a series
+of their own.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ from leser.task import Split, drawn
 READER = ROOT / "benchmarks" / "taught_demo.py"
 EVIDENCE = ROOT / "docs" / "evidence" / "without-labels.json"
 MEASURE, WARM_UP, JUDGED = "nDCG@10", "warmup", "judged"
-TRAIN = 2000
+TRAIN, LOOKS = 2000, 7
 SHOPPERS = Shoppers()
 TINY = {"d_model": 128, "layers": 3, "heads": 4, "kv_heads": 2, "ffn": 320, "vocabulary": 2000, "pretrain_steps": 10}
 BASE: dict[str, Any] = {
@@ -58,7 +61,7 @@ BASE: dict[str, Any] = {
     "policy": {"name": "tiny", "device": "cpu", "tiny": TINY},
     "warmup": {
         "max_queries": TRAIN, "targets_per_query": 1, "batch_size": 32, "learning_rate": 3e-3,
-        "steps_between_evaluations": 80, "max_evaluations": 7, "samples": 0,
+        "steps_between_evaluations": 80, "samples": 0,
     },
     "verified": {"weights": [2.0], "keep": 0.0},
     "training": {"steps": 90, "queries_per_step": 32, "steps_between_evaluations": 15},
@@ -101,6 +104,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=list(arms(Path(), Path())), default=list(arms(Path(), Path())))
     parser.add_argument("--seeds", type=seed_argument, nargs="+", default=[21, 22, 23])
     parser.add_argument("--out", type=Path, default=Path("runs/teachers"))
+    parser.add_argument("--looks", type=int, default=LOOKS, help="looks at dev in the warm-up, at most")
     parser.add_argument("--dry-run", action="store_true", help="check the arms and say what their rewards see")
     parser.add_argument("--table", action="store_true", help="print the table of the runs that are there")
     parser.add_argument("--evidence", action="store_true", help="with --table: write docs/evidence/without-labels.json")
@@ -114,24 +118,29 @@ def main() -> None:
         return
     for seed in given.seeds:
         for arm in given.arms:
-            trained(seed, arm, given.out, dry=given.dry_run)
+            trained(seed, arm, given.out, given.looks, dry=given.dry_run)
 
 
-def trained(seed: int, arm: str, out: Path, *, dry: bool = False) -> None:
+def folder_of(out: Path, seed: int, arm: str, looks: int) -> Path:
+    """Where the run of an arm is."""
+    return out / (f"seed-{seed}-{arm}" + (f"-looks-{looks}" if looks != LOOKS else ""))
+
+
+def trained(seed: int, arm: str, out: Path, looks: int = LOOKS, *, dry: bool = False) -> None:
     """One run, unless it is there; it is resumed where it was killed."""
-    folder = out / f"seed-{seed}-{arm}"
+    folder = folder_of(out, seed, arm, looks)
     if (folder / "evaluation.json").exists():
         return
     begun = time.monotonic()
     config, registry = (
-        complete(config_of(values(seed, arm, out, dry=dry)), load_plugins([READER])),
+        complete(config_of(values(seed, arm, out, looks, dry=dry)), load_plugins([READER])),
         load_plugins([READER]),
     )
     run(config, registry)
-    print(json.dumps({"seed": seed, "arm": arm, "wall_s": round(time.monotonic() - begun)}), flush=True)
+    print(json.dumps({"seed": seed, "arm": arm, "looks": looks, "wall_s": round(time.monotonic() - begun)}), flush=True)
 
 
-def values(seed: int, arm: str, out: Path, *, dry: bool = False) -> dict[str, Any]:
+def values(seed: int, arm: str, out: Path, looks: int = LOOKS, *, dry: bool = False) -> dict[str, Any]:
     """The configuration of one run; writes the log of its shop where it is needed and missing."""
     folder = out.resolve()
     log = folder / f"log-{seed}" / "ubi.ndjson"
@@ -143,8 +152,8 @@ def values(seed: int, arm: str, out: Path, *, dry: bool = False) -> dict[str, An
         "seed": seed,
         "task": {"name": "taught-demo", "seed": seed, "train": TRAIN, **given["task"]},
         "rewards": {"weights": given["rewards"]},
-        "warmup": {**BASE["warmup"], **given.get("warmup", {})},
-        "out": str(folder / f"seed-{seed}-{arm}"),
+        "warmup": {**BASE["warmup"], "max_evaluations": looks, **given.get("warmup", {})},
+        "out": str(folder_of(folder, seed, arm, looks)),
         "resume": True,
         "dry_run": dry,
     }
@@ -166,12 +175,15 @@ def shown(found: Mapping[str, Any]) -> str:
 
 def table(seeds: Sequence[int], named: Sequence[str], out: Path) -> dict[str, Any]:
     """Every arm that is there: values and gains by seed, and over all its seeds the gain and its share of `judged`."""
-    every = {arm: {seed: found for seed in seeds if (found := _answers(out, seed, arm))} for arm in named}
     rows = {}
-    for arm, by_seed in every.items():
-        shared = [seed for seed in by_seed if seed in every.get(JUDGED, {})]
-        if shared:
-            rows[arm] = _row(by_seed, every[JUDGED], shared, out, arm)
+    for looks in sorted({LOOKS, *(int(p.name.rpartition("-looks-")[2]) for p in out.glob("seed-*-looks-*"))}):
+        every = {arm: {seed: found for seed in seeds if (found := answers(out, seed, arm, looks))} for arm in named}
+        for arm, by_seed in every.items():
+            shared = [seed for seed in by_seed if seed in every.get(JUDGED, {})]
+            if shared:
+                name = arm if looks == LOOKS else f"{arm}, {80 * looks} updates of warm-up"
+                completions = [completions_of(folder_of(out, seed, arm, looks)) for seed in shared]
+                rows[name] = {**_row(by_seed, every[JUDGED], shared), "completions": completions}
     return {"measure": MEASURE, "gain": "over the original query, test queries, true judgments", "arms": rows}
 
 
@@ -179,13 +191,10 @@ Values = Mapping[str, Mapping[str, float]]
 """Query id to system to value."""
 
 
-def _row(
-    mine: Mapping[int, Values], judged: Mapping[int, Values], seeds: Sequence[int], out: Path, arm: str
-) -> dict[str, Any]:
+def _row(mine: Mapping[int, Values], judged: Mapping[int, Values], seeds: Sequence[int]) -> dict[str, Any]:
     own, reference = _gains(mine, seeds), _gains(judged, seeds)
     begun = np.array([row[WARM_UP] - row[ORIGINAL] for seed in seeds for row in mine[seed].values()])
     low, high = share_interval(own, reference)
-    difference = paired((own - reference)[:, None])[0]
     return {
         "seeds": list(seeds),
         "queries": len(own),
@@ -197,8 +206,7 @@ def _row(
         "gain_of_warm_up": _with_interval(begun),
         "share": round(float(own.mean() / reference.mean()), 3),
         "share_ci95": [round(low, 3), round(high, 3)],
-        "over_judged": [round(difference.delta, 4), [round(end, 4) for end in difference.ci95]],
-        "completions": [_completions(out, seed, arm) for seed in seeds],
+        "over_judged": _with_interval(own - reference),
     }  # fmt: skip
 
 
@@ -226,16 +234,16 @@ def _rounded(found: Sequence[float]) -> float:
     return round(float(np.mean(found)), 4)
 
 
-def _completions(out: Path, seed: int, arm: str) -> int:
-    """What the arm sampled in GRPO: steps times queries times group."""
-    rows = (json.loads(line) for line in (out / f"seed-{seed}-{arm}" / "metrics.jsonl").read_text().splitlines())
+def completions_of(folder: Path) -> int:
+    """What a run sampled in GRPO: steps times queries times group."""
+    rows = (json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
     steps = sum(row["phase"] == "grpo" and "reward" in row for row in rows)
     return steps * int(BASE["training"]["queries_per_step"]) * int(BASE["grpo"]["group_size"])
 
 
-def _answers(out: Path, seed: int, arm: str) -> Values:
+def answers(out: Path, seed: int, arm: str, looks: int) -> Values:
     """Each test query's values, in the order of the test queries; empty where the run is not there."""
-    folder = out / f"seed-{seed}-{arm}"
+    folder = folder_of(out, seed, arm, looks)
     if not (folder / "evaluation.json").exists():
         return {}
     return {answer.id: answer.values for answer in read_answers(folder / FILE)}
