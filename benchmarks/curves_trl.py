@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -118,7 +119,7 @@ def _settings(
 def _plain_copy(policy: Policy) -> Any:
     """The policy's model as transformers makes it, without LESER's attention."""
     held: Any = policy.causal_lm
-    model = type(held)(held.config)
+    model = type(held)(copy.deepcopy(held.config))  # which says what attention is used
     model.load_state_dict(held.state_dict())
     model.set_attn_implementation("sdpa")
     model.generation_config.eos_token_id = list(policy.eos_ids)

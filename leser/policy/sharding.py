@@ -67,6 +67,9 @@ def shard(policy: Policy, count: int) -> None:
             part.set_gradient_divide_factor(1.0)  # the loss has the whole batch's denominator: gradients are added up
             part.set_force_sum_reduction_for_comms(True)
     policy.learner = replace(policy, model=model, root=root)
+    for whole, _ in _pairs(policy, policy.learner):
+        if not whole.untyped_storage().resizable():  # read from a file by mapping it: that memory cannot be given back
+            whole.data = whole.data.clone()
 
 
 @contextmanager
