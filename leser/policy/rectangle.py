@@ -65,7 +65,7 @@ class Rectangle:
     def pad(self, x: Tensor) -> Tensor:
         """(tokens, H, d) -> (rows, width, H, d)"""
         if self.full:
-            return x.unflatten(0, (self.rows, self.width))
+            return x.view(self.rows, self.width, *x.shape[1:])
         padded: Tensor = _Gather.apply(x, self.slots, self.back, None)
         return padded.view(self.rows, self.width, *x.shape[1:])
 
