@@ -190,7 +190,12 @@ def configure(
     `options` are values by dotted path, `assignments` the same as text (KEY=VALUE). Raises LeserError for what is not valid.
     """
     said = {name: _named(value) for name, value in given.items()}
-    flags = {FLAGS[name]: value for name, value in said.items() if value not in (None, False, (), [])}
+    left_out: tuple[Any, ...] = (None, False, (), [])  # by kind as well: 0 is a number of steps, and a seed
+    flags = {
+        FLAGS[name]: value
+        for name, value in said.items()
+        if not any(type(value) is type(one) and value == one for one in left_out)
+    }
     loaded = load_config(
         Path(config) if config else None, flags, assignments, Path(platform) if platform else None, options=options
     )

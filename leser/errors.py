@@ -41,7 +41,11 @@ def unknown_name(kind: str, name: str, available: Iterable[str], owner: str = ""
     option 'kk' of backend 'memory'.
     """
     names = sorted(set(available))
-    close = get_close_matches(name, names, n=1, cutoff=0.4) or [n for n in names if n.startswith(name)][:1]
+    lower = {n.lower(): n for n in names}  # ndgc means nDCG
+    near = (
+        get_close_matches(name.lower(), lower, n=1, cutoff=0.4) or [n for n in lower if n.startswith(name.lower())][:1]
+    )
+    close = [lower[n] for n in near]
     hint = f" Did you mean '{close[0]}'?" if close else ""
     whose = f" of {owner}" if owner else ""
     return LeserError(f"Unknown {kind} '{name}'{whose}.{hint} Available: {', '.join(names) or 'none'}.")

@@ -22,7 +22,7 @@ def index_task(backend: Backend, task: Task, progress: Callable[[int], None] | N
     """
     if "index" not in backend.capabilities:
         hint = (
-            "it takes the task's documents by itself"
+            "it takes the task's documents by itself, so go on with `leser run`"
             if backend.takes_documents
             else "build its index with its own tools"
         )

@@ -76,7 +76,7 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], where: st
         for item in error.errors():
             name = ".".join(str(part) for part in item["loc"]) or "(all)"
             given = "missing" if item["type"] == "missing" else f"got {item.get('input')!r}"
-            lines.append(f"  {name}: {item['msg']} ({given})")
+            lines.append(f"  {name}: {item['msg'].removeprefix('Value error, ')} ({given})")
         raise LeserError(f"Bad options of {where}:\n" + "\n".join(lines)) from None
 
 

@@ -121,7 +121,8 @@ def _split(wanted: QueriesWanted, task: Task | None) -> Split:
         qrels = {query: grades for split in chosen for query, grades in split.qrels.items()}
     queries = queries[: wanted.limit]
     if not queries:
-        raise LeserError(f"There is no query to search for in {wanted.queries or f'the {wanted.split} split'}.")
+        todo = "Write one query per line, or JSON lines with 'text'." if wanted.queries else "Choose another --split."
+        raise LeserError(f"There is no query to search for in {wanted.queries or f'the {wanted.split} split'}. {todo}")
     return Split(wanted.split, queries, qrels)
 
 

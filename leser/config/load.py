@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from leser.config.problems import sound_profile
 from leser.config.profile import EXTENDS
 from leser.config.site import move, sited
 from leser.config.tables import PLUGIN_TABLES, GatheringTable, RunConfig, default_name
-from leser.errors import LeserError
+from leser.errors import LeserError, unknown_name
 from leser.grpo.presets import preset
 from leser.options import Options, validate_options
 from leser.textfile import read_text
@@ -127,6 +128,10 @@ def _target(key: str) -> list[str]:
     parts = key.split(".")
     if parts[0] in RunConfig.model_fields and len(parts) > 1:
         return parts
+    kinds = {name: field.annotation for name, field in RunConfig.model_fields.items()}
+    tables = [name for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Options)]
+    if len(parts) > 1 and get_close_matches(parts[0], tables, n=1, cutoff=0.8):
+        raise unknown_name("table", parts[0], tables)
     return ["backend", *parts]
 
 

@@ -71,7 +71,7 @@ def model_problems(model: type[BaseModel], values: Mapping[str, Any], at: Key) -
             key = (*at, *(str(part) for part in item["loc"] if part != "options"))
             given = "missing" if item["type"] == "missing" else f"got {item.get('input')!r}"
             if item["type"] != "extra_forbidden":
-                yield Problem(key, f"{item['msg']} ({given}).")
+                yield Problem(key, f"{item['msg'].removeprefix('Value error, ')} ({given}).")
             elif key not in {problem.key for problem in unknown}:  # within a table of tables
                 yield Problem(key, "there is no such option.")
 

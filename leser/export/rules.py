@@ -14,6 +14,7 @@ from leser.characters import hidden_in
 from leser.expansion_store import StoredEntry, query_key
 
 _QUERQY_SYNTAX = re.compile(r"[\"#*$\\{}:]|=>|->")
+_QUERQY_OPERATOR = re.compile(r"(?:^|\s)([+-])\S")
 _ESCAPED = re.compile(r"[\\,#]|=(?=>)")
 
 
@@ -37,6 +38,10 @@ def querqy_rule(entry: StoredEntry) -> str | NotExpressible:
     for text in texts:
         if found := _QUERQY_SYNTAX.search(text):
             return NotExpressible(f"'{found[0]}' is syntax in a common rule, and cannot be escaped")
+    if found := _QUERQY_OPERATOR.search(entry.query):
+        return NotExpressible(
+            f"querqy reads the '{found[1]}' before a word of a query as an operator: no rule would match"
+        )
     key = query_key(entry.query)
     lines = [f'"{key}" =>']
     for expansion in entry.expansions:

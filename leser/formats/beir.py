@@ -141,7 +141,9 @@ def read_qrels(path: Path, queries: dict[str, Query]) -> Qrels:
         if header:
             continue
         if query not in queries:
-            raise bad_line(path, line, f"query {query} is not in queries.jsonl")
+            raise bad_line(
+                path, line, f"query {query} is not in queries.jsonl. Take both from one task, or leave the line out"
+            )
         add_judgment(qrels, query, document, grade_of(grade, path, line), path, line)
     return qrels
 

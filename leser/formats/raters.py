@@ -76,7 +76,11 @@ class Raters(Reader):
             if not query or not document:
                 raise bad_line(path, row.line, "a row without a query or a document")
             if by_id and query not in known:
-                raise bad_line(path, row.line, f"query {query} is not in queries.jsonl")
+                raise bad_line(
+                    path,
+                    row.line,
+                    f"query {query} is not in queries.jsonl. Take both from one task, or leave the line out",
+                )
             id = query if by_id else ids.setdefault(query, f"q{len(ids) + 1}")
             qrels.setdefault(id, {})
             given = [cells[column] for column in raters if cells[column].casefold() not in UNRATED]

@@ -41,8 +41,8 @@ def find_reader(
         return readers[source], None
     if not path.exists():
         if path.name != source:
-            raise LeserError(f"No task at {path.absolute()}: there is no such file or folder.")
-        raise unknown_name("task", source, readers)
+            raise LeserError(f"No task at {path.absolute()}: there is no such file or folder. Check --task.")
+        raise LeserError(f"{unknown_name('task', source, readers)} Nor is there a file or folder of that name here.")
     matching = [name for name, reader in readers.items() if recognises(reader, path)]
     if len(matching) > 1:
         raise LeserError(f"{path} could be {' or '.join(matching)}. Say which with -o task.format=NAME.")

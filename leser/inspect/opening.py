@@ -46,7 +46,9 @@ def open_folder(path: Path) -> RunFolder:
     """The run folder at `path`; raises LeserError where none is."""
     folder = RunFolder(path)
     if not path.exists():
-        raise LeserError(f"No run at {path}: there is no such folder.")
+        near = folder.like()
+        hint = f"Did you mean {near}?" if near else "`leser run` writes one with --out DIR."
+        raise LeserError(f"No run at {path}: there is no such folder. {hint}")
     if not folder.config_path.is_file():
         inside = sorted(p.parent.name for p in path.glob(f"*/{folder.config_path.name}")) if path.is_dir() else []
         hint = f" Runs inside it: {', '.join(inside[:5])}." if inside else " `leser run` writes one with --out DIR."

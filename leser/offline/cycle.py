@@ -107,7 +107,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         try:
             missing = [name for name in COLUMNS[:4] if name not in (rows.fieldnames or ())]
             if missing:
-                raise bad_line(path, 1, f"the columns {', '.join(missing)} are missing")
+                raise bad_line(
+                    path, 1, f"the columns {', '.join(missing)} are missing. Edit a file of `leser entries export`"
+                )
             for row in rows:
                 cells = {name: row[name] or "" for name in COLUMNS[:4]}
                 if cells["query"].strip():

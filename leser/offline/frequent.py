@@ -52,7 +52,7 @@ def read_frequent(path: Path, limit: int | None = None) -> list[FrequentQuery]:
 
 def _read(path: Path) -> Iterable[tuple[str, int]]:
     if not path.exists():
-        raise LeserError(f"There is no file of queries at {path}.")
+        raise LeserError(f"There is no file of queries at {path}. Check --queries.")
     name = plain_name(path).lower()
     if name.endswith((".csv", ".tsv")):
         return _table(path, "\t" if name.endswith(".tsv") else ",")
@@ -77,7 +77,10 @@ def _table(path: Path, delimiter: str) -> Iterator[tuple[str, int]]:
             count = next((head.index(name) for name in COUNT_COLUMNS if name in head), None)
             if query is None:
                 raise bad_line(
-                    path, 1, f"the first line names no column 'query', it names {', '.join(head) or 'nothing'}"
+                    path,
+                    1,
+                    f"the first line names no column 'query', it names {', '.join(head) or 'nothing'}. Give the column of "
+                    "queries that name",
                 )
             for row in rows:
                 if len(row) > query and row[query].strip():

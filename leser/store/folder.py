@@ -72,10 +72,15 @@ class RunFolder:
 
     def nothing_to_resume(self) -> str:
         """What --resume says where there is no run: a command that is repeated until its run is done begins one."""
+        meant = self.like()
+        hint = f" If you meant {meant}, give it with --out." if meant else ""
+        return f"{self.path} holds no run to resume: a new one begins there.{hint}"
+
+    def like(self) -> Path | None:
+        """A run beside this folder whose name is like its own, which is probably meant where this one holds none."""
         runs = [p.parent.name for p in self.path.parent.glob(f"*/{self.config_path.name}")]
         meant = get_close_matches(self.path.name, runs, n=1, cutoff=0.4)
-        hint = f" If you meant {self.path.parent / meant[0]}, give it with --out." if meant else ""
-        return f"{self.path} holds no run to resume: a new one begins there.{hint}"
+        return self.path.parent / meant[0] if meant else None
 
     @property
     def threads(self) -> int | None:

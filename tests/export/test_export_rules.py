@@ -35,6 +35,14 @@ def test_what_querqy_would_read_as_syntax_is_refused(text):
     assert isinstance(querqy_rule(entry("a", Expansion(text))), NotExpressible)
 
 
+@pytest.mark.parametrize("query", ["-black sofa", "sofa +red"])
+def test_a_query_that_querqy_reads_as_operators_is_refused(query):
+    refused = querqy_rule(entry(query, Expansion("b")))
+    assert isinstance(refused, NotExpressible)
+    assert "as an operator" in refused.reason
+    assert str(querqy_rule(entry("wi-fi c++ a - b", Expansion("-b")))).startswith('"wi-fi c++ a - b" =>')
+
+
 def test_a_synonym_keeps_the_query_on_the_right_and_escapes_its_signs():
     assert synonym_rule(COUCH) == "couch grey => couch grey, sofa, love seat"
     assert synonym_rule(entry("a, b", Expansion("x => y"))) == "a\\, b => a\\, b, x \\=> y"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import pytest
 from exported_shop import ExportedShop, exported_shop
+from exported_solr import core, parsed, type_of, with_synonyms
 from leser_solr import SolrBackend
 from servers import Server
 from solr_indexes import indexed
@@ -50,10 +51,6 @@ def runs(backend: SolrBackend, store: ExportedShop) -> tuple[SystemRun, SystemRu
     return store.searched(backend, weighted=False), store.searched(backend, weighted=True)
 
 
-def core(backend: SolrBackend) -> str:
-    return f"/{backend.options.index}"
-
-
 def test_requests_with_the_expansions_in_place_rank_as_leser_does(solr, backend, store, files, runs):
     ids = {}
     queries = {query.text: query.id for query in store.queries.queries}
@@ -77,12 +74,8 @@ def test_synonyms_keep_a_small_part_of_the_gain(solr, backend, store, files, run
     assert figures["overlap@10"] < 0.9
     entry = next(e for e in store.entries if e.query in (files / "synonyms.txt").read_text() and " " in e.query)
     asked = backend.request(ExpandedQuery("q", entry.query), 10)
-    parsed = solr.get(f"{core(backend)}/select?{urlencode({**asked, 'debugQuery': 'true'}, doseq=True)}&wt=json")[
-        "debug"
-    ]
-    assert parsed["parsedquery"].count("+") == len(entry.query.split()), parsed[
-        "parsedquery"
-    ]  # all of the words, not any
+    read = parsed(solr, backend, asked)
+    assert read.count("+") == len(entry.query.split()), read  # all of the words, not any
 
 
 def test_both_forms_of_synonyms_rank_alike(solr, backend, store, files):
@@ -107,35 +100,3 @@ def test_signs_of_the_rule_file_are_data(solr, backend, store, tmp_path):
         query = answer["analysis"]["field_types"][name]["query"]
         last = [token["text"] for token in query[-1]]
         assert any(word.startswith("sofa") for word in last), (entry.query, last)
-
-
-def type_of(solr: Server, backend: SolrBackend) -> str:
-    return str(solr.get(f"{core(backend)}/schema/fields/title")["field"]["type"])
-
-
-def with_synonyms(
-    solr: Server, backend: SolrBackend, file: Path, tokenizer: str = "solr.StandardTokenizerFactory"
-) -> None:
-    """Give the searched fields' type a query analyzer that reads the file, and load the core again."""
-    assert solr.folder is not None
-    name, path = type_of(solr, backend), core(backend)
-    kind = solr.get(f"{path}/schema/fieldtypes/{quote(name)}")["fieldType"]
-    index = kind.get("indexAnalyzer") or kind["analyzer"]
-    later = [f for f in index["filters"] if "lowercase" not in json.dumps(f).lower()]
-    if file.suffix == ".txt":
-        conf = solr.folder / "home" / "configsets" / backend.options.configset / "conf"
-        (conf / "synonyms.txt").write_text(file.read_text())
-        synonyms = {"class": "solr.SynonymGraphFilterFactory", "synonyms": "synonyms.txt", "expand": "true"}
-    else:
-        synonyms = {"class": "solr.ManagedSynonymGraphFilterFactory", "managed": "leser"}
-    asked = {
-        "tokenizer": {"class": tokenizer},
-        "filters": [{"class": "solr.LowerCaseFilterFactory"}, synonyms, *later],
-    }
-    rest = {key: value for key, value in kind.items() if key not in ("analyzer", "indexAnalyzer", "queryAnalyzer")}
-    solr.request(
-        "POST", f"{path}/schema", {"replace-field-type": {**rest, "indexAnalyzer": index, "queryAnalyzer": asked}}
-    )
-    if file.suffix == ".json":
-        solr.request("PUT", f"{path}/schema/analysis/synonyms/leser", json.loads(file.read_text()))
-    solr.get(f"/admin/cores?action=RELOAD&core={backend.options.index}")

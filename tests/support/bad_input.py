@@ -28,7 +28,7 @@ What LESER answers to input that cannot work: a message that says what, where an
 in the first table is found before any training, and writes nothing. What the second table holds can only show later: the
 run ends (or continues) without losing what a checkpoint holds.
 
-Exit codes: 0 done; 2 something to mend in the command, the configuration or the data; 74 the disk is full; 75 the engine is
+Exit codes: 0 done; 2 something to correct in the command, the configuration or the data; 74 the disk is full; 75 the engine is
 down; 130 Ctrl-C. After 74, 75 and 130 the same command with `--resume` continues from the last checkpoint.
 
 This page is written by the tests that check it (`python tests/support/bad_input.py`); `…` stands for what differs from run
