@@ -61,8 +61,14 @@ def test_a_rule_of_one_word_is_another_spelling_and_one_of_several_is_a_phrase(s
         assert body is not None
         return parsed(server, backend.options.index, body["query"])
 
-    assert read("sofa") == "Synonym(contents:settee contents:sofa)"
-    assert read("loveseat room") == '(contents:settee contents:"loveseat room")'
+    assert words_of(read("sofa")) == ["contents:settee", "contents:sofa"]
+    assert "Synonym(" in read("sofa")
+    assert words_of(read("loveseat room")) == ['contents:"loveseat', "contents:settee", 'room"'], "a phrase"
     for query in ("x => y, z", "#1 couch"):  # signs of the rule file are data
         assert "settee" in read(query), query
     assert "settee" not in read("loveseat")
+
+
+def words_of(read: str) -> list[str]:
+    """In an order of their own: that of alternatives is not the engine's to keep."""
+    return sorted(read.removeprefix("Synonym").strip("()").split())
