@@ -7,11 +7,9 @@ reported and skipped, and is an error only when somebody asks for what it offers
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -20,70 +18,30 @@ from typing import Any, Literal, TypeVar, overload
 import pluggy
 
 from leser import hooks
-from leser.backend import Backend, BackendOptions
+from leser.backend import Backend
 from leser.baseline import Baseline
-from leser.contract.classes import fault_of
 from leser.errors import LeserError, unknown_name
-from leser.expansion_store import Store, StoreOptions
-from leser.options import Options
+from leser.expansion_store import Store
 from leser.plugin_files import cause_of, load_file, named_files
-from leser.reader import Reader, ReaderOptions
+from leser.plugin_offers import (
+    BLOCK_VARIABLE,
+    KINDS,
+    Offer,
+    Origin,
+    broken_offer,
+    clash,
+    first_line,
+    offers_of,
+    offers_of_classes,
+)
+from leser.reader import Reader
 from leser.reward import Reward
-from leser.rollout import RolloutEngine, RolloutOptions
-from leser.rule import Rule, RuleOptions
+from leser.rollout import RolloutEngine
+from leser.rule import Rule
 
 GROUP = "leser"
-KINDS = {
-    "backend": "leser_backends",
-    "reward": "leser_rewards",
-    "rule": "leser_rules",
-    "reader": "leser_readers",
-    "baseline": "leser_baselines",
-    "store": "leser_stores",
-    "rollout": "leser_rollouts",
-}
-BASES: dict[str, tuple[type[Any], type[Any]]] = {
-    "backend": (Backend, BackendOptions),
-    "reward": (Reward, Options),
-    "rule": (Rule, RuleOptions),
-    "reader": (Reader, ReaderOptions),
-    "baseline": (Baseline, Options),
-    "store": (Store, StoreOptions),
-    "rollout": (RolloutEngine, RolloutOptions),
-}
-"""What a plugin's class inherits from, by kind, and what its Options do."""
-BLOCK_VARIABLE = "LESER_BLOCK_PLUGINS"
 
 log = logging.getLogger("leser.plugins")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a plugin comes from: its entry point's name (or file) and the distribution that brought it."""
-
-    plugin: str
-    distribution: str
-    version: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.distribution} {self.version}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One thing a plugin offers, as `leser plugins` shows it; `cls` is None where it could not even be loaded."""
-
-    kind: str
-    name: str
-    description: str
-    origin: Origin
-    state: str = "ok"
-    cls: type[Any] | None = None
-
-    @property
-    def broken(self) -> bool:
-        """True when it cannot be used (a blocked plugin is not broken)."""
-        return self.state.startswith("broken")
 
 
 Kind = TypeVar("Kind")
@@ -149,7 +107,7 @@ class Registry:
         """The class of `kind`, one of KINDS ("backend", "reward" ...), called `name`; raises LeserError."""
         found = [offer for offer in self._of(kind) if offer.name == name]
         if len(found) > 1:
-            raise LeserError(_clash(found))
+            raise LeserError(clash(found))
         if not found:
             unknown = unknown_name(kind, name, {offer.name for offer in self._of(kind) if offer.state == "ok"})
             raise LeserError(f"{unknown}{self._suspects()}")
@@ -184,7 +142,7 @@ class Registry:
         marked = []
         for offer in self._offers:
             twins = [o for o in self._offers if (o.kind, o.name) == (offer.kind, offer.name) and o.kind in KINDS]
-            state = f"broken: {_clash(twins)}" if len(twins) > 1 and not offer.broken else offer.state
+            state = f"broken: {clash(twins)}" if len(twins) > 1 and not offer.broken else offer.state
             marked.append(Offer(offer.kind, offer.name, offer.description, offer.origin, state, offer.cls))
         return sorted(marked, key=lambda offer: (offer.kind, offer.name, str(offer.origin)))
 
@@ -228,7 +186,7 @@ def load_plugins(given: Iterable[str | Path | type[Any]] = (), block: Iterable[s
         except (
             BaseException
         ) as error:  # whatever a third party's module raises, sys.exit included, concerns only that plugin
-            offers.append(_broken(origin, error))
+            offers.append(broken_offer(origin, error))
     named = named_files(files)
     for path, name in named.items():
         alone = sum(other.name == path.name for other in named) == 1
@@ -239,23 +197,7 @@ def load_plugins(given: Iterable[str | Path | type[Any]] = (), block: Iterable[s
             raise LeserError(f"The plugin {path} cannot be used: {error}") from error
     _check_hooks(manager, origins)
     offers.extend(_collect(manager, origins))
-    return Registry(manager, [*offers, *_offers_of_classes(classes, offers)])
-
-
-def _offers_of_classes(classes: Iterable[type[Any]], known: Sequence[Offer]) -> Iterator[Offer]:
-    """What classes given in Python offer, checked as a hook's are; one that an installed plugin offers is known already."""
-    for cls in dict.fromkeys(classes):
-        if any(offer.cls is cls for offer in known):
-            continue
-        kind = next((kind for kind, (base, _) in BASES.items() if issubclass(cls, base)), None)
-        where = f"{cls.__module__}.{cls.__qualname__}"
-        if kind is None:
-            bases = ", ".join(base.__name__ for base, _ in BASES.values())
-            raise LeserError(f"The class {where} is not a plugin. Inherit from one of: {bases}.")
-        offer = _checked(kind, KINDS[kind], cls, Origin(cls.__qualname__, f"the class {where}"))
-        if offer.broken:
-            raise LeserError(f"The class {where} cannot be used as a {kind}: {offer.state.removeprefix('broken: ')}.")
-        yield offer
+    return Registry(manager, [*offers, *offers_of_classes(classes, offers)])
 
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:
@@ -298,50 +240,11 @@ def _collect(manager: pluggy.PluginManager, origins: dict[str, Origin]) -> Itera
         caller = getattr(manager.hook, hook)
         for implementation in caller.get_hookimpls():
             offering.add(implementation.plugin_name)
-            yield from _offers_of(kind, hook, implementation.function, origins[implementation.plugin_name])
+            yield from offers_of(kind, hook, implementation.function, origins[implementation.plugin_name])
     for key, plugin in manager.list_name_plugin():
         if plugin is None or key in offering:
             continue
         if manager.get_hookcallers(plugin):
-            yield Offer("observer", origins[key].plugin, _first_line(plugin), origins[key])
+            yield Offer("observer", origins[key].plugin, first_line(plugin), origins[key])
         else:
-            yield _broken(origins[key], LeserError("it defines no hooks"))
-
-
-def _offers_of(kind: str, hook: str, function: Callable[[], Any], origin: Origin) -> list[Offer]:
-    try:
-        classes = function()
-    except (Exception, SystemExit) as error:
-        return [_broken(origin, error)]
-    if not isinstance(classes, list | tuple):
-        return [_broken(origin, LeserError(f"{hook}() must return a list of classes, it returned {classes!r}"))]
-    return [_checked(kind, hook, cls, origin) for cls in classes]
-
-
-def _checked(kind: str, hook: str, cls: Any, origin: Origin) -> Offer:
-    name = getattr(cls, "name", None)
-    wrong = fault_of(kind, hook, cls, BASES[kind])
-    state = f"broken: {wrong}" if wrong else "ok"
-    if state != "ok":
-        log.warning("%s '%s' of %s is skipped: %s", kind, name or origin.plugin, origin, state.removeprefix("broken: "))
-    shown = name if isinstance(name, str) and name else origin.plugin
-    return Offer(kind, shown, _first_line(cls), origin, state, cls if inspect.isclass(cls) else None)
-
-
-def _broken(origin: Origin, error: BaseException) -> Offer:
-    state = f"broken: {cause_of(error)}"
-    log.warning("Plugin '%s' of %s is skipped: %s", origin.plugin, origin, state.removeprefix("broken: "))
-    return Offer("plugin", origin.plugin, "", origin, state)
-
-
-def _first_line(described: object) -> str:
-    return (inspect.getdoc(described) or "").partition("\n")[0].strip()
-
-
-def _clash(offers: list[Offer]) -> str:
-    kind, name = offers[0].kind.capitalize(), offers[0].name
-    sources = [str(offer.origin) for offer in offers]
-    if len(set(sources)) == 1:  # one distribution offers it twice: its own plugins tell them apart
-        sources = [f"plugin {offer.origin.plugin} of {offer.origin}" for offer in offers]
-    advice = f"Uninstall one, or block one with {BLOCK_VARIABLE}."
-    return f"{kind} name '{name}' is offered twice: {' and '.join(sources)}. {advice}"
+            yield broken_offer(origins[key], LeserError("it defines no hooks"))

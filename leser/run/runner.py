@@ -61,7 +61,8 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
     with (
         joined(config.training.process_timeout) as processes,
         Reporter(None if processes.main else Console(stderr=True, quiet=True)) as reporter,
-        _opened(config, registry, reporter, folder) as opened,
+        _announced(reporter, folder, resume=config.resume),
+        open_session(config, registry, reporter) as opened,
     ):
         session = opened
         if processes.count > 1:
@@ -96,12 +97,11 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
 
 
 @contextmanager
-def _opened(config: RunConfig, registry: Registry, reporter: Reporter, folder: RunFolder) -> Iterator[Session]:
-    """The session; first of all it is said where there is no run to resume."""
-    if config.resume and not folder.config_path.exists():
+def _announced(reporter: Reporter, folder: RunFolder, *, resume: bool) -> Iterator[None]:
+    """Say where there is no run to resume, before the engine is opened."""
+    if resume and not folder.config_path.exists():
         reporter.say(folder.nothing_to_resume())
-    with open_session(config, registry, reporter) as session:
-        yield session
+    yield
 
 
 def _dry_run(session: Session, folder: RunFolder) -> None:

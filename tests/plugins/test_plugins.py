@@ -13,7 +13,8 @@ from places import ROOT
 from leser.backend import Document, ExpandedQuery, Term
 from leser.errors import LeserError
 from leser.expansion import Code
-from leser.plugins import Offer, load_plugins
+from leser.plugin_offers import Offer
+from leser.plugins import load_plugins
 from leser.reward import Outcome, parse_spec
 from leser.task import Query
 

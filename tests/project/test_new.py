@@ -13,7 +13,7 @@ import pytest
 from places import ROOT
 
 from leser.errors import LeserError
-from leser.plugins import KINDS as PLUGIN_KINDS
+from leser.plugin_offers import KINDS as PLUGIN_KINDS
 from leser.plugins import Registry, load_plugins
 from leser.scaffold import KINDS, Package, write_package
 

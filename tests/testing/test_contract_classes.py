@@ -15,7 +15,8 @@ from leser.engine import SearchClient
 from leser.errors import LeserError
 from leser.evaluation.builtin import Original
 from leser.formats.beir import Beir
-from leser.plugins import BASES, load_plugins
+from leser.plugin_offers import BASES
+from leser.plugins import load_plugins
 from leser.reward import Reward, parse_spec
 from leser.reward_calls import make_reward
 from leser.rules.repetition import Repetition
