@@ -53,7 +53,7 @@ def command(
     from leser.inspect.opening import configured, open_finished
     from leser.inspect.reevaluate import reevaluate
     from leser.policy.threads import choose_threads
-    from leser.run.final_evaluation import table
+    from leser.run.systems_table import table
     from leser.session import open_session
 
     finished = open_finished(run)
