@@ -88,3 +88,11 @@ def test_json_lines_are_read_back_as_the_same_entries(tmp_path):
     export([COUCH, odd], "jsonl", tmp_path)
     read = [StoredEntry.of(json.loads(line)) for line in (tmp_path / "entries.jsonl").read_text().splitlines()]
     assert read == [COUCH, odd]
+
+
+def test_what_an_engine_does_with_a_form_is_said(tmp_path):
+    one, several = entry("lamp", Expansion("light")), entry("red lamp", Expansion("light"))
+    assert "tie=1.0 and uq.similarityScore=on" in export([one], "querqy", tmp_path).remark
+    assert "several words on the left" not in export([one], "solr", tmp_path).remark
+    assert "1 of the 2 rules have several words on the left" in export([one, several], "elasticsearch", tmp_path).remark
+    assert export([one], "jsonl", tmp_path).remark == ""
