@@ -86,9 +86,11 @@ def audit(answers: Iterator[tuple[str, LiveAnswer]], forbidden: Forbidden, weigh
 
 
 def answered(policy: LivePolicy, texts: Iterator[str]) -> Iterator[tuple[str, LiveAnswer]]:
-    """Each query and its live answer, batch by batch."""
+    """Each query and its live answer, batch by batch; a query that the engine did not answer has none."""
     while batch := list(islice(texts, BATCH)):
-        yield from zip(batch, policy([(text, "") for text in batch]), strict=True)
+        for text, answer in zip(batch, policy([(text, "") for text in batch]), strict=True):
+            if answer.reason != "engine_error":
+                yield text, answer
 
 
 def main() -> None:
@@ -103,10 +105,10 @@ def main() -> None:
     config, registry = configured(open_folder(given.run))
     own = list(dict.fromkeys(query.text for split in task_of(config, registry).splits for query in split.queries))
     forbidden = forbidden_of(given.platform)
-    policy = LivePolicy(given.run, ServingOptions(batch=BATCH))
+    policy = LivePolicy(given.run, ServingOptions(batch=BATCH, hung_s=600))  # a busy machine is not what is looked at
     began = time.perf_counter()
-    texts = islice(queries(own, forbidden, given.seed), given.count)
-    found = audit(answered(policy, texts), forbidden, config.expansion.weight)
+    answers = islice(answered(policy, queries(own, forbidden, given.seed)), given.count)
+    found = audit(answers, forbidden, config.expansion.weight)
     seconds = time.perf_counter() - began
     row = {"commit": commit(), "machine": machine(), "platform": given.platform.name, "run": given.run.name}
     row |= {**found, "answers_per_second": round(found["answers"] / seconds, 1)}
