@@ -35,7 +35,18 @@ def served(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     folder = tmp_path_factory.mktemp("schema")
     entries = [entry("red sofa", "couch"), entry("tv", "television", state=EntryState.PROPOSED), entry("lamp")]
     store = write_store(folder / "head.db", *entries)
-    flags = ("-o", "nice=0", "--policy", str(made), "--events", str(folder / "events.jsonl"), "-o", "search_ms=20000")
+    flags = (
+        "-o",
+        "nice=0",
+        "--policy",
+        str(made),
+        "--events",
+        str(folder / "events.jsonl"),
+        "-o",
+        "search_ms=20000",
+        "-o",
+        "hung_s=120",
+    )
     with serving(folder, store, *flags) as running:
         running.until("/readyz policy", "ready", 300)
         running.search_until_ready()
