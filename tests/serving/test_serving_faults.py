@@ -27,22 +27,12 @@ def test_a_dead_engine_is_felt_by_searches_alone_and_comes_back(made: Path, tmp_
     run, dead = shutil.copytree(made, tmp_path / "run"), tmp_path / "dead"
     config = tomllib.loads((run / "config.toml").read_text())
     config["backend"]["name"] = "mortal"
+    config["search"]["deadline"] = 5.0
     config["plugins"] = [str(ROOT / "tests" / "support" / "mortal_engine.py")]
     (run / "config.toml").write_text(tomli_w.dumps(config))
     store = write_store(tmp_path / "head.db", entry("red sofa", "couch"))
-    flags = (
-        *QUICK,
-        "-o",
-        "nice=0",
-        "--policy",
-        str(run),
-        "-o",
-        "budget_ms=30000",
-        "-o",
-        "search_ms=30000",
-        "-o",
-        "hung_s=20",
-    )
+    options = ("nice=0", "budget_ms=30000", "search_ms=30000", "hung_s=40")
+    flags = (*QUICK, "--policy", str(run), *(part for option in options for part in ("-o", option)))
     with serving(tmp_path, store, *flags, MORTAL=str(dead)) as served:
         served.until("/readyz policy", "ready", 300)
         served.search_until_ready()
