@@ -99,6 +99,9 @@ class RayJob:
 
     def __init__(self, ray: Any, opener: Opener, cluster: Cluster) -> None:
         self._ray, self._opener = ray, opener
+        # a process or a machine that is gone, and with it what it answered
+        names = ("RayActorError", "WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ObjectLostError")
+        self._lost = tuple(getattr(ray.exceptions, name) for name in names)
         self._actor = ray.remote(num_cpus=1, num_gpus=cluster.gpus, max_restarts=0, max_task_retries=0)(Worker)
         self.deaths = 0
         self._facts: JobFacts | None = None
@@ -142,7 +145,7 @@ class RayJob:
             worker, number, block = busy.pop(done)
             try:
                 rows = self._ray.get(done)
-            except self._ray.exceptions.RayActorError as error:
+            except self._lost as error:
                 lost[number] += 1
                 if lost[number] == DEATHS:
                     raise _deadly(block, error) from error
@@ -162,6 +165,7 @@ class RayJob:
     def _replacement(self, dead: Any) -> Any:
         self.deaths += 1
         self._workers.remove(dead)
+        self._ray.kill(dead)  # one that only cannot be reached would keep its processor
         self._checked(self._start())
         return self._workers[-1]
 
@@ -169,7 +173,7 @@ class RayJob:
         """Facts that are those of the other workers; raises LeserError."""
         try:
             found: JobFacts | _Failed = self._ray.get(saying)
-        except self._ray.exceptions.RayActorError as error:
+        except self._lost as error:
             raise LeserError(
                 f"A worker died while it opened the job: {_first_line(error)} If memory ran out, take fewer --workers."
             ) from error

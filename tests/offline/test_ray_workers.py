@@ -110,7 +110,7 @@ def test_a_killed_workers_block_is_done_again(ray, shop, wanted, alone, tmp_path
 
 def test_a_job_of_ray_is_finished_by_one_process(ray, shop, wanted, alone, tmp_path):
     stopped = Kept(tmp_path / "journal", stop_after=3)
-    with RayJob(ray, noting(shop, tmp_path), TWO) as job, pytest.raises(KeyboardInterrupt):
+    with RayJob(ray, noting(shop, tmp_path), Cluster(workers=1)) as job, pytest.raises(KeyboardInterrupt):
         refreshed(job, wanted, tmp_path, journal=stopped)
     (tmp_path / "noted").unlink()
     again = Kept(tmp_path / "journal")
@@ -172,7 +172,7 @@ def arguments(shop: Path, out: Path, *more: object) -> list[str]:
 def test_the_command_works_on_a_ray_that_runs(ray, shop, alone, tmp_path):
     address = ray.get_runtime_context().gcs_address
     out = tmp_path / "head.db"
-    command = arguments(shop, out, "--engine", "ray", "--ray-address", address)
+    command = arguments(shop, out, "--engine", "ray", "--ray-address", address, "--workers", 1)
     main = [sys.executable, "-c", "from leser.cli.main import main; main()"]
     done = subprocess.run([*main, *command], capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +43,10 @@ def served(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     folder = tmp_path_factory.mktemp("page")
     store = write_store(folder / "head.db", KNOWN, LEFT_ALONE, entry(EVIL, "safe"), *PROPOSED)
     with serving(folder, store, "--policy", str(made)) as running:
-        running.until("/readyz policy", "ready", 120)
+        end = time.monotonic() + 240
+        while running.client.get("/v1/search", params={"q": QUERY}).status_code != 200:  # the engine is loaded
+            assert time.monotonic() < end, running.log.read_text()[-2000:]
+            time.sleep(0.2)
         yield running
 
 
