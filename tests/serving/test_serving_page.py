@@ -60,6 +60,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, served: Served) -> Iterator[Page]:
     """The playground, freshly opened; nothing that it logs is an error of its script."""
     with browser.new_context() as context:
+        context.set_default_timeout(60_000)
         opened = context.new_page()
         faults: list[str] = []
         opened.on("pageerror", lambda error: faults.append(str(error)))
