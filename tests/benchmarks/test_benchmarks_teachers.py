@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from leser_catalogue.generator import generate
 
 from benchmarks.click_log import Shoppers, write_log
 from benchmarks.taught_demo import TaughtDemo
-from benchmarks.without_labels import share_interval
+from benchmarks.without_labels import LOOKS, folder_of, share_interval, table
 from leser.formats.clicks import click_rates
 from leser.formats.ubi import read_log
 from leser.task import Split, Task, drawn
@@ -73,3 +74,35 @@ def test_a_share_s_interval_draws_both_gains_together() -> None:
     assert high == pytest.approx(0.5)
     low, high = share_interval(np.full(500, 0.2), reference, 500)
     assert low < 0.2 / reference.mean() < high
+
+
+def made_run(folder: Path, gains: list[float]) -> None:
+    """A finished run's files, as far as the table reads them: a query is worth .3 as typed and .3 plus its gain afterwards."""
+    folder.mkdir(parents=True)
+    rows = [
+        {
+            "id": f"q{n}", "query": f"query {n}", "kind": None, "measure": "nDCG@10",
+            "values": {"original": 0.3, "warmup": 0.3, "leser": 0.3 + gain},
+        }
+        for n, gain in enumerate(gains)
+    ]  # fmt: skip
+    (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (folder / "metrics.jsonl").write_text('{"phase": "grpo", "step": 1, "reward": 0.4}\n', encoding="utf-8")
+    (folder / "evaluation.json").write_text("{}", encoding="utf-8")
+
+
+def test_the_table_holds_each_arm_s_share_of_what_judgments_taught(tmp_path: Path) -> None:
+    made_run(folder_of(tmp_path, 21, "judged", LOOKS), [0.4, 0.2] * 50)
+    made_run(folder_of(tmp_path, 21, "encoder", LOOKS), [0.1, 0.2] * 50)
+    made_run(folder_of(tmp_path, 21, "judged", 24), [0.5, 0.5] * 50)
+    made_run(folder_of(tmp_path, 21, "encoder", 24), [0.25, 0.25] * 50)
+    made_run(folder_of(tmp_path, 22, "encoder", LOOKS), [0.9] * 100)  # no reference on that shop
+    rows = table([21, 22], ["judged", "encoder", "clicks"], tmp_path)["arms"]
+    assert rows.keys() == {"judged", "encoder", "judged, 1920 updates of warm-up", "encoder, 1920 updates of warm-up"}
+    assert rows["encoder"]["seeds"] == [21]
+    assert rows["encoder"]["gain"][0] == pytest.approx(0.15)
+    assert rows["encoder"]["share"] == 0.5
+    low, high = rows["encoder"]["share_ci95"]
+    assert low < 0.5 < high
+    assert rows["encoder, 1920 updates of warm-up"]["share_ci95"] == [0.5, 0.5]
+    assert rows["judged"]["completions"] == [32 * 16]
