@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,9 +22,12 @@ def make_optimizer(policy: Policy, options: GrpoOptions, name: OptimizerName = "
     betas = (options.beta1, options.beta2)
     if name == "adamw8bit":
         check_optimizer(name)
-        from bitsandbytes.optim import AdamW8bit
+        import bitsandbytes.optim
 
-        blockwise: torch.optim.Optimizer = AdamW8bit(trained, lr=0.0, betas=betas, weight_decay=options.weight_decay)
+        optimizers: Any = bitsandbytes.optim
+        blockwise: torch.optim.Optimizer = optimizers.AdamW8bit(
+            trained, lr=0.0, betas=betas, weight_decay=options.weight_decay
+        )
         return blockwise
     fused = True if trained and all(p.is_cuda for p in trained) else None
     return torch.optim.AdamW(trained, lr=0.0, betas=betas, weight_decay=options.weight_decay, fused=fused)

@@ -23,7 +23,7 @@ def timeline_chart(rows: Sequence[Mapping[str, Any]]) -> Markup:
     last = [row for row in rows if any(row.get(worker) for worker in WORKERS)][-SHOWN:]
     if not last:
         return Markup("")
-    spans = {worker: [(a, b) for row in last for a, b in row.get(worker, [])] for worker in WORKERS}
+    spans: dict[str, Spans] = {w: [(a, b) for row in last for a, b in row.get(w, [])] for w in WORKERS}
     start = min(a for found in spans.values() for a, _ in found)
     length = max(b for found in spans.values() for _, b in found) - start or 1.0
     height = 12 + ROW * len(WORKERS) + FOOT
