@@ -21,7 +21,7 @@ ALONE = {
     for line in re.findall(r"--no-deps (.+)", MAKEFILE)
     for name in re.findall(r"([\w-]+)==", line)
 }
-WHERE_INSTALLED = {"IPython", "pandas", "peft"}
+WHERE_INSTALLED = {"IPython", "bitsandbytes", "pandas", "peft", "vllm"}
 """Packages that LESER uses where they are installed, and does without where they are not."""
 
 
