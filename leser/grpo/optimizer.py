@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from leser.errors import LeserError
 from leser.grpo.options import GrpoOptions, OptimizerName, check_optimizer
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ def make_optimizer(policy: Policy, options: GrpoOptions, name: OptimizerName = "
     betas = (options.beta1, options.beta2)
     if name == "adamw8bit":
         check_optimizer(name)
+        if any(hasattr(p, "full_tensor") for p in trained):
+            raise LeserError(
+                "training.optimizer=adamw8bit cannot be used on weights in shards. Set -o training.optimizer=adamw, whose moments "
+                "are in shards too."
+            )
         import bitsandbytes.optim
 
         optimizers: Any = bitsandbytes.optim

@@ -81,6 +81,23 @@ def test_adamws_state_is_stored_as_before(tmp_path: Path) -> None:
     assert torch.equal(weights(trained("adamw", 1, again, other)), weights(trained("adamw", 1, policy, optimizer)))
 
 
+def test_weights_in_shards_are_refused(tmp_path: Path) -> None:
+    """A block's scale would be of numbers that lie in several processes."""
+    import torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    policy = toy_policy("llama")
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    try:
+        fully_shard(policy.model, mesh=init_device_mesh("cpu", (1,)))
+        with pytest.raises(LeserError, match=r"adamw8bit cannot be used on weights in shards.*optimizer=adamw,"):
+            make_optimizer(policy, GrpoOptions(), "adamw8bit")
+        assert make_optimizer(policy, GrpoOptions())
+    finally:
+        dist.destroy_process_group()
+
+
 def test_without_the_package_a_run_says_so_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(grpo_options, "find_spec", lambda name: None)
     config = config_of({"training": {"optimizer": "adamw8bit"}, "out": str(tmp_path / "run")})
