@@ -25,8 +25,8 @@ def make_optimizer(policy: Policy, options: GrpoOptions, name: OptimizerName = "
         check_optimizer(name)
         if any(hasattr(p, "full_tensor") for p in trained):
             raise LeserError(
-                "training.optimizer=adamw8bit cannot be used on weights in shards. Set -o training.optimizer=adamw, whose moments "
-                "are in shards too."
+                "training.optimizer=adamw8bit cannot be used on weights in shards. Set -o training.optimizer=adamw, whose "
+                "moments are in shards too."
             )
         import bitsandbytes.optim
 
