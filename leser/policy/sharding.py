@@ -47,7 +47,7 @@ def shard(policy: Policy, count: int) -> None:
     Raises LeserError for a policy that cannot be trained in shards.
     """
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.fsdp import FSDPModule, fully_shard
 
     if has_adapters(policy):
         raise LeserError("policy.shard=fsdp is for trained weights, of which adapters have few. Set policy.shard=none.")
@@ -63,7 +63,7 @@ def shard(policy: Policy, count: int) -> None:
     for part in (*layers, root):
         fully_shard(part, mesh=mesh)
     for part in root.modules():
-        if hasattr(part, "set_gradient_divide_factor"):
+        if isinstance(part, FSDPModule):
             part.set_gradient_divide_factor(1.0)  # the loss has the whole batch's denominator: gradients are added up
             part.set_force_sum_reduction_for_comms(True)
     policy.learner = replace(policy, model=model, root=root)

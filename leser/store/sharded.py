@@ -40,13 +40,11 @@ def save_shards(
     """Write checkpoints/NAME, atomically; every process must call it, the main one's `state` counts."""
 
     def write(part: Path) -> None:
-        from torch.distributed import checkpoint
         from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+        from torch.distributed.checkpoint.state_dict_saver import save
 
         with together():
-            checkpoint.save(
-                _tensors(policy, optimizer), storage_writer=HuggingFaceStorageWriter(str(part), save_distributed=True)
-            )
+            save(_tensors(policy, optimizer), storage_writer=HuggingFaceStorageWriter(str(part), save_distributed=True))
 
     def fill(part: Path) -> None:
         processes.same(str(part))
@@ -66,12 +64,12 @@ def load_shards(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimiz
 
     Raises LeserError for shards of another policy.
     """
-    from torch.distributed import checkpoint as store
     from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     try:
-        store.load(_tensors(policy, optimizer), storage_reader=HuggingFaceStorageReader(str(checkpoint)))
+        load(_tensors(policy, optimizer), storage_reader=HuggingFaceStorageReader(str(checkpoint)))
     except (CheckpointException, RuntimeError, ValueError) as error:
         raise LeserError(
             f"The checkpoint {checkpoint} does not hold this policy's weights: another version of LESER or another policy wrote "
