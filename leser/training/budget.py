@@ -31,6 +31,10 @@ BASELINE, WEIGHTS = 0.5, 3.0
 """What a baseline, and tuning the weight of expansions on dev, are worth in evaluations of a policy."""
 
 
+SETTINGS, TUNED_ON = 64, 300
+"""Settings that a baseline is tuned over on dev (RM3 96, the dictionary fewer), and the most dev queries that judge one."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunTime:
     """When a run began, by time.monotonic(), and the seconds that its process needs after the report."""
@@ -59,7 +63,8 @@ class Budget:
     """The time of one run, in seconds; `limit` is infinite where none is set, and then nothing is ever over.
 
     `evaluations` is the final evaluation in evaluations on dev, `control` the control's share of GRPO's time, `before` what
-    earlier starts of the run spent, `evaluation_s` the slowest evaluation on dev so far, `ending` what follows the report.
+    earlier starts of the run spent, `evaluation_s` the slowest evaluation on dev so far, `searches` what tuning the baselines
+    asks for, each of which takes `search_s`, and `ending` what follows the report.
     """
 
     limit: float = math.inf
@@ -68,6 +73,8 @@ class Budget:
     warmup_share: float = WARMUP_SHARE
     before: float = 0.0
     evaluation_s: float = 0.0
+    searches: int = 0
+    search_s: float = 0.0
     ending: float = 0.0
     clock: Callable[[], float] = time.monotonic
     started: float = field(default=math.nan)
@@ -85,12 +92,14 @@ class Budget:
         sizes = len(task.test.queries) / max(1, min(len(task.dev.queries), training.dev_queries))
         weights = WEIGHTS * policies if config.expansion.tune_weight else 0.0
         beside = BASELINE * len(evaluation.baselines) + (evaluation.abstain is not None)
+        tuned = sum(session.registry.get("baseline", name).tuned for name in evaluation.baselines)
         sampled = evaluation.best_of / 2 * config.warmup.enabled
         return cls(
             limit=math.inf if training.minutes is None else 60 * training.minutes,
             evaluations=sizes * (policies + sampled + beside) + weights + beside,
             control=evaluation.warmup_plus_share if evaluation.warmup_plus and config.warmup.enabled else 0.0,
             warmup_share=WARMUP_SHARE if training.steps else 1.0,
+            searches=tuned * SETTINGS * min(TUNED_ON, len(task.dev.queries)),
             ending=0.0 if runtime is None else runtime.ending,
             started=math.nan if runtime is None else runtime.started,
         )
@@ -108,7 +117,8 @@ class Budget:
     @property
     def reserve(self) -> float:
         """Seconds kept back for the final evaluation."""
-        return self.ending + FIXED_S + FIXED_SHARE * self.limit + SLACK * self.evaluations * self.evaluation_s
+        measured = SLACK * self.evaluations * self.evaluation_s + self.searches * self.search_s
+        return self.ending + FIXED_S + FIXED_SHARE * self.limit + measured
 
     @property
     def left(self) -> float:

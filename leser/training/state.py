@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from leser.backend import Term
 from leser.environment import Attempt
 from leser.errors import LeserError
 from leser.files import write_folder
@@ -24,7 +25,7 @@ from leser.progress import roughly
 from leser.rollout import RolloutPlace
 from leser.sampler import Answers, Sampler
 from leser.scoring import mean_of
-from leser.session import Session
+from leser.session import Session, context_of
 from leser.store.checkpoint import latest_checkpoint, load_weights, moments_in, prune, save_checkpoint
 from leser.store.folder import RunFolder
 from leser.store.sharded import in_shards, load_shards, save_shards, spread_moments
@@ -35,6 +36,8 @@ from leser.training.interrupt import Interruption
 from leser.training.outlook import Outlook
 from leser.warmup.progress import WarmupProgress
 
+CLAUSES = 20
+"""Clauses of a search whose time is taken; RM3's have 5 to 40."""
 PATIENCE, TIME = "training.patience", "training.minutes"
 """Reasons for which GRPO ends before its last step, beside the monitor's signs."""
 T = TypeVar("T")
@@ -98,6 +101,8 @@ class TrainingState:
         self.counters = Counters()
         if session.config.policy.shard == "fsdp" and processes.count > 1:
             shard(sampler.policy, processes.count)
+        if self.budget.limited:
+            self.budget.search_s = self._search_seconds()
         self.optimizer = make_optimizer(sampler.policy, session.config.grpo, session.config.training.optimizer)
         self.interruption = Interruption()
         self.outlook = Outlook.of(session)
@@ -272,6 +277,15 @@ class TrainingState:
         dev, environment = self.session.task.dev, self.session.environment
         none = [Attempt(q, i, environment.say()) for i, q in enumerate(self._dev_queries())]
         return self.processes.same(mean_of(environment.score(environment.judge(none, dev)).total))
+
+    def _search_seconds(self) -> float:
+        """What a search as baselines make it takes, scored: dev's queries, each with words of those after it."""
+        queries = self._dev_queries()
+        words = [word for query in queries for word in query.text.split()]
+        terms = [tuple(Term(word, 0.1) for word in dict.fromkeys(words[n : n + CLAUSES])) for n in range(len(queries))]
+        started = time.monotonic()
+        context_of(self.session).reward(self.session.task.dev, queries, terms)
+        return (time.monotonic() - started) / max(1, len(queries))
 
     def _dev_queries(self) -> list[Query]:
         config = self.session.config

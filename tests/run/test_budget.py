@@ -47,6 +47,10 @@ def test_the_final_evaluation_is_kept_back_by_measured_speed() -> None:
     assert found.left == pytest.approx(600 - found.reserve - 60)
 
 
+def test_tuning_baselines_is_kept_back_by_measured_searches() -> None:
+    assert budget(Clock(), searches=19_200, search_s=5e-4).reserve == pytest.approx(KEPT + 9.6)
+
+
 def test_the_warm_up_gets_its_share_of_what_is_left_when_it_begins() -> None:
     clock = Clock()
     found = budget(clock, evaluations=0.0)
