@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -62,8 +62,10 @@ def _beside(folder: Path) -> Iterator[None]:
     A module of another plugin's folder that has the same name as one here is set aside meanwhile, so that both plugins get
     their own, if they import it at the top of their file.
     """
-    others = [other for other in _FOLDERS if other != folder]
-    aside = {name: module for name, module in sys.modules.items() if _lies_in(module, others) and _holds(folder, name)}
+    others = {str(other) for other in _FOLDERS if other != folder}
+    held = {path.stem if path.suffix == ".py" else path.name for path in folder.iterdir()}
+    own = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in held}
+    aside = {name: module for name, module in own.items() if _lies_in(module, others)}
     for name in aside:
         del sys.modules[name]
     sys.path.insert(0, str(folder))
@@ -77,11 +79,6 @@ def _beside(folder: Path) -> Iterator[None]:
         sys.modules.update(aside)
 
 
-def _lies_in(module: ModuleType, folders: Iterable[Path]) -> bool:
+def _lies_in(module: ModuleType, folders: Set[str]) -> bool:
     file = getattr(module, "__file__", None)
-    return isinstance(file, str) and any(folder in Path(file).parents for folder in folders)
-
-
-def _holds(folder: Path, name: str) -> bool:
-    top = name.partition(".")[0]
-    return (folder / f"{top}.py").is_file() or (folder / top).is_dir()
+    return isinstance(file, str) and not folders.isdisjoint(map(str, Path(file).parents))
