@@ -65,6 +65,7 @@ Look = Callable[[int, float], None]
 
 def main() -> None:
     """Measure the parts that are missing, or report on those that are there."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here needs a model hub
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=seed_argument, nargs="+", default=[11, 12, 13])
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
@@ -212,5 +213,4 @@ def plot(parts: Mapping[str, Any], seeds: Sequence[int], path: Path) -> None:
 
 if __name__ == "__main__":
     replace_what_cannot_be_shown()
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here needs a model hub
     main()
