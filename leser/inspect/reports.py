@@ -11,13 +11,15 @@ from leser.inspect.answers import answers_for
 from leser.inspect.opening import open_finished
 from leser.report.compare import Compared, render_comparison
 from leser.report.page import render_report
+from leser.store.timeline import read_timeline
 
 
 def write_again(path: Path, out: Path | None = None) -> Path:
     """Write a finished run's report into its folder, or to `out`; raises LeserError."""
     run = open_finished(path)
     answers, note = answers_for(run)
-    page = render_report(run.evaluation, run.folder.metrics(), run.config, answers, note, run.name)
+    timeline = read_timeline(run.folder.path)
+    page = render_report(run.evaluation, run.folder.metrics(), run.config, answers, note, run.name, timeline)
     return _write(out or path / "report.html", page)
 
 

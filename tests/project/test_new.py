@@ -24,7 +24,9 @@ def registry() -> Registry:
 
 
 def test_every_kind_of_plugin_has_a_package() -> None:
-    assert set(KINDS) == set(PLUGIN_KINDS)
+    assert {*KINDS, "rollout"} == set(
+        PLUGIN_KINDS
+    )  # a rollout engine is written for a machine: docs/rollouts.md has one file
 
 
 @pytest.mark.parametrize("kind", KINDS)
