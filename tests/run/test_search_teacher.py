@@ -92,7 +92,7 @@ def test_the_search_row_never_reads_the_judgments(reward: str) -> None:
     titles = {f"c{i}": "couch old" for i in range(3)} | {f"s{i}": "couch shiny" for i in range(3)}
     environment = environment_of(MemoryBackend.of(shelf(titles)), [judge])
     test = Split("test", (COUCH,), {"q1": {"s0": 1, "s1": 1, "s2": 1}})
-    config = config_of({"verified": {"min_documents": 2, "weights": [0.5], "keep": 0.0, "trust": 1.0}})
+    config = config_of({"verified": {"min_documents": 2, "weights": [0.5], "keep": 0.0, "trust": 1.0, "lift": 0.0}})
     task = Task("shop", SPLIT, SPLIT, test, lambda: shelf(titles))
     session = Session(config, load_plugins(), task, environment.client, environment, {})
     if reward == "nDCG@10":
