@@ -20,6 +20,7 @@ from typing import Any, Self
 from leser.errors import EngineDown, LeserError
 from leser.offline.frequent import FrequentQuery
 from leser.offline.job import BlockAnswerer, JobFacts, Row
+from leser.offline.signal_handlers import crash_handlers_kept
 from leser.printable import printable
 
 Opener = Callable[[], AbstractContextManager[BlockAnswerer]]
@@ -197,8 +198,11 @@ def open_workers(opener: Opener, cluster: Cluster) -> Iterator[RayJob]:
 @contextmanager
 def open_ray(cluster: Cluster) -> Iterator[Any]:
     """The package `ray`, connected: a local Ray is stopped in the end, a cluster is left. Raises LeserError."""
-    with _variables(QUIET if cluster.address else QUIET | LOCAL):
-        ray = _connected(cluster)
+    with _variables(QUIET if cluster.address else QUIET | LOCAL), crash_handlers_kept():
+        with (
+            crash_handlers_kept()
+        ):  # an engine's Java machine may run in this process; Ray takes its signals, and drops them in the end
+            ray = _connected(cluster)
         try:
             check_size(ray.cluster_resources(), cluster)
             yield ray

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from leser.offline.frequent import FrequentQuery, read_frequent
 from leser.offline.job import BlockAnswerer
 from leser.offline.ray_workers import Cluster, RayJob, check_size, open_ray
 from leser.offline.refresh import refresh
+from leser.offline.signal_handlers import crash_handlers
 from leser.stores import open_store
 
 TWO = Cluster(workers=2)
@@ -57,8 +59,16 @@ def alone(shop: Path, wanted: list[FrequentQuery], tmp_path_factory: pytest.Temp
 def ray() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(ray_jobs.__file__).parent))  # workers open jobs of the tests
+        before = handlers()
         with open_ray(TWO) as opened:
+            assert handlers() == before, "a Java machine of this process would die of its own null checks"
             yield opened
+        assert handlers() == before, "as above, once Ray is shut down"
+
+
+def handlers() -> dict[int, bytes]:
+    """The addresses of this process's handlers of crash signals."""
+    return {number: stored[:8] for number, stored in crash_handlers().items()}
 
 
 class Kept(BlockJournal):
@@ -148,10 +158,13 @@ def test_nothing_is_said_to_rays_makers_and_nothing_listens_beyond_loopback(ray)
     assert not usage_stats_enabled()
     with pytest.raises(LeserError, match="Ray runs in this process already"), open_ray(TWO):
         pass
-    started = psutil.Process().children(recursive=True)  # servers of other tests may be among them
-    rays = [one for one in started if any("ray" in part for part in (one.name(), *one.cmdline()[:2]))]
-    assert len(rays) > 3
-    sockets = [one for process in rays for one in process.net_connections("inet")]
+    sockets, rays = [], 0
+    for process in psutil.Process().children(recursive=True):  # servers of other tests may be among them
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):  # one that has ended meanwhile hears nothing
+            if any("ray" in part for part in (process.name(), *process.cmdline()[:2])):
+                sockets += process.net_connections("inet")
+                rays += 1
+    assert rays > 3
     heard = {one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN}
     assert len(heard) > 0
     called = {one.raddr.ip for one in sockets if one.raddr}
