@@ -51,12 +51,13 @@ class TestProduct(RewardContract):
         return rewards("P@3 * coverage@3[0.2:0.6]").rewards[0]
 
     @pytest.mark.xfail(
-        reason="it is made of rewards, not of a spec; a configuration's parameters are checked factor by factor"
+        reason="it is made of rewards, not of a spec; a configuration's parameters are checked factor by factor",
+        strict=True,
     )
     def test_an_unknown_parameter_is_refused(self, reward: Reward) -> None:
         super().test_an_unknown_parameter_is_refused(reward)
 
-    @pytest.mark.xfail(reason="it is made of rewards, not of a spec")
+    @pytest.mark.xfail(reason="it is made of rewards, not of a spec", strict=True)
     def test_batch_equals_one_by_one_in_any_order(self, reward: Reward, outcomes: list[Outcome]) -> None:
         super().test_batch_equals_one_by_one_in_any_order(reward, outcomes)
 

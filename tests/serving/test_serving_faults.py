@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import time
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import tomli_w
 from places import ROOT
+from redis_server import redis
 from served import Served, asking, entry, free_port, serving, write_store
 
-from leser.errors import LeserError
 from leser.expansion_store import StoredEntry
 from leser.stores import open_store
 
@@ -86,26 +83,6 @@ def test_a_killed_redis_is_felt_by_decisions_alone_and_comes_back(tmp_path: Path
                 _until(lambda: served.expand("red sofa")["expansions"] == [{"text": "settee", "weight": 0.5}], served)
                 assert served.client.post("/v1/decisions", json=GIVEN).status_code == 200
     assert {(status, source) for status, source, _ in found} == {(200, "store"), (200, "original")}
-
-
-@contextmanager
-def redis(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A Redis that keeps nothing on disk."""
-    command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + 30
-        while True:
-            try:
-                open_store(f"redis://127.0.0.1:{port}/0").close()
-                break
-            except LeserError:
-                assert time.monotonic() < end
-                time.sleep(0.1)
-        yield process
-    finally:
-        process.kill()
-        process.wait(10)
 
 
 def _write(address: str, *entries: StoredEntry) -> None:
