@@ -60,6 +60,12 @@ class _OpenRun:
             self._session = session
         return self._session
 
+    def _titles(self, session: Session, ids: Sequence[str]) -> dict[str, str]:
+        """Titles of documents."""
+        field, wanted = session.task.title_field, list(dict.fromkeys(ids))
+        found = session.client.fetch(wanted, (field,), resumable=False) if wanted else {}
+        return {id_: document.fields.get(field, "") for id_, document in found.items()}
+
     def _failed(self, error: LeserError) -> None:
         """Close the session of an engine that failed."""
         if time.monotonic() >= self._again:
@@ -94,11 +100,12 @@ class LivePolicy(_OpenRun):
     def _answers(self, session: Session, asked: list[Query]) -> list[LiveAnswer]:
         answers: dict[str, LiveAnswer] = {}
         seen = self._sampler.observations(asked)
-        firsts = self._titles(session, [o.original for o in seen])
+        firsts = [o.original.ids[0] for o in seen if o.original.ids]
+        titles = self._titles(session, firsts) if self._options.sure_title else {}
         for query, observation in zip(asked, seen, strict=True):
             if session.environment.refusal(query):
                 answers[query.id] = LiveAnswer((), "engine_error")
-            elif self._sure(query.text, observation.original, firsts):
+            elif self._sure(query.text, observation.original, titles):
                 answers[query.id] = LiveAnswer((), "sure")
         left = [query for query in dict.fromkeys(asked) if query.id not in answers]
         answers.update(zip((query.id for query in left), self._written(session, left), strict=True))
@@ -116,15 +123,6 @@ class LivePolicy(_OpenRun):
             expansions = tuple(Expansion(e.text, e.weight * weight) for e in kept.expansions)
             answers.append(LiveAnswer(expansions, "" if expansions else "unread" if kept.error else "nothing_to_add"))
         return answers
-
-    def _titles(self, session: Session, rankings: Sequence[Ranking]) -> dict[str, str]:
-        """Titles of first hits."""
-        firsts = list(dict.fromkeys(r.ids[0] for r in rankings if r.ids))
-        if not firsts or not self._options.sure_title:
-            return {}
-        field = session.task.title_field
-        found = session.client.fetch(firsts, (field,), resumable=False)
-        return {id_: document.fields.get(field, "") for id_, document in found.items()}
 
     def _sure(self, query: str, ranking: Ranking, titles: dict[str, str]) -> bool:
         """Whether the engine knows what is meant: its first hit's title is the query, or its score stands far above."""
@@ -169,11 +167,6 @@ class LiveEngine(_OpenRun):
             _rows(after, before, titles, wanted.hits),
             _rows(before, after, titles, wanted.hits) if before is not None else None,
         )
-
-    def _titles(self, session: Session, ids: Sequence[str]) -> dict[str, str]:
-        field, wanted = session.task.title_field, list(dict.fromkeys(ids))
-        found = session.client.fetch(wanted, (field,), resumable=False) if wanted else {}
-        return {id_: document.fields.get(field, "") for id_, document in found.items()}
 
 
 def _rows(ranking: Ranking, other: Ranking | None, titles: dict[str, str], hits: int) -> tuple[dict[str, Any], ...]:

@@ -29,8 +29,6 @@ SLACK = 1.25
 """A final evaluation is expected to take this many times what the evaluations on dev say: its engine's cache is cold."""
 BASELINE, WEIGHTS = 0.5, 3.0
 """What a baseline, and tuning the weight of expansions on dev, are worth in evaluations of a policy."""
-
-
 SETTINGS, TUNED_ON = 64, 300
 """Settings that a baseline is tuned over on dev (RM3 96, the dictionary fewer), and the most dev queries that judge one."""
 

@@ -74,7 +74,7 @@ def size_of(engine: EngineWords) -> int:
     return size if isinstance(size, int) else 0
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=20_000)  # whole texts: some 100 MB of long descriptions at most
 def _vocabulary(text: str) -> tuple[tuple[str, str], ...]:
     """A text's words by stem, each as it is shown first; no function words."""
     shown: dict[str, str] = {}
