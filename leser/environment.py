@@ -6,11 +6,9 @@ an engine's failure and an empty result are never one zero.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from leser.backend import Document, Ranking, SearchError
 from leser.constraints.asking import QueryConstraints
@@ -21,15 +19,15 @@ from leser.errors import EngineDown
 from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.holes.expected import ExpectedGrades
-from leser.printable import printable
+from leser.originals import Originals
 from leser.prompt import Observation, PromptOptions, titles_of
 from leser.reward import Outcome
 from leser.rules import RuleBook, default_book
 from leser.scoring import RewardSet, Scores
 from leser.task import Query, Split
 
-log = logging.getLogger(__name__)
 SEARCHES_AT_ONCE = 2048
+"""Completions that callers have judged at once: outcomes hold their rankings, which is a bound on memory."""
 ORIGINAL_DEPTH = 100
 """How deep originals are searched. Fixed, so that a prompt never depends on how deep a reward or a measure reads."""
 
@@ -42,12 +40,6 @@ class Attempt:
     group: int
     completion: str
     finished: bool = True
-
-
-def keep_last(kept: dict[str, Any], most: int) -> None:
-    """Leave the `most` entries that were put in last."""
-    for key in list(kept)[: max(0, len(kept) - most)]:
-        del kept[key]
 
 
 class Environment:
@@ -75,65 +67,21 @@ class Environment:
         self.title_field = title_field
         self.platform = platform
         self.depth = max(rewards.depth, 10)
-        self._originals: dict[str, Ranking] = {}
-        self._refused: dict[str, SearchError] = {}
+        self._originals = Originals(client, self.ask)
         self.rules = rules or default_book(EngineWords(client.backend, client.ask), expansion)
         self._sentences = self.rules.sentences()
 
     def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
-        """Each query's own ranking, searched once, retrying until `search.deadline`: nothing is learned without it.
-
-        A query that the engine refuses as it stands has an empty one, and `refusal` says why: nothing is learned from it,
-        and the others go on. Raises EngineDown when one fails for good.
-        """
-        queries = list(queries)
-        missing = [q for q in queries if q.id not in self._originals]
-        refused: list[Query] = []
-        depth = max(self.depth, ORIGINAL_DEPTH)
-        for first in range(0, len(missing), SEARCHES_AT_ONCE):  # the client's deadline is for a batch
-            part = missing[first : first + SEARCHES_AT_ONCE]
-            answers = self.client.search([self.ask(q) for q in part], depth, total=self._counts, until_deadline=True)
-            for query, answer in zip(part, answers, strict=True):
-                self._originals[query.id] = self._original(query, answer)
-            refused += [query for query in part if query.id in self._refused]
-        if refused:
-            example = refused[0]
-            log.warning(
-                "The engine refuses %d of %d original queries, such as '%s' (id %s): %s. They teach nothing, and count 0 "
-                "for every system. Take them out of the task, or change the limits in [search].",
-                *(
-                    len(refused),
-                    len(missing),
-                    printable(example.text, 80),
-                    example.id,
-                    self._refused[example.id].message,
-                ),
-            )
-        return {q.id: self._originals[q.id] for q in queries}
+        """Each query's own ranking, searched once (see Originals). Raises EngineDown when one fails for good."""
+        return self._originals.of(queries, max(self.depth, ORIGINAL_DEPTH))
 
     def forget(self, most: int) -> None:
         """Keep the originals of the `most` queries that were searched last; the others are searched again when asked for."""
-        keep_last(self._originals, most)
-        keep_last(self._refused, most)
+        self._originals.forget(most)
 
     def refusal(self, query: Query) -> SearchError | None:
         """Why the engine refuses a query as it stands, once its original was asked for; None where it does not."""
-        return self._refused.get(query.id)
-
-    def _original(self, query: Query, answer: Ranking | SearchError) -> Ranking:
-        if isinstance(answer, Ranking):
-            return answer
-        if answer.kind == "query":
-            self._refused[query.id] = answer
-            return Ranking(())
-        raise EngineDown(
-            f"The engine failed on the original query '{query.text[:80]}': {answer.message}. "
-            "Check it with the engine's own tools, then run again with --resume."
-        )
-
-    @property
-    def _counts(self) -> bool:
-        return "total" in self.client.backend.capabilities
+        return self._originals.refusal(query)
 
     def observe(self, queries: Sequence[Query], options: PromptOptions) -> list[Observation]:
         """What the engine shows for each query, ready for its prompt."""
@@ -274,7 +222,7 @@ class Environment:
         self, attempt: Attempt, read: tuple[tuple[Expansion, ...], Code, str]
     ) -> tuple[tuple[Expansion, ...], Code, str]:
         """The completion as it was read; beside a query that the engine refuses it is not searched with either."""
-        refused = self._refused.get(attempt.query.id)
+        refused = self.refusal(attempt.query)
         if refused is None or read[1] not in (Code.OK, Code.NONE):
             return read
         return read[0], Code.ENGINE_ERROR, refused.message

@@ -88,6 +88,10 @@ class TrainedPolicy(Protocol):
     def precision(self) -> Any:
         """What the trainer's passes compute in."""
 
+    @property
+    def configuration(self) -> str:
+        """The config.json of the saved model, as a text: for an engine that makes the model anew and reads no files."""
+
     def save(self, folder: Path) -> None:
         """Write model and tokenizer as save_pretrained does, adapters merged."""
 

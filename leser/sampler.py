@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leser.environment import Attempt, Environment, keep_last
+from leser.environment import Attempt, Environment
 from leser.expansion import Code, Expansion
+from leser.originals import keep_last
 from leser.policy.generate import NoiseKey, Sample, generate
 from leser.processes import ALONE, Processes
 from leser.prompt import Message, Observation, PromptOptions, chat_prompt, marked_prompt

@@ -7,6 +7,7 @@ only uses an encoder, or the documents nearest to a query, depends on this file 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +17,8 @@ from leser.errors import LeserError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from leser.cluster.connection import Cluster
 
 
 class EncodingFailed(LeserError):
@@ -55,6 +58,23 @@ class ComparesDocuments(Protocol):
 
     def nearest_documents(self, documents: Iterable[Document]) -> NearestDocuments:
         """The documents under the reward's own model; encodes those that it has not met before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What became of a catalogue's texts: how many different ones there are, how many had to be encoded, how many failed."""
+
+    texts: int
+    new: int
+    failed: int
+
+
+@runtime_checkable
+class EncodesDocuments(Protocol):
+    """What a reward offers whose model reads documents: their vectors made ahead of a run, where it will look for them."""
+
+    def encode_documents(self, documents: Iterable[Document], cluster: Cluster | None = None) -> Encoded:
+        """Encode the documents that it has not met before, here or by workers of a Ray. Raises LeserError."""
 
 
 def discounts(k: int) -> NDArray[np.float64]:

@@ -17,8 +17,8 @@ import click
     help="Folder to write to; default: one named after the plugin, here.",
 )
 def command(kind: str, name: str, out: Path | None) -> None:
-    """Write a package for a plugin called NAME. KIND is backend, reward, rule, baseline, reader or
-    store.
+    """Write a package for a plugin called NAME. KIND is backend, reward, rule, baseline, reader,
+    store or rollout.
 
     The package works as it is: it has an entry point, a small plugin, and tests that inherit LESER's kit. Nothing that
     exists is overwritten.

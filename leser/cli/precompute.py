@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from leser.cli.cluster import cluster_of, ray_options
 from leser.cli.options import (
     assignments,
     backend_name,
@@ -16,9 +17,6 @@ from leser.cli.options import (
     plugin_files,
     task_source,
 )
-
-if TYPE_CHECKING:
-    from leser.offline.ray_workers import Cluster
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -63,18 +61,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--journal", type=_FILE, metavar="FILE", help="Where the job notes what is done; default: beside the store."
 )
 @click.option("--resume", is_flag=True, help="Go on with a job that was not finished.")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Where the work is done: in this process, or by workers of Ray (leser[ray]).",
-)
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Ray: how many workers; default: 2.")
-@click.option(
-    "--ray-address", metavar="ADDRESS", help="Ray: a running cluster; default: one for this job, on this machine."
-)
-@click.option("--gpus", type=click.FloatRange(0), metavar="N", help="Ray: GPUs per worker; default: 0.")
+@ray_options
 def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: str, **given: Any) -> None:
     """Expand frequent queries and store what the rules and the engine let pass; only what is stale is done again.
 
@@ -94,7 +81,7 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     source = Source(run, given["config"], given["platform"], set_flags, given["assignments"], given["plugins"])
     chosen: Any = by or ("policy" if run else "search")
     check_by(source, chosen)  # before a store is made
-    cluster = _cluster(given)
+    cluster = cluster_of(given)
     wanted = read_frequent(queries, limit)
     read = source.read()
     place = (
@@ -107,14 +94,3 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     ):
         done = refresh(job, store, wanted, BlockJournal(journal), resume=given["resume"])
     click.echo(said_of(done, out))
-
-
-def _cluster(given: dict[str, Any]) -> Cluster | None:
-    """The Ray that is asked for, None for this process; raises where Ray's options are given without it."""
-    from leser.offline.ray_workers import Cluster
-
-    named = {"workers": given["workers"], "address": given["ray_address"], "gpus": given["gpus"]}
-    chosen = {name: value for name, value in named.items() if value is not None}
-    if given["engine"] == "local" and chosen:
-        raise click.UsageError("--workers, --ray-address and --gpus need --engine ray.")
-    return Cluster(**chosen) if given["engine"] == "ray" else None

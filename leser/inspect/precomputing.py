@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from leser.backend import Backend
+from leser.cluster.connection import Cluster
 from leser.config.build import complete, task_of
 from leser.config.load import load_config
 from leser.config.tables import RunConfig
@@ -22,7 +23,7 @@ from leser.offline.guards import Guards
 from leser.offline.job import BlockAnswerer, PrecomputeJob, judged_of
 from leser.offline.options import PrecomputeOptions
 from leser.offline.proposers import SEARCH, PolicyProposer, Proposer, SearchProposer
-from leser.offline.ray_workers import Cluster, open_workers
+from leser.offline.ray_workers import open_workers
 from leser.offline.recipe import policy_name, recipe_of
 from leser.plugins import Registry, load_plugins
 from leser.precompute import sources_of

@@ -70,8 +70,8 @@ class PolicyOptions(Options):
     )
     shard: Literal["none", "fsdp"] = Field(
         "none",
-        description="fsdp: of several processes each holds a share of the trained weights, of gradients and moments during an "
-        "update (FSDP2), and whole weights while it samples; none: each holds all of them",
+        description="fsdp: of several processes each holds a share of the weights (frozen ones under LoRA too), of gradients and "
+        "moments during an update (FSDP2), and whole weights while it samples; none: each holds all of them",
     )
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
     trust_remote_code: bool = Field(
@@ -102,9 +102,9 @@ class PolicyOptions(Options):
             )
         if self.quantize != "none" and not self.lora_rank:
             raise ValueError("quantize is for frozen weights under adapters: set policy.lora_rank=16 with it")
-        if self.shard != "none" and self.lora_rank:
+        if self.shard != "none" and self.quantize != "none":
             raise ValueError(
-                f"shard={self.shard} is not for LoRA, which trains few weights: set policy.shard=none, or policy.lora_rank=0"
+                f"shard={self.shard} cannot split weights in 4 bits: set policy.shard=none, or policy.quantize=none"
             )
         return self
 

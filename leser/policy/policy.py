@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,14 @@ class Policy:
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.model.parameters()).device
+
+    @property
+    def configuration(self) -> str:
+        """The config.json of the saved model, as a text."""
+        config: Any = self.causal_lm.config
+        values = config.to_dict()
+        values.pop("quantization_config", None)  # what is saved are whole weights
+        return json.dumps(values, default=str)
 
     @cached_property
     def chat(self) -> ChatTemplate:

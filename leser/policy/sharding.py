@@ -6,7 +6,8 @@ given back, and every process keeps its share of the weights, of their gradients
 one layer at a time. After the update the shards are gathered once.
 
 The shards belong to a second set of modules, the learner. Both are one policy: whatever was written into the whole weights in
-between is taken over before an update.
+between is taken over before an update. Under LoRA frozen weights are in shards beside the adapters, which are trained in shards;
+a reference policy, a second set of adapters, is asked outside of updates and lives over the whole weights alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import torch
 from torch import Tensor
 
 from leser.errors import LeserError
-from leser.policy.adapters import has_adapters
 from leser.policy.packed import Completions, check_training, group_logprobs
 from leser.processes import all_sum, together
 
@@ -49,8 +49,10 @@ def shard(policy: Policy, count: int) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import FSDPModule, fully_shard
 
-    if has_adapters(policy):
-        raise LeserError("policy.shard=fsdp is for trained weights, of which adapters have few. Set policy.shard=none.")
+    if any(not weight.is_floating_point() for weight in policy.model.parameters()):
+        raise LeserError(
+            "policy.shard=fsdp cannot split weights in 4 bits. Set policy.quantize=none, or policy.shard=none."
+        )
     if not policy.shared.enabled:
         raise LeserError(
             f"policy.shard=fsdp cannot be used: all processes must make the same passes, and policy '{policy.name}' does not "
@@ -147,5 +149,6 @@ def whole_norm(norm: Tensor) -> float:
 
 
 def _pairs(policy: Policy, learner: Policy) -> list[tuple[Tensor, Any]]:
-    """Each whole weight with the one in shards."""
-    return list(zip(policy.model.parameters(), learner.model.parameters(), strict=True))
+    """Each whole weight with the one in shards; a reference's adapters have none."""
+    whole = dict(policy.model.named_parameters())
+    return [(whole[name], part) for name, part in learner.model.named_parameters()]

@@ -1,1 +1,1 @@
-"""Rollout engines: the policy itself, vLLM in this process, vLLM as a server; and what holds any engine to its contract."""
+"""Rollout engines: the policy itself, vLLM in this process or as a server, Ray; and what holds any engine to its contract."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from leser.plugins import Registry
 
-KINDS = ("backend", "reward", "rule", "baseline", "reader", "store")
+KINDS = ("backend", "reward", "rule", "baseline", "reader", "store", "rollout")
 LONGEST_NAME = 40
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 _REWARD = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")

@@ -94,9 +94,9 @@ def spread_moments(optimizer: torch.optim.Optimizer, stored: dict[str, torch.Ten
 
 
 def _tensors(policy: Policy, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Weights and moments by name: to be written, or to be read into."""
+    """Trained weights and moments by name: to be written, or to be read into. Frozen weights never change."""
     model = (policy.learner or policy).model
-    weights = {f"model.{name}": weight.detach() for name, weight in model.named_parameters()}
+    weights = {f"model.{name}": weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
     return weights | {f"optimizer.{name}": tensor for name, tensor in _moments(optimizer).items()}
 
 

@@ -15,10 +15,10 @@ from pydantic import Field
 from leser.backend import Document
 from leser.options import secret
 from leser.reward import RewardSpec
+from leser_judges.blocks import MOST_FAILURES_IN_A_ROW
 from leser_judges.endpoint import Endpoint, EndpointOptions
 from leser_judges.grading import INSTRUCTION, prompt_of, read_grades, shuffled
 from leser_judges.pairs import Pair, PairJudge, PairOptions, PairScores
-from leser_judges.vectors import MOST_FAILURES_IN_A_ROW
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from leser.errors import LeserError
 from leser.policy.loading import quiet
+from leser_judges.blocks import MOST_FAILURES_IN_A_ROW
 from leser_judges.pairs import Pair
 from leser_judges.sentence_model import device_of
-from leser_judges.vectors import MOST_FAILURES_IN_A_ROW
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,17 @@ import numpy as np
 
 from leser.backend import Document, Ranking
 from leser.reward import Outcome, Reward, RewardSpec
-from leser.similarity import discounted_mean
+from leser.similarity import Encoded, discounted_mean
 from leser_judges.documents import DocumentIndex, text_of
 from leser_judges.encoder import Encoder
 from leser_judges.options import EncoderOptions, SimilarityOptions, check_model
+from leser_judges.ray_encoding import encoding_on
 from leser_judges.vectors import Vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from leser.cluster.connection import Cluster
 
 ABSENT, WORDLESS, FAILED = -3, -2, -1
 """In place of a row: a rank without a document; a document without text; and a text on which the model failed."""
@@ -60,6 +63,17 @@ class EncoderSimilarity(Reward):
     def nearest_documents(self, documents: Iterable[Document]) -> DocumentIndex:
         """These documents under the same model, for whoever needs a query's nearest ones; encodes those that are new."""
         return DocumentIndex(self.vectors, {document.id: text_of(document, self.fields) for document in documents})
+
+    def encode_documents(self, documents: Iterable[Document], cluster: Cluster | None = None) -> Encoded:
+        """Encode the documents that are new, here or by workers of a Ray: the file of vectors is the same, bit for bit."""
+        texts = list(dict.fromkeys(text for d in documents if (text := text_of(d, self.fields))))
+        new = self.vectors.new(texts)
+        if cluster is None or not new:
+            rows = self.vectors.rows(texts)
+        else:
+            with encoding_on(cluster, self.options.encoder, self.vectors.encoder.fingerprint) as elsewhere:
+                rows = self.vectors.rows(texts, elsewhere=elsewhere)
+        return Encoded(len(texts), new, int((rows == FAILED).sum()))
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """One similarity for each ranking; None for a group in which the model failed."""

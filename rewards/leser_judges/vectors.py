@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,17 +25,19 @@ from filelock import FileLock
 from leser.errors import LeserError
 from leser.files import write_atomically
 from leser.similarity import EncodingFailed, TextEncoder
+from leser_judges.blocks import MOST_FAILURES_IN_A_ROW, Part, blocks_of, encoded_block
 from leser_judges.options import EncoderOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    Encoding = Callable[[Sequence[Sequence[str]], bool], Iterable[Iterable[Part]]]
+    """Encodes blocks of texts, and gives the parts of each in the blocks' order."""
 
 log = logging.getLogger(__name__)
 KEY_BYTES = 16
-KEPT_AT_ONCE = 512
-"""Texts after which vectors are written: what a killed process loses at most."""
-MOST_FAILURES_IN_A_ROW = 20
-"""More than halving a part takes to find one text: the model fails on everything, and the rest is not tried."""
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -152,14 +154,23 @@ class Vectors:
         folder = base / f"{Path(options.model).name}-{encoder.fingerprint[:16]}-{options.precision}"
         return cls(encoder, VectorFile(folder, options.precision, options.cache_gib * 2**30), options.model)
 
-    def rows(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.int64]:
-        """The row of each text, shape (texts,), encoding those that are new; -1 where the model failed, which is logged."""
+    def rows(
+        self, texts: Sequence[str], *, query: bool = False, elsewhere: Encoding | None = None
+    ) -> NDArray[np.int64]:
+        """The row of each text, shape (texts,), encoding those that are new; -1 where the model failed, which is logged.
+
+        `elsewhere` encodes blocks of texts in other processes; the file is the same, bit for bit, as without.
+        """
         keys = [_key(text, query) for text in texts]
         missing = self.file.missing(keys)
         if missing:
-            self._encode([keys[place] for place in missing], [texts[place] for place in missing], query)
+            self._encode([keys[place] for place in missing], [texts[place] for place in missing], query, elsewhere)
         found = (self.file.row(key) for key in keys)
         return np.fromiter((-1 if row is None else row for row in found), np.int64, len(keys))
+
+    def new(self, texts: Sequence[str], *, query: bool = False) -> int:
+        """How many of these texts have no vector yet."""
+        return len(self.file.missing([_key(text, query) for text in texts]))
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Vectors of these rows, shape (rows, dimension)."""
@@ -173,33 +184,34 @@ class Vectors:
             raise EncodingFailed(f"Encoder '{self.name}' failed on '{text[:80]}'; the log says why.")
         return self.read(rows)
 
-    def _encode(self, keys: Sequence[bytes], texts: Sequence[str], query: bool) -> None:
-        """Encode and keep new texts; a part that fails is halved until the texts that are to blame stand alone."""
+    def _encode(
+        self, keys: Sequence[bytes], texts: Sequence[str], query: bool, elsewhere: Encoding | None = None
+    ) -> None:
+        """Encode new texts block by block, and keep each block's vectors in the order of the texts."""
         started = said = time.monotonic()
         kept, failures_in_a_row, cause = 0, 0, ""
-        waiting = list(_spans(len(texts)))[::-1]
-        while waiting and failures_in_a_row < MOST_FAILURES_IN_A_ROW:
-            start, stop = waiting.pop()
-            try:
-                vectors = self.encoder.encode(texts[start:stop], query=query)
-            except EncodingFailed as error:
-                failures_in_a_row, cause = failures_in_a_row + 1, str(error)
-                middle = (start + stop) // 2
-                waiting += [(middle, stop), (start, middle)] if stop - start > 1 else []
-                continue
-            self.file.add(keys[start:stop], vectors)
-            kept, failures_in_a_row, now = kept + stop - start, 0, time.monotonic()
-            if now - said >= _SECONDS_BETWEEN_LINES:
-                said = now
-                rate = kept / (now - started)
-                log.warning("Encoded %d of %d texts with %s, %.0f per second.", kept, len(texts), self.name, rate)
+        blocks = blocks_of(texts)
+        answers = elsewhere(blocks, query) if elsewhere else (encoded_block(self.encoder, b, query) for b in blocks)
+        place = 0
+        for block, parts in zip(blocks, answers, strict=True):
+            for start, stop, vectors, failure in parts:
+                if vectors is None:
+                    failures_in_a_row, cause = failures_in_a_row + 1, failure
+                    if failures_in_a_row >= MOST_FAILURES_IN_A_ROW:
+                        break
+                    continue
+                self.file.add(keys[place + start : place + stop], vectors)
+                kept, failures_in_a_row, now = kept + stop - start, 0, time.monotonic()
+                if now - said >= _SECONDS_BETWEEN_LINES:
+                    said = now
+                    rate = kept / (now - started)
+                    log.warning("Encoded %d of %d texts with %s, %.0f per second.", kept, len(texts), self.name, rate)
+            if failures_in_a_row >= MOST_FAILURES_IN_A_ROW:
+                break
+            place += len(block)
         if kept < len(texts):
             lost = len(texts) - kept
             log.warning("%s %d of %d new texts are left out of what is judged.", cause, lost, len(texts))
-
-
-def _spans(count: int) -> Iterator[tuple[int, int]]:
-    return ((start, min(start + KEPT_AT_ONCE, count)) for start in range(0, count, KEPT_AT_ONCE))
 
 
 def _key(text: str, query: bool) -> bytes:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from leser_judges.vectors import KEPT_AT_ONCE, VectorFile, Vectors
+from leser_judges.blocks import KEPT_AT_ONCE
+from leser_judges.vectors import VectorFile, Vectors
 
 from leser.errors import LeserError
 from leser.similarity import EncodingFailed

@@ -20,15 +20,16 @@ from ray_jobs import SIZE, die_always, die_once, no_engine, not_openable, noting
 from settings import small_task
 
 from leser.cli.main import group
+from leser.cluster.connection import Cluster, check_size, open_ray
+from leser.cluster.signal_handlers import crash_handlers
 from leser.errors import EngineDown, LeserError
 from leser.expansion_store import StoredEntry
 from leser.inspect.precomputing import open_job
 from leser.offline.blocks import BlockJournal
 from leser.offline.frequent import FrequentQuery, read_frequent
 from leser.offline.job import BlockAnswerer
-from leser.offline.ray_workers import Cluster, RayJob, check_size, open_ray
+from leser.offline.ray_workers import RayJob
 from leser.offline.refresh import refresh
-from leser.offline.signal_handlers import crash_handlers
 from leser.stores import open_store
 
 TWO = Cluster(workers=2)

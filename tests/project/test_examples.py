@@ -21,12 +21,13 @@ BACKEND = ROOT / "examples" / "custom_backend"
 REWARD = ROOT / "examples" / "custom_reward"
 NEW = {
     "backend": "my-engine", "reward": "new_hits", "rule": "no-promises", "baseline": "first-titles", "reader": "clicks",
-    "store": "one-file",
+    "store": "one-file", "rollout": "hf",
 }  # fmt: skip
-"""Plugins that `leser new` writes packages for; four of them are explained on pages of their own."""
+"""Plugins that `leser new` writes packages for; five of them are explained on pages of their own."""
 PAGES = {"writing-a-backend.md": BACKEND, "writing-a-reward.md": REWARD} | {
     f"writing-a-{kind}.md": Package.of(kind, NEW[kind]) for kind in ("rule", "baseline", "reader", "store")
 }
+PAGES["writing-a-rollout-engine.md"] = Package.of("rollout", NEW["rollout"])
 """A page and the package it explains: one of the examples, or one that `leser new` writes."""
 
 

@@ -89,7 +89,7 @@ def test_targets_are_sought_for_the_drawn_queries_alone(tmp_path: Path) -> None:
     with opened(tmp_path, warmup={"max_queries": 2}) as session:
         state = state_of(session)
         find_targets(state)
-        searched = set(session.environment._originals)
+        searched = set(session.environment._originals._rankings)
         assert searched == {q.id for q in drawn(session.task.train.queries, 2, session.config.seed)}
         assert len(searched) == 2 < len(session.task.train.queries)
 

@@ -90,6 +90,8 @@ class TokenServer:
             return 400, {"error": f"unknown fields {sorted(unknown)}"}
         if self.paused:
             return 503, {"error": "paused"}
+        if len(body["token_ids"]) + params["max_tokens"] > self.policy.max_context:
+            return 400, {"error": "the prompt is longer than the maximum model length"}
         keys = [[NoiseKey(params.get("seed", 0), 0, "", i) for i in range(params["n"])]]
         with self.lock:
             (samples,) = generate(

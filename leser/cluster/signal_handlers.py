@@ -1,10 +1,11 @@
-"""What this process does at a crash signal, kept over a library that takes it: a Java machine's null checks are such signals."""
+"""What this process does at a signal, kept over a library that takes it: a Java machine's null checks are crash signals."""
 
 from __future__ import annotations
 
 import ctypes
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,3 +36,16 @@ def crash_handlers_kept() -> Iterator[None]:
     finally:
         for number, stored in before.items():
             ctypes.CDLL(None).sigaction(number, ctypes.create_string_buffer(stored, ENOUGH), None)
+
+
+@contextmanager
+def termination_kept() -> Iterator[None]:
+    """Put Python's handler of SIGTERM back, in the end, as it is at the start: a run says by it why it was ended."""
+    if threading.current_thread() is not threading.main_thread():  # no other may set one
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
