@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,17 +61,17 @@ class Cluster:
 @contextmanager
 def open_ray(cluster: Cluster) -> Iterator[Any]:
     """The package `ray`, connected: a local Ray is stopped in the end, a cluster is left. Raises LeserError."""
-    ray = _imported(cluster)
-    if ray.is_initialized():
+    running = sys.modules.get("ray")
+    if running is not None and running.is_initialized():
         if not cluster.join:
             raise LeserError("Ray runs in this process already. Call ray.shutdown() first.")
-        check_size(ray.cluster_resources(), cluster)
-        yield ray
+        check_size(running.cluster_resources(), cluster)
+        yield running
         return
     with _variables(QUIET if cluster.address else QUIET | LOCAL), crash_handlers_kept():
         # an engine's Java machine may run in this process; Ray takes its signals, and drops them in the end
         with crash_handlers_kept(), termination_kept():
-            _connect(ray, cluster)
+            ray = _connected(cluster)
         try:
             check_size(ray.cluster_resources(), cluster)
             yield ray
@@ -79,17 +80,13 @@ def open_ray(cluster: Cluster) -> Iterator[Any]:
                 ray.shutdown()
 
 
-def _imported(cluster: Cluster) -> Any:
+def _connected(cluster: Cluster) -> Any:
     try:
-        import ray
+        import ray  # only now: it reads its variables as it is imported
     except ImportError as error:
         raise LeserError(
             f"{cluster.said.ray} needs the package ray, which is not installed. Install it with: pip install 'leser[ray]'."
         ) from error
-    return ray
-
-
-def _connect(ray: Any, cluster: Cluster) -> None:
     local = {
         "num_cpus": math.ceil(cluster.workers * cluster.cpus),
         "include_dashboard": False,
@@ -102,6 +99,7 @@ def _connect(ray: Any, cluster: Cluster) -> None:
         raise LeserError(
             f"Ray cannot be reached or started: {first_line(error)} Correct {cluster.said.address}."
         ) from error
+    return ray
 
 
 @contextmanager
