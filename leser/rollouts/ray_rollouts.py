@@ -110,6 +110,11 @@ class RayRollouts(RolloutEngine):
             found[number :: self.options.workers] = groups
         return found
 
+    @property
+    def deaths(self) -> int:
+        """Workers that died while it was open."""
+        return self._opened().deaths
+
     def close(self) -> None:
         """End the workers, and a Ray that was started for them."""
         self._pool = self._weights = self._ray = None

@@ -107,11 +107,15 @@ def prompts_of(*lengths: int, seed: int = 0) -> list[TokenPrompt]:
 
 
 class Life:
-    """An engine over its life: opened when it is first needed, given weights step by step; after `close` another is opened."""
+    """An engine over its life: opened when it is first needed, given weights step by step; after `close` another is opened.
+
+    `lives` counts those that were opened, `before` is what this process had open before the last of them.
+    """
 
     def __init__(self, case: RolloutCase, policy: Policy, folder: Path) -> None:
         self.case, self.policy, self.step = case, policy, -1
-        self._folder, self._opened = folder, 0
+        self._folder, self.lives = folder, 0
+        self.before: Counter[str] = Counter()
         self._engine: RolloutEngine | None = None
 
     def is_of(self, case: RolloutCase) -> bool:
@@ -121,13 +125,14 @@ class Life:
     @property
     def place(self) -> Path:
         """The folder of the engine that is open, or was last."""
-        return self._folder / f"rollout-engine-{self._opened}"
+        return self._folder / f"rollout-engine-{self.lives}"
 
     @property
     def engine(self) -> RolloutEngine:
         """The open engine; nothing is sampled before `sync`."""
         if self._engine is None:
-            self._opened += 1
+            self.before = left_open()
+            self.lives += 1
             engine = self.case.make()
             engine.open(self.policy, RolloutPlace(self.place))
             self._engine = engine

@@ -52,9 +52,14 @@ def _opened(options: EncoderOptions) -> Iterator[EncodingWork]:
 def encoding_on(cluster: Cluster, options: EncoderOptions, fingerprint: str) -> Iterator[Encoding]:
     """Encodes blocks on workers of a Ray while it is open. Raises LeserError, also where their encoder is another one."""
     with open_ray(cluster) as ray, Pool(ray, partial(_opened, options), cluster, WORDS) as pool:
-        if pool.facts != fingerprint:
-            raise LeserError(
-                f"The workers' encoder '{options.model}' is not the one that is here: its files differ. Give every machine the "
-                "same ones."
-            )
+        check_same(pool.facts, fingerprint, options)
         yield lambda blocks, query: in_order(pool.work(blocks, query))
+
+
+def check_same(theirs: str, ours: str, options: EncoderOptions) -> None:
+    """Raise LeserError where the workers' encoder is not the one whose vectors are in the file."""
+    if theirs != ours:
+        raise LeserError(
+            f"The workers' encoder '{options.model}' is not the one that is here: its files differ. Give every machine the "
+            "same ones."
+        )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import torch
 from leser_judges.blocks import KEPT_AT_ONCE
 from leser_judges.encoder import Encoder
 from leser_judges.options import EncoderOptions
-from leser_judges.ray_encoding import encoding_on
+from leser_judges.ray_encoding import check_same, encoding_on
 from leser_judges.vectors import VectorFile, Vectors
 from speaking import QUERIES, WIDE, sampler_of, speaking_policy
 from transformers import BertConfig, BertModel
@@ -34,7 +33,7 @@ from leser.rollout import RolloutPlace, SamplingRequest
 from leser.rollouts.copied import Outline
 from leser.rollouts.own import PolicyRollouts
 from leser.rollouts.ray_rollouts import RayRollouts
-from leser.testing import RolloutCase, RolloutContract, kit_policy
+from leser.testing import RolloutCase, RolloutContract
 from leser.testing.rollout_case import change_weights, prompts_of
 from leser.training.grpo import Schedule, Step, grpo_step
 
@@ -64,14 +63,19 @@ class TestRollouts(RolloutContract):
         return RolloutCase(RayRollouts, {"workers": 1}, breaks=end_workers)
 
 
-@contextmanager
-def opened(policy: Policy, folder: Path) -> Iterator[RayRollouts]:
-    engine = RayRollouts(RayRollouts.Options(workers=2))
-    engine.open(policy, RolloutPlace(folder))
-    try:
-        yield engine
-    finally:
-        engine.close()
+@pytest.fixture(scope="module")
+def start() -> Policy:
+    return speaking_policy()
+
+
+@pytest.fixture(scope="module")
+def workers_of_two(ray: Any, start: Policy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayRollouts]:
+    """An open engine; a policy's weights are synced before it samples."""
+    engine, folder = RayRollouts(RayRollouts.Options(workers=2)), tmp_path_factory.mktemp("engine")
+    engine.open(start, RolloutPlace(folder))
+    yield engine
+    engine.close()
+    assert list(folder.iterdir()) == [], "nothing was written to disk"
 
 
 def kill_one_at_work() -> int:
@@ -87,55 +91,47 @@ def kill_one_at_work() -> int:
     raise TimeoutError
 
 
-def test_tokens_and_weights_are_the_policys_and_a_killed_workers_groups_are_sampled_again(
-    ray: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_tokens_are_the_policys_and_a_killed_workers_groups_are_sampled_again(
+    workers_of_two: RayRollouts, start: Policy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    policy = kit_policy()
-    with opened(policy, tmp_path) as engine:
-        for step in range(2):
-            engine.sync_weights(policy, step)
-            request = SamplingRequest(4, 12, 0.9, 3, step)
-            found, own = engine.sample(SEVERAL, request), PolicyRollouts.of(policy)
-            assert [[s.tokens for s in g] for g in found] == [
-                [s.tokens for s in g] for g in own.sample(SEVERAL, request)
-            ]
-            # of passes of one shape, every bit of the log-probabilities
-            assert [found[0::2], found[1::2]] == [own.sample(SEVERAL[first::2], request) for first in range(2)]
-            change_weights(policy, step)
-        engine.sync_weights(policy, 2)
-        many = prompts_of(*[20] * 400)
-        request = SamplingRequest(32, 12, 1.0, 3, 2)
-        killer = threading.Thread(target=kill_one_at_work)
-        killer.start()
-        found = engine.sample(many, request)
-        killer.join()
-        assert engine._pool is not None
-        assert engine._pool.deaths == 1
-        assert [found[0::2], found[1::2]] == [own.sample(many[first::2], request) for first in range(2)]
-        assert engine.sample(SEVERAL[:1], request) == own.sample(SEVERAL[:1], request), "one group is one worker's"
+    engine, policy = workers_of_two, copy.deepcopy(start)
+    own = PolicyRollouts.of(policy)
+    for step in range(2):
+        engine.sync_weights(policy, step)
+        request = SamplingRequest(4, 12, 0.9, 3, step)
+        found = engine.sample(SEVERAL, request)
+        assert [[s.tokens for s in g] for g in found] == [[s.tokens for s in g] for g in own.sample(SEVERAL, request)]
+        # of passes of one shape, every bit of the log-probabilities
+        assert [found[0::2], found[1::2]] == [own.sample(SEVERAL[first::2], request) for first in range(2)]
+        change_weights(policy, step)
+    engine.sync_weights(policy, 2)
+    many, request = prompts_of(*[20] * 400), SamplingRequest(32, 12, 1.0, 3, 2)
+    killer = threading.Thread(target=kill_one_at_work)
+    killer.start()
+    found = engine.sample(many, request)
+    killer.join()
+    assert engine.deaths == 1
+    assert [found[0::2], found[1::2]] == [own.sample(many[first::2], request) for first in range(2)]
+    assert engine.sample(SEVERAL[:1], request) == own.sample(SEVERAL[:1], request), "one group is one worker's"
     assert "at 200 groups, of the queries from 'q" in caplog.text
     assert "a new one does that again" in caplog.text
 
 
-def test_training_with_workers_is_training_with_the_policy_itself(ray: Any, tmp_path: Path) -> None:
+def test_training_with_workers_is_training_with_the_policy_itself(workers_of_two: RayRollouts, start: Policy) -> None:
     options = GrpoOptions(group_size=6, warmup_steps=0, max_grad_norm=1e9)
 
-    def trained(policy: Policy, engine: Any) -> tuple[list[Step], Any]:
+    def trained(engine: Any) -> tuple[list[Step], Any]:
+        policy = copy.deepcopy(start)
         sampler, optimizer = sampler_of(policy, rollouts=engine), torch.optim.SGD(policy.model.parameters(), lr=1.0)
         schedule = Schedule(0.3, 10, 1)
         steps = [grpo_step(sampler, optimizer, WIDE, QUERIES[:3], options, schedule, number) for number in range(3)]
         return steps, policy.model.state_dict()
 
-    start = speaking_policy()
-    alone, wanted = trained(copy.deepcopy(start), None)
-    policy = copy.deepcopy(start)
-    with opened(policy, tmp_path) as engine:
-        steps, found = trained(policy, engine)
+    (alone, wanted), (steps, found) = trained(None), trained(workers_of_two)
     assert [step.rollouts for step in steps] == [step.rollouts for step in alone]
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
     assert all(step.metrics["sampler_gap"] < 1e-5 for step in steps)
     assert all(step.metrics["tokens"] > 0 for step in steps)
-    assert list(tmp_path.iterdir()) == [], "no weight was written to disk"
 
 
 def test_a_model_whose_code_comes_with_it_is_refused() -> None:
@@ -144,10 +140,10 @@ def test_a_model_whose_code_comes_with_it_is_refused() -> None:
         outline.policy()
 
 
-def test_workers_without_weights_and_too_many_of_them_are_refused(ray: Any, tmp_path: Path) -> None:
+def test_more_workers_than_there_could_be_are_refused(ray: Any, start: Policy, tmp_path: Path) -> None:
     engine = RayRollouts(RayRollouts.Options(workers=9))
     with pytest.raises(LeserError, match=r"Ray has 2 CPUs, and 9 workers need 9\. Take fewer rollout\.workers\."):
-        engine.open(kit_policy(), RolloutPlace(tmp_path))
+        engine.open(start, RolloutPlace(tmp_path))
     engine.close()
 
 
@@ -203,31 +199,12 @@ def test_the_file_of_vectors_is_the_same_bit_for_bit_and_goes_on(
             added(keys, rows)
 
         patch.setattr(shared.file, "add", stops)
-        with encoding_on(TWO, options, fingerprint) as elsewhere, pytest.raises(KeyboardInterrupt):
-            shared.rows(TEXTS, elsewhere=elsewhere)
-    again = vectors(options, tmp_path / "shared")
-    assert len(again.file) == KEPT_AT_ONCE
-    with encoding_on(TWO, options, fingerprint) as elsewhere:
-        again.rows(TEXTS, elsewhere=elsewhere)
-        assert content(tmp_path / "shared") == content(tmp_path / "alone")
-    with (
-        pytest.raises(LeserError, match=r"is not the one that is here: its files differ"),
-        encoding_on(Cluster(workers=1, join=True), options, "another"),
-    ):
-        pass
-
-
-def test_workers_end_with_what_they_were_started_for(ray: Any) -> None:
-    until = time.monotonic() + 20
-    while (left := [w for w in workers() if w]) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert left == []
-    assert os.environ["OMP_NUM_THREADS"] == "1"
-
-
-def workers() -> Iterator[str]:
-    """The titles of this process's Ray workers that hold something."""
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            title = " ".join(process.cmdline()[:1])
-            yield title if title.startswith("ray::Worker") else ""
+        with encoding_on(TWO, options, fingerprint) as elsewhere:
+            with pytest.raises(KeyboardInterrupt):
+                shared.rows(TEXTS, elsewhere=elsewhere)
+            again = vectors(options, tmp_path / "shared")
+            assert len(again.file) == KEPT_AT_ONCE
+            again.rows(TEXTS, elsewhere=elsewhere)
+    assert content(tmp_path / "shared") == content(tmp_path / "alone")
+    with pytest.raises(LeserError, match=r"is not the one that is here: its files differ"):
+        check_same("another", fingerprint, options)

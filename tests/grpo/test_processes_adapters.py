@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,14 @@ VARIANTS: dict[str, tuple[int, dict[str, Any]]] = {
 SMALL: dict[str, Any] = {"group_size": 6, "warmup_steps": 0}
 
 
+@cache
+def spoken() -> Policy:
+    return speaking_policy()
+
+
 def made(dtype: str = "float32") -> Policy:
     """A policy that says a few things, under adapters that are no longer zero."""
-    policy = speaking_policy()
+    policy = copy.deepcopy(spoken())
     prepare(policy, PolicyOptions(device="cpu", attention="shared", lora_rank=4, dtype=dtype, precision="fp32"), 0)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -55,9 +62,13 @@ def frozen(policy: Policy) -> torch.Tensor:
 
 def moves(policy: Policy, processes: Processes, folder: Path) -> dict[str, Any]:
     """How one step of plain gradient descent moves the adapters, for each variant, all from the same ones."""
-    sampler, start, base = sampler_of(policy), policy.model.state_dict(), frozen(policy)
-    start = {name: weight.clone() for name, weight in start.items()}
     save_trained(policy, folder)
+    with torch.no_grad():
+        for weight in policy.model.parameters():
+            if weight.requires_grad:  # away from the reference
+                weight *= 1.5
+    sampler, base = sampler_of(policy), frozen(policy)
+    start = {name: weight.clone() for name, weight in policy.model.state_dict().items()}
     found: dict[str, Any] = {}
     for name, (count, given) in VARIANTS.items():
         policy.model.load_state_dict(start, strict=False)  # a reference's adapters came with it
@@ -133,6 +144,7 @@ def test_the_gradient_is_that_of_one_process(two: list[dict[str, Any]], tmp_path
     for name in VARIANTS:
         size = float(one[name]["moved"].abs().max())
         assert size > 0, name
+        assert (one[name]["kl"] > 0) == ("kl" in VARIANTS[name][1])
         for found in two:
             assert float((found[name]["moved"] - one[name]["moved"]).abs().max()) <= 1e-5 * size, name
             assert found[name]["loss"] == pytest.approx(one[name]["loss"], rel=1e-4, abs=1e-6)
