@@ -102,7 +102,7 @@ def in_order(answers: Iterable[tuple[int, Any]]) -> Iterator[Any]:
             given += 1
 
 
-class Pool:
+class WorkerPool:
     """Workers of an open Ray (`open_ray`); a context manager that ends them. `deaths` counts those that died."""
 
     def __init__(self, ray: Any, opener: Opener, cluster: Cluster, words: Words) -> None:

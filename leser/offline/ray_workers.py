@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Self
 
 from leser.cluster.connection import Cluster, open_ray
-from leser.cluster.pool import Pool, Words
+from leser.cluster.pool import Words, WorkerPool
 from leser.offline.frequent import FrequentQuery
 from leser.offline.job import BlockAnswerer, JobFacts, Row
 from leser.printable import printable
@@ -56,7 +56,7 @@ class RayJob:
     """A job whose blocks are answered by workers of an open Ray (`open_ray`); a context manager that ends them."""
 
     def __init__(self, ray: Any, opener: Opener, cluster: Cluster) -> None:
-        self._pool = Pool(ray, partial(_opened, opener), cluster, WORDS)
+        self._pool = WorkerPool(ray, partial(_opened, opener), cluster, WORDS)
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leser.errors import LeserError
+from leser.policy.options import PolicyOptions
 from leser.rollout import Sample, SamplingRequest, TokenPrompt, TrainedPolicy
 from leser.rollouts.own import PolicyRollouts
 
@@ -48,7 +49,6 @@ class Outline:
         from transformers import AutoConfig, AutoModelForCausalLM
 
         from leser.policy.loading import prepare, quiet
-        from leser.policy.options import PolicyOptions
         from leser.policy.policy import Policy
 
         quiet()

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from leser.cluster.connection import OBJECT_STORE_BYTES, Cluster, Said, open_ray
-from leser.cluster.pool import Pool, Words
+from leser.cluster.pool import Words, WorkerPool
 from leser.errors import LeserError
 from leser.rollout import (
     RolloutEngine,
@@ -62,7 +62,7 @@ class RayRollouts(RolloutEngine):
         super().__init__(options)
         self._open = ExitStack()
         self._ray: Any = None
-        self._pool: Pool | None = None
+        self._pool: WorkerPool | None = None
         self._weights: Any = None
         self._version = 0
 
@@ -86,7 +86,7 @@ class RayRollouts(RolloutEngine):
         self._open = ExitStack()
         try:
             self._ray = self._open.enter_context(open_ray(cluster))
-            self._pool = self._open.enter_context(Pool(self._ray, partial(opened, outline), cluster, WORDS))
+            self._pool = self._open.enter_context(WorkerPool(self._ray, partial(opened, outline), cluster, WORDS))
         except BaseException:
             self.close()
             raise
@@ -120,7 +120,7 @@ class RayRollouts(RolloutEngine):
         self._pool = self._weights = self._ray = None
         self._open.close()
 
-    def _opened(self) -> Pool:
+    def _opened(self) -> WorkerPool:
         if self._pool is None:
             raise LeserError(f"The rollout engine '{self.name}' is not open. Call open() before it is used.")
         return self._pool

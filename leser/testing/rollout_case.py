@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from leser.options import validate_options
+from leser.policy.options import PolicyOptions, TinyOptions
 from leser.rollout import RolloutEngine, RolloutPlace, Sample, SamplingRequest, TokenPrompt
 from leser.rollouts.checked import sampled
 from leser.testing.documents import DOCUMENTS
@@ -61,7 +63,6 @@ def _weights() -> Policy:
     import torch
 
     from leser.policy.loading import prepare
-    from leser.policy.options import PolicyOptions, TinyOptions
     from leser.policy.tiny import build_tiny
 
     shape = TinyOptions(
@@ -82,8 +83,6 @@ def _weights() -> Policy:
 
 def kit_policy() -> Policy:
     """A policy of random weights in float32 on the CPU, the same at every call, with some 25 tokens that end a completion."""
-    import copy
-
     return copy.deepcopy(_weights())
 
 

@@ -14,11 +14,13 @@ minute. A test that is known to fail is overridden with `@pytest.mark.xfail(reas
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Sequence
 from math import log
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from leser.errors import LeserError
@@ -186,9 +188,6 @@ class RolloutContract(Kit, kit=True):
 
     def test_the_trainers_noise_is_left_alone(self, life: Life) -> None:
         """If this fails, check random.seed, numpy.random.seed and torch.manual_seed: they set the trainer's own generators."""
-        import random
-
-        import numpy as np
         import torch
 
         life.sync()

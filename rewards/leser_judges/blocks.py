@@ -17,7 +17,7 @@ MOST_FAILURES_IN_A_ROW = 20
 """More than halving a part takes to find one text: the model fails on everything, and the rest is not tried."""
 
 
-class Part(NamedTuple):
+class EncodedPart(NamedTuple):
     """Texts of a block, from `start` to before `stop`, and their vectors; None where the model failed, and why."""
 
     start: int
@@ -31,7 +31,7 @@ def blocks_of(texts: Sequence[str]) -> list[Sequence[str]]:
     return [texts[start : start + KEPT_AT_ONCE] for start in range(0, len(texts), KEPT_AT_ONCE)]
 
 
-def encoded_block(encoder: TextEncoder, texts: Sequence[str], query: bool) -> Iterator[Part]:
+def encoded_block(encoder: TextEncoder, texts: Sequence[str], query: bool) -> Iterator[EncodedPart]:
     """The parts of a block in order; one that fails is halved until the texts that are to blame stand alone."""
     failures_in_a_row = 0
     waiting = [(0, len(texts))]
@@ -41,9 +41,9 @@ def encoded_block(encoder: TextEncoder, texts: Sequence[str], query: bool) -> It
             vectors = encoder.encode(texts[start:stop], query=query)
         except EncodingFailed as error:
             failures_in_a_row += 1
-            yield Part(start, stop, None, str(error))
+            yield EncodedPart(start, stop, None, str(error))
             middle = (start + stop) // 2
             waiting += [(middle, stop), (start, middle)] if stop - start > 1 else []
             continue
         failures_in_a_row = 0
-        yield Part(start, stop, vectors)
+        yield EncodedPart(start, stop, vectors)

@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from leser.cluster.connection import Cluster, open_ray
-from leser.cluster.pool import Pool, Words, in_order
+from leser.cluster.pool import Words, WorkerPool, in_order
 from leser.errors import LeserError
 from leser.printable import printable
-from leser_judges.blocks import Part, encoded_block
+from leser_judges.blocks import EncodedPart, encoded_block
 from leser_judges.encoder import Encoder
 from leser_judges.options import EncoderOptions
 
@@ -38,7 +38,7 @@ class EncodingWork:
         self._encoder = Encoder(options)
         self.facts = self._encoder.fingerprint
 
-    def work(self, block: Sequence[str], query: bool) -> list[Part]:
+    def work(self, block: Sequence[str], query: bool) -> list[EncodedPart]:
         """The parts of a block."""
         return list(encoded_block(self._encoder, block, query))
 
@@ -51,7 +51,7 @@ def _opened(options: EncoderOptions) -> Iterator[EncodingWork]:
 @contextmanager
 def encoding_on(cluster: Cluster, options: EncoderOptions, fingerprint: str) -> Iterator[Encoding]:
     """Encodes blocks on workers of a Ray while it is open. Raises LeserError, also where their encoder is another one."""
-    with open_ray(cluster) as ray, Pool(ray, partial(_opened, options), cluster, WORDS) as pool:
+    with open_ray(cluster) as ray, WorkerPool(ray, partial(_opened, options), cluster, WORDS) as pool:
         check_same(pool.facts, fingerprint, options)
         yield lambda blocks, query: in_order(pool.work(blocks, query))
 

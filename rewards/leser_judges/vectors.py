@@ -25,7 +25,7 @@ from filelock import FileLock
 from leser.errors import LeserError
 from leser.files import write_atomically
 from leser.similarity import EncodingFailed, TextEncoder
-from leser_judges.blocks import MOST_FAILURES_IN_A_ROW, Part, blocks_of, encoded_block
+from leser_judges.blocks import MOST_FAILURES_IN_A_ROW, EncodedPart, blocks_of, encoded_block
 from leser_judges.options import EncoderOptions
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Encoding = Callable[[Sequence[Sequence[str]], bool], Iterable[Iterable[Part]]]
+    Encoding = Callable[[Sequence[Sequence[str]], bool], Iterable[Iterable[EncodedPart]]]
     """Encodes blocks of texts, and gives the parts of each in the blocks' order."""
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from places import ROOT
 from settings import small, small_task
 from speaking import speaking_policy
 
@@ -20,17 +19,16 @@ from leser.rollout import RolloutPlace, Sample, SamplingRequest, TokenPrompt
 from leser.rollouts.checked import fault, sampled
 from leser.rollouts.own import PolicyRollouts
 from leser.run.runner import run
+from leser.scaffold import Package
 
 REQUEST = SamplingRequest(2, 4, 1.0, 7, 0)
 
 
 @pytest.fixture
 def page_plugin(tmp_path: Path) -> Path:
-    """The engine of docs/rollouts.md as a file."""
-    text = (ROOT / "docs" / "rollouts.md").read_text(encoding="utf-8")
-    (code,) = (block.partition("\n")[2] for block in text.split("```")[1::2] if block.startswith("python"))
+    """The engine that `leser new rollout` writes, as a file."""
     path = tmp_path / "hf_rollouts.py"
-    path.write_text(code)
+    path.write_text(Package.of("rollout", "hf").files()["leser_hf.py"])
     return path
 
 
@@ -67,7 +65,7 @@ def test_a_file_is_a_rollout_engine_and_trains(page_plugin: Path, tmp_path: Path
 def test_names_and_options_are_checked_before_anything_runs(tmp_path: Path) -> None:
     registry = load_plugins()
     with pytest.raises(
-        LeserError, match=r"Unknown rollout 'vlm'\. Did you mean 'vllm'\? Available: policy, vllm, vllm-server"
+        LeserError, match=r"Unknown rollout 'vlm'\. Did you mean 'vllm'\? Available: policy, ray, vllm, vllm-server"
     ):
         complete(config_of({"rollout": {"name": "vlm"}}), registry)
     with pytest.raises(LeserError, match=r"Unknown option 'gpu_memory' of rollout engine 'vllm'"):
