@@ -151,6 +151,12 @@ MEANINGS: dict[str, Meaning] = {
     "hidden_s": Meaning("seconds of searching while the next batch was sampled; only with training.overlap", "near sample_s"),
     "update_s": Meaning("seconds of the update", "-"),
     "searches_per_s": Meaning("searches answered per second", "-"),
+    "completions_per_s": Meaning("completions per second of the whole step", "steady"),
+    "tokens_per_s": Meaning("completion tokens per second of the whole step", "steady"),
+    "mfu": Meaning(
+        "share of the devices' peak that the model's products took, waiting included; only on GPUs whose peak is known",
+        "highest where sample_s and search_s are small beside update_s",
+    ),
     "cache_hits": Meaning("share of searches answered from memory", "rises as the policy settles"),
 }  # fmt: skip
 """Figures by their names; `dev_NAME` are the same of greedy answers to dev queries, `reward_NAME` one reward's mean."""

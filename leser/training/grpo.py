@@ -47,6 +47,7 @@ from leser.training.rollout import (
     totals,
     why_dropped,
 )
+from leser.training.speed import Tokens, searched, speeds
 from leser.training.state import TrainingState
 
 Array = npt.NDArray[Any]
@@ -95,9 +96,9 @@ def train_grpo(state: TrainingState) -> None:
                     state.sampler, state.optimizer, train, queries, options, schedule, counters.done,
                     reference=reference, number=counters.update + 1, processes=state.processes, ahead=ahead,
                 )  # fmt: skip
-            searched = _searched(before, session.client.stats(), time.monotonic() - started, state.processes)
+            fast = _speed(state, step, before, time.monotonic() - started)
             counters.update += 1
-            row = {"phase": "grpo", "step": counters.update, **step.metrics, **searched}
+            row = {"phase": "grpo", "step": counters.update, **step.metrics, **fast}
             state.keep_rollouts(step.rollouts)
             if options.curriculum == "spread":
                 note_spreads(counters.spreads, rewards_by_query(step.rollouts))
@@ -269,6 +270,15 @@ def _begin(state: TrainingState) -> None:
     state.checkpoint()
 
 
+def _speed(state: TrainingState, step: Step, before: SearchStats, seconds: float) -> dict[str, float]:
+    """How fast the step was that followed `before`."""
+    sampler, completions = state.sampler, len(step.rollouts)
+    group, prompt = state.session.config.grpo.group_size, sampler.mean_prompt_length()
+    tokens = Tokens.of(step.metrics, completions, group, prompt)
+    found = searched(before, state.session.client.stats(), seconds, state.processes)
+    return found | speeds(sampler.policy, tokens, completions, seconds, state.processes)
+
+
 def _examined(state: TrainingState, row: dict[str, Any], step: Step | None, answers: Answers | None) -> dict[str, Any]:
     """The row as the monitor completes it, which watches in the main process alone."""
     rollouts = step.rollouts if step else []
@@ -278,13 +288,6 @@ def _examined(state: TrainingState, row: dict[str, Any], step: Step | None, answ
 def _reference(state: TrainingState) -> Policy:
     """The policy GRPO started from, frozen."""
     return frozen_reference(state.sampler.policy, state.policies / "warmup")
-
-
-def _searched(before: SearchStats, after: SearchStats, seconds: float, processes: Processes) -> dict[str, float]:
-    """Searches per second of an update, and the share of its queries that the cache answered; of all processes."""
-    own = (after.asked - before.asked, after.searches - before.searches, after.cache_hits - before.cache_hits)
-    asked, searches, hits = (sum(counts) for counts in zip(*processes.gather(own), strict=True))
-    return {"searches_per_s": searches / seconds, "cache_hits": hits / max(1, asked)}
 
 
 def reference_logprobs(reference: Policy, batch: GroupBatch, temperature: float) -> list[list[list[float]]]:

@@ -56,6 +56,8 @@ def test_a_file_is_a_rollout_engine_and_trains(page_plugin: Path, tmp_path: Path
     assert len(rows) == 2
     assert all(row["sampler_gap"] < 1e-4 for row in rows)
     assert any(row["tokens"] > 0 for row in rows)
+    assert all(row["tokens_per_s"] >= row["completions_per_s"] > 0 for row in rows)
+    assert all("mfu" not in row for row in rows), "nobody knows the peak of a CPU"
     again = load_config(folder.config_path)
     assert (again.rollout.name, again.rollout.options) == ("hf", {"device": "cpu"})
     timeline = [json.loads(line) for line in (folder.path / "timeline.jsonl").read_text().splitlines()]

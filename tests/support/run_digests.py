@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 TIMES = (
     "sample_s", "search_s", "update_s", "sync_s", "hidden_s", "elapsed_s", "searches_per_s", "cache_hits", "sampler_gap",
-    "entropy_all",
+    "entropy_all", "completions_per_s", "tokens_per_s", "mfu",
 )  # fmt: skip
 """Metrics that tell how long something took or what was in memory: not the same twice. The sampler's
 log-probabilities round by about 4e-7, and the last bits follow where a process happens to put its buffers; they are only
