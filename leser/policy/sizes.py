@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from torch.nn import ModuleList
+
 from leser.policy.memory import TOKENS_PER_PASS, activation_bytes, fitting_tokens, pair_bytes
 from leser.policy.options import PolicyOptions
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 CARDS = (24, 40, 80)
 """Gigabytes of the GPUs that people have."""
+COUNTS = (2, 4, 8)
+"""Processes over which weights may be split."""
 USABLE = 0.94
 """Share of a card's memory that is left beside the driver's and the allocator's own."""
 NF4_BYTES = 0.52
@@ -38,7 +42,7 @@ def memory_needed(policy: Policy, options: PolicyOptions, batch: Batch) -> dict[
     parameters = list(policy.model.parameters())
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     frozen = sum(p.numel() for p in parameters if not p.requires_grad)
-    frozen_bytes = 2.0 if options.dtype == "bfloat16" else 4.0
+    frozen_bytes = _frozen_bytes(options)
     matrices = 0
     if options.quantize != "none":
         embeddings: Any = policy.causal_lm.get_input_embeddings()
@@ -59,6 +63,31 @@ def memory_needed(policy: Policy, options: PolicyOptions, batch: Batch) -> dict[
         "keys and values": seen * pair_bytes(policy.causal_lm.config.get_text_config(), 2 if half else 4),
         f"a pass of {tokens_of(batch):,} tokens": tokens_of(batch) * per_token(policy, options),
     }
+
+
+def in_shards(policy: Policy, options: PolicyOptions, batch: Batch, count: int) -> tuple[int, int]:
+    """Bytes in each of `count` processes with policy.shard=fsdp, while it learns and while it samples.
+
+    While it learns it holds its share, the weights outside of the layers, and two layers: one is computed, one on its way.
+    """
+    needed = memory_needed(policy, options, batch)
+    weights = {
+        id(p): p.numel() * (4.0 if p.requires_grad else _frozen_bytes(options)) for p in policy.model.parameters()
+    }
+    whole = sum(weights.values())
+    layers = max((m for m in policy.model.modules() if isinstance(m, ModuleList)), key=len)
+    sizes = [sum(weights[id(p)] for p in layer.parameters()) for layer in layers]
+    gathered = whole - sum(sizes) + 2 * max(sizes)
+    rounded = needed["rounded weights of a pass"] * gathered / whole
+    kept = needed["copy that samples"] + needed["reference"]
+    own = (whole + needed["gradients"] + needed["moments"]) / count
+    learning = own + gathered + rounded + kept + list(needed.values())[-1]
+    sampling = whole + (whole + needed["moments"]) / count + kept + needed["keys and values"]
+    return int(learning), int(sampling)
+
+
+def _frozen_bytes(options: PolicyOptions) -> float:
+    return 2.0 if options.dtype == "bfloat16" else 4.0
 
 
 def tokens_of(batch: Batch) -> int:
@@ -83,6 +112,11 @@ def memory_table(policy: Policy, options: PolicyOptions, batch: Batch) -> str:
     fixed = sum(list(needed.values())[:-1])
     for card in CARDS:
         lines.append(f"  {f'{card} GB':<28}{_on_card(card, fixed, policy, options, batch)}")
+    for count in COUNTS if options.shard == "fsdp" else ():
+        learning, sampling = (size / 1e9 for size in in_shards(policy, options, batch, count))
+        lines.append(
+            f"  {f'in each of {count} processes':<28}{max(learning, sampling):>9.2f}, {learning:.2f} while it learns"
+        )
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from leser.policy.memory import activation_bytes, pass_tokens
 from leser.policy.options import PolicyOptions
 from leser.policy.packed import group_logprobs
 from leser.policy.policy import Policy
-from leser.policy.sizes import Batch, memory_needed, memory_table
+from leser.policy.sizes import Batch, in_shards, memory_needed, memory_table
 from leser.store.checkpoint import save_checkpoint
 from leser.store.disk import held_bytes
 
@@ -104,6 +104,21 @@ def test_the_table_says_which_cards_hold_a_model() -> None:
     adapters = of_shape("meta", **shape, **given)
     plain = memory_table(adapters, PolicyOptions(**given), batch).splitlines()
     assert ["yes" in line for line in plain[-3:]] == [False, True, True]
+
+
+def test_weights_in_shards_are_counted_for_each_process() -> None:
+    """Of 16 bytes per trained weight four processes hold 4 each while they learn, and what is gathered: two layers of three."""
+    batch, policy = Batch(4, 8, 100, 10, None, reference=False), of_shape("meta", layers=3)
+    options = PolicyOptions(precision="fp32", shard="fsdp")
+    weights = sum(p.numel() for p in policy.model.parameters())
+    layer = sum(p.numel() for p in policy.causal_lm.model.layers[0].parameters())  # type: ignore[attr-defined]
+    *_, cache, one_pass = memory_needed(policy, options, batch).values()
+    learning, sampling = in_shards(policy, options, batch, 4)
+    assert learning == pytest.approx(4 * weights + 4 * (weights - layer) + one_pass)
+    assert sampling == pytest.approx(4 * weights + (4 + 8) * weights / 4 + cache)
+    lines = memory_table(policy, options, batch).splitlines()
+    assert [line.split()[3] for line in lines[-3:]] == ["2", "4", "8"]
+    assert lines[-2].split()[5] == f"{max(learning, sampling) / 1e9:.2f},"
 
 
 def test_the_disk_that_is_asked_for_is_what_a_run_comes_to_hold(tmp_path: Path) -> None:
