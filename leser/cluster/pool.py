@@ -21,6 +21,8 @@ from leser.errors import EngineDown, LeserError
 log = logging.getLogger(__name__)
 DEATHS = 3
 """Workers that one block may cost: a block that kills each of them would go on killing."""
+PATIENCE = 60.0
+"""Seconds after which it is said that a worker has not started yet."""
 
 
 class Work(Protocol):
@@ -184,6 +186,8 @@ class WorkerPool:
     def _checked(self, saying: Any) -> Any:
         """Facts that are those of the other workers; raises LeserError."""
         try:
+            if not self._ray.wait([saying], timeout=PATIENCE)[0]:
+                log.warning("Waiting for a worker to start: other jobs of this Ray may hold its processors or GPUs.")
             found = self._ray.get(saying)
         except self._lost as error:
             raise LeserError(

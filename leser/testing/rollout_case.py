@@ -93,7 +93,7 @@ def change_weights(policy: Policy, seed: int) -> None:
     noise = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in policy.model.parameters():
-            weight += 0.2 * torch.randn(weight.shape, generator=noise)
+            weight.add_(torch.randn(weight.shape, generator=noise), alpha=0.2)
 
 
 def prompts_of(*lengths: int, seed: int = 0) -> list[TokenPrompt]:

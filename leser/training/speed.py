@@ -64,7 +64,7 @@ def model_flops(policy: Policy, tokens: Tokens) -> float:
     2 per weight and token forward, 2 for the gradient of what went in, 2 for that of each trained weight. The head is for
     completions alone, and looking up an embedding costs nothing.
     """
-    model = policy.causal_lm
+    model: Any = policy.causal_lm
     head, embeddings = model.get_output_embeddings().weight, model.get_input_embeddings().weight
     outside = {id(head), id(embeddings)}
     weights = [weight for weight in policy.model.parameters() if id(weight) not in outside]

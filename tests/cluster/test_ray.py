@@ -28,6 +28,8 @@ from leser.cluster.connection import Cluster, open_ray
 from leser.cluster.pool import in_order
 from leser.errors import LeserError
 from leser.grpo.options import GrpoOptions
+from leser.policy.loading import prepare
+from leser.policy.options import PolicyOptions
 from leser.policy.policy import Policy
 from leser.rollout import RolloutPlace, SamplingRequest
 from leser.rollouts.copied import Outline
@@ -46,7 +48,7 @@ def ray() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         before = signal.getsignal(signal.SIGTERM)
-        with open_ray(TWO) as opened:
+        with open_ray(Cluster(workers=4)) as opened:  # for two of a rollout engine and two that encode
             assert signal.getsignal(signal.SIGTERM) is before
             yield opened
         assert signal.getsignal(signal.SIGTERM) is before
@@ -65,7 +67,7 @@ class TestRollouts(RolloutContract):
 
 @pytest.fixture(scope="module")
 def start() -> Policy:
-    return speaking_policy()
+    return prepare(speaking_policy(), PolicyOptions(device="cpu", attention="shared"), 0)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def test_a_model_whose_code_comes_with_it_is_refused() -> None:
 
 def test_more_workers_than_there_could_be_are_refused(ray: Any, start: Policy, tmp_path: Path) -> None:
     engine = RayRollouts(RayRollouts.Options(workers=9))
-    with pytest.raises(LeserError, match=r"Ray has 2 CPUs, and 9 workers need 9\. Take fewer rollout\.workers\."):
+    with pytest.raises(LeserError, match=r"Ray has 4 CPUs, and 9 workers need 9\. Take fewer rollout\.workers\."):
         engine.open(start, RolloutPlace(tmp_path))
     engine.close()
 
