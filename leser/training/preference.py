@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from leser.policy.packed import group_logprobs
+from leser.policy.sharding import agree, idle_passes, learning, passes_short, whole_norm
 from leser.processes import add_gradients, all_sum
 from leser.warmup.pairs import Pair, preference_pairs, read_pairs, write_pairs
 from leser.warmup.reasoning import encoded
@@ -68,23 +69,40 @@ def preference_step(
     Every process holds some pairs of the batch, or none: the update is the one that a single process would make on all. A step
     whose gradient is not finite is skipped: no weight changes, and None is returned.
     """
+    agree(policy, [e.prompt for e in batch], [[e.chosen, e.rejected] for e in batch], 1.0)
+    with learning(policy) as learner:
+        return _step(learner, optimizer, batch, rate, bound, options)
+
+
+def _step(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    batch: Sequence[PairExample],
+    rate: float,
+    bound: int,
+    options: WarmupOptions,
+) -> float | None:
     policy.model.train()
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad(set_to_none=True)
     pairs, tokens = all_sum([len(batch), sum(len(e.chosen) for e in batch)], policy.device)
     total = 0.0
-    for part in _passes(batch, bound):
+    planned = list(_passes(batch, bound))
+    short = passes_short(policy, len(planned))
+    for part in planned:
         logprobs = _logprobs(policy, part)
         reference = torch.tensor([e.reference for e in part], device=policy.device)
         loss = preference_loss(logprobs[:, 0], logprobs[:, 1], reference, options.dpo_beta).sum() / pairs
         loss = loss - options.dpo_likelihood * logprobs[:, 0].sum() / tokens
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
+    idle_passes(policy, short)
     trained = [p for p in policy.model.parameters() if p.requires_grad]
-    add_gradients(trained)
+    if policy.root is None:  # shards are added up as they are made
+        add_gradients(trained)
     total, *_ = all_sum([total], policy.device)
-    if not math.isfinite(float(torch.nn.utils.clip_grad_norm_(trained, 1.0))):
+    if not math.isfinite(whole_norm(torch.nn.utils.clip_grad_norm_(trained, 1.0))):
         optimizer.zero_grad(set_to_none=True)
         return None
     optimizer.step()

@@ -1,4 +1,4 @@
-"""Adapters over frozen weights in shards: two processes make the update that one makes, and checkpoints fit both."""
+"""In shards, two processes make one's update: adapters over frozen weights, with checkpoints that fit both, and DPO."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from leser.policy.sharding import shard
 from leser.processes import ALONE, Processes
 from leser.store.sharded import load_shards, save_shards
 from leser.training.grpo import Schedule, grpo_step
+from leser.training.preference import PairExample, preference_step, with_reference
+from leser.warmup.options import WarmupOptions
 
 FAR = 100.0
 """A step far larger than the weights: what is compared is the gradient, not the weights' rounding."""
@@ -100,9 +102,30 @@ def resumed(policy: Policy, checkpoint: Path, processes: Processes) -> torch.Ten
     return adapters(policy)
 
 
+def preferred(policy: Policy, processes: Processes) -> torch.Tensor:
+    """How one step on three pairs moves all weights; of two processes one has a pass more than the other."""
+    said = [policy.encode_completion(text) for text in ("sofa", "tall; floor", "none", "sofa")]
+    prompts = sampler_of(policy).prompts(QUERIES[:3])
+    pairs = [PairExample(prompt, said[n], said[n + 1]) for n, prompt in enumerate(prompts)]
+    rows = processes.share(with_reference(policy, pairs))
+    learner, before = policy.learner or policy, weights(policy)
+    optimizer = torch.optim.SGD(learner.model.parameters(), lr=1.0)
+    bound = pairs[0].tokens  # of a pass: one pair
+    assert preference_step(policy, optimizer, rows, FAR, bound, WarmupOptions(dpo_beta=0.3)) is not None
+    return weights(policy) - before
+
+
+def weights(policy: Policy) -> torch.Tensor:
+    return torch.cat([p.detach().reshape(-1).clone() for p in policy.model.parameters()])
+
+
+def plain() -> Policy:
+    return prepare(copy.deepcopy(spoken()), PolicyOptions(device="cpu", attention="shared"), 0)
+
+
 def _worker(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
-    policies = [made() for _ in range(3)] + [made("bfloat16")]
+    policies = [made() for _ in range(3)] + [made("bfloat16"), plain()]
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     processes = Processes(rank, 2, dist.new_group(backend="gloo"))
     for policy in policies:
@@ -122,6 +145,7 @@ def _worker(rank: int, folder: str) -> None:
     before = adapters(policies[3])
     update(policies[3], make_optimizer(policies[3], GrpoOptions()), 0, processes)
     found["bfloat16"] = adapters(policies[3]) - before
+    found["preferred"] = preferred(policies[4], processes)
     torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -162,6 +186,14 @@ def test_a_checkpoint_holds_adapters_alone_and_goes_on_in_shards_and_whole(
     whole = resumed(made(), folder / "step-1", ALONE)
     moved = (two[0]["through"] - adapters(made())).abs().max()
     assert float((whole - two[0]["through"]).abs().max()) <= 1e-3 * float(moved)
+
+
+def test_preference_pairs_teach_in_shards_what_they_teach_whole(two: list[dict[str, Any]]) -> None:
+    moved = preferred(plain(), ALONE)
+    size = float(moved.abs().max())
+    assert size > 0
+    for found in two:
+        assert float((found["preferred"] - moved).abs().max()) <= 1e-5 * size
 
 
 def test_each_process_holds_half(two: list[dict[str, Any]]) -> None:
