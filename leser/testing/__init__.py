@@ -16,7 +16,7 @@ pytest.register_assert_rewrite(
             "rule_contract",
         )
     ),
-    *(f"leser.testing.{name}" for name in ("store_contract", "store_reading")),
+    *(f"leser.testing.{name}" for name in ("rollout_sampling", "store_contract", "store_reading")),
 )
 
 from leser.testing.backend_contract import BackendContract  # noqa: E402

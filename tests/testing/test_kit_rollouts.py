@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from kit_runner import first_failure
-from planted.rollouts import PLANTS, Good
+from planted import rollouts, rollouts_life
+from planted.rollout_engine import PLANTS, Good
 from token_server import TokenServer, serving
 
 import leser.testing.rollout_case as cases
@@ -78,6 +79,10 @@ def test_the_kit_names_the_cause(engine: Any, test: str, tmp_path: Path, monkeyp
     failure = first_failure(type("TestPlanted", (RolloutContract,), {}), {"case": lambda: case, "life": lambda: life})
     assert failure, "the kit sees nothing"
     assert failure[0] == test, failure[1]
+
+
+def test_planted_faults_are_listed() -> None:
+    assert {engine.__module__ for engine, _ in PLANTS} == {rollouts.__name__, rollouts_life.__name__}
 
 
 def test_every_test_of_the_kit_says_where_to_look() -> None:
