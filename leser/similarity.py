@@ -48,6 +48,13 @@ class NearestDocuments(Protocol):
     def similarity(self, query: str, ids: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each document, shape (ids,); NaN for one without text. Raises EncodingFailed."""
 
+    def views(self, queries: Sequence[str], n: int) -> NDArray[np.float32]:
+        """Two vectors of each query, shape (queries, 2, dimension): its own, and its own plus the mean direction of its `n`
+        nearest documents (Rocchio). Raises EncodingFailed."""
+
+    def compare(self, vectors: NDArray[np.float32], ids: Sequence[str]) -> NDArray[np.float32]:
+        """Cosines of vectors and documents, shape (vectors, ids); NaN for a document without text."""
+
     def likeness(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each text, such as a word, shape (texts,). Raises EncodingFailed."""
 

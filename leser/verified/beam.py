@@ -1,9 +1,9 @@
 """Beam search over sets of terms and their weights, on the engine, for many queries at once.
 
-A set is worth what its value rose by (the judge's score and the engine's agreement), less what its terms' own gains were
-shrunk by for want of support. Each term must raise both, the value and that worth, by `margin`, and the expanded query must
-keep what the original found (the anchor). The empty set is worth 0 and stays in the running to the end: "nothing" is a good
-answer.
+A set is worth what its value rose by (the judge's score and what others add to it), less what its terms' own gains were
+shrunk by for want of support. The first term must raise both, the value and that worth, by `margin`, each further one by
+`further`, and the expanded query must keep what the original found (the anchor). The empty set is worth 0
+and stays in the running to the end: "nothing" is a good answer.
 """
 
 from __future__ import annotations
@@ -107,14 +107,14 @@ def grow(judge: Judge, beams: Sequence[Beam], options: VerifiedOptions) -> None:
                 continue
             assert beam.before.value is not None
             worth = value - beam.before.value - sum(single.excess for single in singles)
-            if worth >= state.worth + options.margin and _rises(reading, state.reading, options.margin):
+            if worth >= state.worth + options.further and _rises(reading, state.reading, options.further):
                 found.setdefault(beam.row, []).append(BeamState(singles, reading, worth))
         growing = [beam for beam in growing if beam.row in found]
         for beam in growing:
             ranked = sorted(found[beam.row], key=lambda state: -state.worth)  # stable: equal ones as they were proposed
             beam.states = ranked[: options.beam]
             beam.lengths[len(ranked[0].singles)] = ranked[0]
-            if ranked[0].worth >= beam.best.worth + options.margin:
+            if ranked[0].worth >= beam.best.worth + options.further:
                 beam.best = ranked[0]
 
 

@@ -10,6 +10,7 @@ from leser.expansion import Code, Expansion
 from leser.task import Query, Split
 from leser.verified.anchor import agreement, kept_share
 from leser.verified.noise import people_value
+from leser.verified.opinions import Opinions
 from leser.verified.options import VerifiedOptions
 
 UNSEARCHED = (Code.PARSE_ERROR, Code.RULE_VIOLATION)
@@ -27,7 +28,8 @@ class Trial:
 class Reading:
     """What came of a trial: the judge's score, None where it broke a rule, failed or no reward applies; and kept@k.
 
-    `agreed` is what the engine's own scores for the original query add to the judge's: `verified.agree` times the agreement.
+    `agreed` is what others add to the judge's score: `verified.agree` times the agreement of the engine's own scores for the
+    original query, and the encoder's second opinions.
     `people` is what the judgments say of the ranking by themselves, None where the query has none.
     """
 
@@ -39,7 +41,7 @@ class Reading:
 
     @property
     def value(self) -> float | None:
-        """What sets are compared by: the judge's score and the engine's agreement; None where there is no score."""
+        """What sets are compared by: the judge's score and what others add; None where there is no score."""
         return None if self.score is None else self.score + self.agreed
 
     @property
@@ -52,15 +54,21 @@ class Judge:
     """Reads trials through an environment: its engine, its rewards, its rules."""
 
     def __init__(
-        self, environment: Environment, queries: Sequence[Query], split: Split, options: VerifiedOptions
+        self,
+        environment: Environment,
+        queries: Sequence[Query],
+        split: Split,
+        options: VerifiedOptions,
+        opinions: Opinions | None = None,
     ) -> None:
         self.environment = environment
+        self.opinions = opinions
         self.queries = queries
         self.split = split
         self.options = options
         self.spent = [1] * len(queries)  # the original's own ranking, which all others are compared with
         self.failed = [0] * len(queries)
-        self._depth = max(environment.depth, options.keep_within)
+        self._depth = max(environment.depth, options.keep_within, options.known if opinions else 0)
         self._alone = environment.expansion.mode == "fuse" or "per_expansion" in environment.rewards.requires
         last = self.cost(()) + self.cost((Expansion("x"),) * options.max_terms)
         self._budget = options.budget - (last if options.confirm else 0)  # what the confirmation will ask
@@ -95,9 +103,10 @@ class Judge:
         part = Split(split.name, split.queries, {q: split.qrels[q] for q in ids if q in split.qrels})
         outcomes = self.environment.judge(attempts, part, self._depth)
         scores = self.environment.score(outcomes)
+        added = self.opinions.read(outcomes) if self.opinions else [0.0] * len(outcomes)
         readings = []
-        for trial, outcome, total, out in zip(
-            trials, outcomes, scores.total, scores.excluded | scores.gated, strict=True
+        for trial, outcome, total, out, more in zip(
+            trials, outcomes, scores.total, scores.excluded | scores.gated, added, strict=True
         ):
             if outcome.code not in UNSEARCHED:
                 self.spent[trial.row] += self.cost(trial.expansions)
@@ -105,7 +114,9 @@ class Judge:
             kept, agreed, people = 0.0, 0.0, None
             if outcome.expanded is not None:
                 kept = kept_share(outcome.original, outcome.expanded, self.options.keep_top, self.options.keep_within)
-                agreed = agreement(outcome.original, outcome.expanded, self.options.keep_top) * self.options.agree
+                agreed = (
+                    agreement(outcome.original, outcome.expanded, self.options.keep_top) * self.options.agree + more
+                )
                 if self.options.doubt:
                     people = people_value(outcome.expanded, outcome.grades, self.options.keep_top)
             readings.append(Reading(None if out else float(total), kept, outcome.code, agreed, people))

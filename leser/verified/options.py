@@ -45,6 +45,21 @@ class VerifiedOptions(Options):
         ge=0,
         description="least rise of the judge's score that each term must bring; more where the judge is noisy",
     )
+    further: float = Field(
+        0.002,
+        ge=0,
+        description="least rise that each term after the first must bring where an encoder gives its second opinions, which "
+        "tell good sets apart more finely, and several words err less together than one; elsewhere `margin`",
+    )
+    opinions: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="share of an encoder's part in the judge's score that three further views of the same encoder have: how the "
+        "known hits are ordered, and both views beside the query's nearest documents; 0: the judge's own view alone",
+    )
+    known: int = Field(50, ge=10, description="second opinions: how many of the original's hits are known")
+    feedback: int = Field(10, ge=1, description="second opinions: nearest documents that a query is compared with")
     doubt: float = Field(
         0.0,
         ge=0,

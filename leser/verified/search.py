@@ -24,6 +24,7 @@ from leser.verified.candidates import Candidate, candidates_of
 from leser.verified.halves import halve
 from leser.verified.judging import Judge, Reading, Trial
 from leser.verified.noise import noise_of
+from leser.verified.opinions import Opinions
 from leser.verified.options import VerifiedOptions
 from leser.verified.result import Alternative, VerifiedAnswer, VerifiedExpansions
 from leser.verified.sources import CandidateSource
@@ -70,8 +71,15 @@ class VerifiedSearch:
                 raise LeserError("verified.confirm needs judgments, and these queries have none. Leave it out.")
             split, self._confirming = halve(split, self.seed)
         self._written = {weight: self._write(weight) for weight in self.options.weights}
-        self._strict = self.options
-        self._judge = Judge(self.environment, self.queries, split, self.options)
+        opinions = Opinions.of(self.environment, self.sources, self.options)
+        self._further = self.options.further if opinions else self.options.margin
+        self._strict = self._limits()
+        self._judge = Judge(self.environment, self.queries, split, self.options, opinions)
+
+    def _limits(self, more: float = 0.0) -> VerifiedOptions:
+        """What terms must bring in this search, and so much more."""
+        least = {"margin": self.options.margin + more, "further": self._further + more}
+        return self.options.model_copy(update=least)
 
     def _write(self, weight: float) -> float:
         """The weight a completion must name for the engine to be asked with `weight`."""
@@ -131,7 +139,7 @@ class VerifiedSearch:
         gains = (gain for row, probe in enumerate(probes) for gain, _ in self._gains(row, probe))
         if self.options.doubt:
             noise = self._noise(probes) if self.options.noise is None else self.options.noise
-            self._strict = self.options.model_copy(update={"margin": self.options.margin + self.options.doubt * noise})
+            self._strict = self._limits(self.options.doubt * noise)
         return Support((gain for gain in gains if gain is not None), self.options.trust, self.options.min_like)
 
     def _noise(self, probes: Sequence[Probe]) -> float:

@@ -65,12 +65,28 @@ class DocumentIndex:
 
     def similarity(self, query: str, ids: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each document, shape (ids,); NaN for one without text. Raises EncodingFailed."""
+        return self.compare(self.vectors.of_texts([query], query=True), ids)[0]
+
+    def compare(self, vectors: NDArray[np.float32], ids: Sequence[str]) -> NDArray[np.float32]:
+        """Cosines of vectors and documents, shape (vectors, ids); NaN for a document without text."""
         rows = np.array([self._row_of.get(id, -1) for id in ids], dtype=np.int64)
-        found = np.full(len(ids), np.nan, dtype=np.float32)
+        found = np.full((len(vectors), len(ids)), np.nan, dtype=np.float32)
         known = rows >= 0
-        vectors = self.vectors.read(rows[known])
-        found[known] = np.einsum("ij,j->i", vectors, self.vectors.of_texts([query], query=True)[0])
+        # einsum sums each pair by itself: a cosine does not depend on the documents beside it, as with a matrix product
+        found[:, known] = np.einsum("vd,id->vi", vectors, self.vectors.read(rows[known]))
         return found
+
+    def views(self, queries: Sequence[str], n: int) -> NDArray[np.float32]:
+        """Two vectors of each query, shape (queries, 2, dimension): its own, and its own plus the mean direction of its `n`
+        nearest documents. Raises EncodingFailed."""
+        own = self.vectors.of_texts(queries, query=True)
+        fed = own.copy()
+        for place, ranking in enumerate(self.rank(queries, n)):
+            if ranking.hits:
+                near = self.vectors.read(np.array([self._row_of[id] for id in ranking.ids], dtype=np.int64))
+                fed[place] += _unit(near.mean(axis=0))
+            fed[place] = _unit(fed[place])
+        return np.stack([own, fed], axis=1)
 
     def likeness(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each text, shape (texts,); new texts are encoded and kept. Raises EncodingFailed."""
@@ -82,3 +98,10 @@ class DocumentIndex:
         least = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf
         places = np.flatnonzero(scores >= least)
         return [(-float(scores[place]), id) for place in places.tolist() for id in self._ids_of[int(rows[place])]]
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vector at length 1; one of length 0 as it is."""
+    length = float(np.linalg.norm(vector))
+    unit: NDArray[np.float32] = vector / np.float32(length) if length > 0 else vector
+    return unit
