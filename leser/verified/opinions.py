@@ -92,7 +92,8 @@ class Opinions:
             return discounted_mean(table[:, rows], depth)
 
         new, old = mean(shown), mean(ordered)
-        return self.weight * self.options.opinions * ((new[1] + old[0] + old[1]) / 3 - new[0])
+        added: NDArray[np.float64] = self.weight * self.options.opinions * ((new[1] + old[0] + old[1]) / 3 - new[0])
+        return added
 
 
 def _ordered(known: Sequence[str], ids: Sequence[str], depth: int) -> list[str]:

@@ -65,7 +65,8 @@ class DocumentIndex:
 
     def similarity(self, query: str, ids: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each document, shape (ids,); NaN for one without text. Raises EncodingFailed."""
-        return self.compare(self.vectors.of_texts([query], query=True), ids)[0]
+        found: NDArray[np.float32] = self.compare(self.vectors.of_texts([query], query=True), ids)[0]
+        return found
 
     def compare(self, vectors: NDArray[np.float32], ids: Sequence[str]) -> NDArray[np.float32]:
         """Cosines of vectors and documents, shape (vectors, ids); NaN for a document without text."""

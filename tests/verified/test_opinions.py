@@ -72,7 +72,7 @@ OPTIONS = VerifiedOptions(keep_top=2, known=10)
 COSINES = {"a": (0.2, 0.4), "b": (0.6, 0.8), "c": (0.4, 0.1), "x": (0.9, 0.3), "n": (-0.5, 0.2)}
 
 
-def test_the_judges_view_is_averaged_with_the_known_hits_and_both_with_feedback():
+def test_the_judges_view_is_averaged_with_the_known_hits_and_both_with_feedback() -> None:
     opinions = Opinions(Table(COSINES), 1.0, OPTIONS)  # type: ignore[arg-type]
     (added,) = opinions.read([outcome(COUCH, "abc", "xcba")])
     shown = mean(0.9, 0.4), mean(0.3, 0.1)
@@ -81,13 +81,13 @@ def test_the_judges_view_is_averaged_with_the_known_hits_and_both_with_feedback(
     assert shown[0] + added == pytest.approx((*shown, *known) @ np.full(4, 0.25), abs=1e-6)
 
 
-def test_the_share_and_the_judges_own_weight_scale_what_is_added():
+def test_the_share_and_the_judges_own_weight_scale_what_is_added() -> None:
     whole = Opinions(Table(COSINES), 1.0, OPTIONS).read([outcome(COUCH, "abc", "xcba")])[0]  # type: ignore[arg-type]
     third = OPTIONS.model_copy(update={"opinions": 0.25})
     assert Opinions(Table(COSINES), 0.5, third).read([outcome(COUCH, "abc", "xcba")])[0] == pytest.approx(whole / 6)  # type: ignore[arg-type]
 
 
-def test_empty_ranks_count_the_originals_mean_and_what_has_no_text_nothing():
+def test_empty_ranks_count_the_originals_mean_and_what_has_no_text_nothing() -> None:
     opinions = Opinions(Table(COSINES), 1.0, OPTIONS.model_copy(update={"opinions": 1.0}))  # type: ignore[arg-type]
     (short,) = opinions.read([outcome(COUCH, "ab", "x")])
     known = mean(0.2, 0.6), mean(0.4, 0.8)  # the ranking holds none of them: their old order
@@ -98,7 +98,7 @@ def test_empty_ranks_count_the_originals_mean_and_what_has_no_text_nothing():
     assert opinions.read([outcome(COUCH, "", None), outcome(DESK, "", "")]) == [0.0, 0.0]
 
 
-def test_each_query_is_read_for_itself_and_its_vectors_are_asked_for_once():
+def test_each_query_is_read_for_itself_and_its_vectors_are_asked_for_once() -> None:
     table = Table(COSINES)
     opinions = Opinions(table, 1.0, OPTIONS)  # type: ignore[arg-type]
     rows = [outcome(COUCH, "abc", "xcba"), outcome(DESK, "bc", "cb"), outcome(COUCH, "abc", "bxa")]
@@ -121,7 +121,7 @@ def searched(cosines: dict[str, tuple[float, float]], **values: object) -> tuple
     return search, found
 
 
-def test_a_word_that_the_judges_own_view_alone_likes_is_left_alone():
+def test_a_word_that_the_judges_own_view_alone_likes_is_left_alone() -> None:
     _, fooled = searched(FOOLING, opinions=0.0)
     assert ([e.text for e in fooled.expansions], fooled.before, fooled.after) == (["shiny"], 0.0, 1.0)
     _, found = searched(FOOLING)
@@ -131,7 +131,7 @@ def test_a_word_that_the_judges_own_view_alone_likes_is_left_alone():
     assert ([e.text for e in taken.expansions], taken.after) == (["shiny"], 1.0), "the file says what the judge said"
 
 
-def test_further_terms_must_bring_less_only_where_there_are_second_opinions():
+def test_further_terms_must_bring_less_only_where_there_are_second_opinions() -> None:
     with_opinions, _ = searched(FOOLING)
     without, _ = searched(FOOLING, opinions=0.0)
     assert (with_opinions._limits().margin, with_opinions._limits().further) == (0.01, 0.002)
@@ -139,7 +139,7 @@ def test_further_terms_must_bring_less_only_where_there_are_second_opinions():
     assert with_opinions._limits(0.1).further == pytest.approx(0.102)
 
 
-def test_labels_alone_have_no_second_opinions():
+def test_labels_alone_have_no_second_opinions() -> None:
     environment = environment_of()
     assert Opinions.of(environment, words_of(environment), VerifiedOptions()) is None
     near = [DocumentWords(environment, VerifiedOptions(), Table(COSINES))]  # type: ignore[arg-type]
