@@ -5,8 +5,7 @@
 The judgments of each query are cut in two halves. Stores are made on the memory engine by verified search, each with and
 without the guards of `leser precompute`: judged by the first half of the labels (`--labels`; the guards cut that half once
 more), by labels and encoder together, half each, and by the encoder alone. All are measured on the second half, as is the
-original query. Documents of the other half are not judged there, so a measure that counts unjudged documents as not
-relevant is unfair, and teaches to drop them: the default leaves them out. Intervals: 95 % bootstrap by query.
+original query; documents of the other half are left out of every ranking. Intervals: 95 % bootstrap by query.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def main() -> None:
     qrels = {q: grades for split in task.splits for q, grades in split.qrels.items()}
     first, second = halve(Split("all", queries, qrels), 1)
     shown = tuple(q for q in queries if any(g > 0 for g in second.qrels.get(q.id, {}).values()))
-    part = Split("second half", shown, {q.id: second.qrels[q.id] for q in shown})
+    part = second.part(shown)
     measurer = Measurer(part, MEASURES)
     rows = [
         (name + guard, source, labels, bool(guard))

@@ -213,6 +213,7 @@ class Environment:
                     documents=documents,
                     split=split.name,
                     platform=self.platform,
+                    withheld=split.withheld.get(attempt.query.id, frozenset()),
                     reason=reason,
                 )
             )

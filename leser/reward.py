@@ -50,6 +50,8 @@ class Outcome:
     documents: Mapping[str, Document] = field(default_factory=dict)
     split: str = "train"
     platform: str | None = None
+    withheld: frozenset[str] = frozenset()
+    """Documents whose grade is kept for a confirmation (Split.withheld); a measure of judgments reads over them."""
     reason: str = ""
     """Why it was not searched with, or what the engine said; a broken rule's begins with the rule's code."""
 

@@ -57,12 +57,28 @@ Qrels = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One part of a task: queries that have a relevant document, their judgments, and apart from them those that have none."""
+    """One part of a task: queries that have a relevant document, their judgments, and apart from them those that have none.
+
+    `withheld` are documents of a query that people judged, but whose grade is kept for a confirmation: measures of judgments
+    leave them out of every ranking. As unjudged documents they would count as not relevant, and who chooses by such a
+    measure is taught to push them down.
+    """
 
     name: str
     queries: tuple[Query, ...]
     qrels: Qrels
     no_result: tuple[Query, ...] = ()
+    withheld: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def part(self, queries: Sequence[Query]) -> Split:
+        """What the split says of these queries; a query without a judgment has none there either."""
+        ids = [query.id for query in queries]
+        return Split(
+            self.name,
+            tuple(queries),
+            {id: self.qrels[id] for id in ids if self.qrels.get(id)},
+            withheld={id: self.withheld[id] for id in ids if id in self.withheld},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,8 @@ class Measurer:
     def __call__(self, run: SystemRun, original: SystemRun | None = None) -> dict[str, Values]:
         """Every measure's values over the split's queries; `original` gives rewards the rankings before expansion."""
         ranked = {q.id: r for q in self.split.queries if (r := run.ranking(q.id)) is not None and r.hits}
-        scored = {query: decreasing(r) for query, r in ranked.items()}
+        withheld = self.split.withheld
+        scored = {query: decreasing(r, withheld=withheld.get(query, frozenset())) for query, r in ranked.items()}
         condensed = {query: decreasing(r, self._grades.get(query, {})) for query, r in ranked.items()}
         outside = [name for name in self._standard if self._providers[name] not in IN_PROCESS]
         computed = self._outside(outside, [scored], [condensed]) if self._grades else {}
@@ -204,6 +205,7 @@ class Measurer:
                     documents=documents,
                     split=self.split.name,
                     platform=self.platform,
+                    withheld=self.split.withheld.get(query.id, frozenset()),
                 )
             )
         scored = zip(self.split.queries, ask_reward(reward, outcomes), strict=True)
@@ -237,12 +239,15 @@ def _trial_runs(split: Split) -> list[dict[str, Ranking]]:
     return runs
 
 
-def decreasing(ranking: Ranking, judged: Mapping[str, int] | None = None) -> dict[str, float]:
-    """Each document's score, strictly decreasing from the first place to the last; with `judged` of those alone.
+def decreasing(
+    ranking: Ranking, judged: Mapping[str, int] | None = None, *, withheld: frozenset[str] = frozenset()
+) -> dict[str, float]:
+    """Each document's score, strictly decreasing from the first place to the last, without those `withheld`; with `judged`
+    of those alone.
 
     A grade below 0 is no judgment, as for trec_eval.
     """
-    unique: Sequence[str] = tuple(dict.fromkeys(ranking.ids))
+    unique: Sequence[str] = [doc for doc in dict.fromkeys(ranking.ids) if doc not in withheld]
     if judged is not None:
         unique = [doc for doc in unique if judged.get(doc, -1) >= 0]
     return {doc: float(len(unique) - place) for place, doc in enumerate(unique)}

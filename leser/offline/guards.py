@@ -21,7 +21,7 @@ from leser.reward import Outcome
 from leser.rules import ServingFilter
 from leser.task import Query, Split
 from leser.verified.anchor import kept_share
-from leser.verified.halves import halve
+from leser.verified.halves import deep_enough, halve
 
 SLACK = 1e-9
 """Differences of a measure below this are rounding."""
@@ -82,7 +82,7 @@ class Guards:
         self.environment, self.options = environment, options
         self.chosen_on, self.confirmed_on = halve(labels, seed)
         self._filter = ServingFilter(environment.rules)
-        self._depth = max(environment.depth, options.top)
+        self._depth = deep_enough(self.chosen_on, deep_enough(self.confirmed_on, max(environment.depth, options.top)))
 
     def weigh(self, queries: Sequence[Query], proposals: Sequence[Sequence[ProposedExpansions]]) -> list[GuardedAnswer]:
         """One answer per query, in order; `proposals` are each query's. Raises EngineDown once the engine stops answering."""
@@ -94,7 +94,7 @@ class Guards:
             for number, (query, given) in enumerate(zip(queries, allowed, strict=True))
             for expansions in ((), *(p.expansions for p in given))
         ]
-        part = _of(self.chosen_on, queries)
+        part = self.chosen_on.part(queries)
         outcomes = self.environment.judge(attempts, part, self._depth)
         judged, blind = self._scores(outcomes), self._scores([replace(o, grades={}) for o in outcomes])
         answers, first = [], 0
@@ -137,7 +137,7 @@ class Guards:
         self, queries: Sequence[Query], allowed: Sequence[Sequence[ProposedExpansions]], outcomes: Sequence[Outcome]
     ) -> dict[int, float]:
         """The measure on the second half of the judgments, by the outcome's number, where that half has a relevant one."""
-        part = _of(self.confirmed_on, queries)
+        part = self.confirmed_on.part(queries)
         if not part.qrels:
             return {}
         measure = self.options.measure
@@ -220,8 +220,3 @@ def _rise(values: Sequence[float | None] | Mapping[int, float], before: int, aft
     else:
         first, second = values[before], values[after]
     return None if first is None or second is None else second - first
-
-
-def _of(split: Split, queries: Sequence[Query]) -> Split:
-    """The part of a split that speaks of these queries, those with a judgment alone."""
-    return Split(split.name, tuple(queries), {q.id: split.qrels[q.id] for q in queries if split.qrels.get(q.id)}, ())

@@ -18,7 +18,7 @@ class PrecomputeOptions(Options):
     measure: str = Field(
         "nDCG(holes=skip)@10",
         description="measure that must not fall on the second half of a query's judgments, where it has any; documents of the "
-        "first half are not judged there, so one that counts unjudged documents as not relevant is unfair",
+        "first half are left out of both rankings there",
     )
     queries_at_once: int = Field(
         256, ge=1, description="queries expanded, searched and written together; a killed job loses at most these"

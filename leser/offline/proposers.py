@@ -68,6 +68,7 @@ class SearchProposer:
 
     def propose(self, queries: Sequence[Query], split: Split) -> list[ProposedExpansions]:
         """Verified search over the block."""
-        own = Split(split.name, tuple(queries), {q.id: split.qrels[q.id] for q in queries if q.id in split.qrels})
-        found = search_expansions(self._environment, queries, self._options, self._sources, split=own, seed=self._seed)
+        found = search_expansions(
+            self._environment, queries, self._options, self._sources, split=split.part(queries), seed=self._seed
+        )
         return [ProposedExpansions(self.name, a.expansions, LACKING.get(a.answer)) for a in found]

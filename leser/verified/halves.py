@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from leser.task import Split
+from leser.task import Qrels, Split
 
 
 def halve(split: Split, seed: int) -> tuple[Split, Split]:
@@ -17,7 +17,7 @@ def halve(split: Split, seed: int) -> tuple[Split, Split]:
 
     Relevant documents (a grade above 0) and the others are dealt out alternately, each in an order drawn from (seed,
     query id, document id), so that two relevant documents never fall into one half. A query with a single relevant
-    document has it in the first half alone.
+    document has it in the first half alone. Each half withholds the documents of the other.
     """
     first: dict[str, dict[str, int]] = {}
     second: dict[str, dict[str, int]] = {}
@@ -26,10 +26,17 @@ def halve(split: Split, seed: int) -> tuple[Split, Split]:
         for relevant in (True, False):
             for place, document in enumerate(_drawn(query, grades, relevant, seed)):
                 (second if place % 2 else first)[query][document] = grades[document]
-    return (
-        Split(split.name, split.queries, first, split.no_result),
-        Split(split.name, split.queries, second, split.no_result),
-    )
+    return _half(split, first, second), _half(split, second, first)
+
+
+def _half(split: Split, own: Qrels, other: Qrels) -> Split:
+    withheld = {query: split.withheld.get(query, frozenset()).union(grades) for query, grades in other.items()}
+    return Split(split.name, split.queries, own, split.no_result, withheld)
+
+
+def deep_enough(split: Split, depth: int) -> int:
+    """How deep a ranking must reach, so that `depth` documents are left of it without those withheld; 100 more at most."""
+    return depth + min(100, max(map(len, split.withheld.values()), default=0))
 
 
 def _drawn(query: str, grades: Mapping[str, int], relevant: bool, seed: int) -> list[str]:

@@ -9,6 +9,7 @@ from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
 from leser.expansion import Code, Expansion
 from leser.task import Query, Split
 from leser.verified.anchor import agreement, kept_share
+from leser.verified.halves import deep_enough
 from leser.verified.noise import people_value
 from leser.verified.opinions import Opinions
 from leser.verified.options import VerifiedOptions
@@ -98,10 +99,9 @@ class Judge:
     def _read(self, trials: Sequence[Trial], split: Split) -> list[Reading]:
         say = self.environment.say
         attempts = [Attempt(self.queries[t.row], t.row, say(t.expansions)) for t in trials]
-        ids = {attempt.query.id for attempt in attempts}
         # the environment fetches the judged documents of the split it is given: only these queries' are needed
-        part = Split(split.name, split.queries, {q: split.qrels[q] for q in ids if q in split.qrels})
-        outcomes = self.environment.judge(attempts, part, self._depth)
+        part = split.part(list(dict.fromkeys(attempt.query for attempt in attempts)))
+        outcomes = self.environment.judge(attempts, part, deep_enough(split, self._depth))
         scores = self.environment.score(outcomes)
         added = self.opinions.read(outcomes) if self.opinions else [0.0] * len(outcomes)
         readings = []

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from leser.backend import Ranking
-from leser.environment import Environment, keep_last
+from leser.environment import Environment
+from leser.originals import keep_last
 from leser.reward import Outcome
 from leser.similarity import ComparesDocuments, NearestDocuments, discounted_mean
 from leser.verified.options import VerifiedOptions

@@ -110,7 +110,7 @@ class RelevanceReward(Reward):
             else:
                 whole = self.spec.cutoff is None or self.depth > self.spec.cutoff or self.depth >= WHOLE_RANKING
                 found = outcome.expanded
-                ids = self._ids(found.ids, outcome.grades) if whole else found.top(self.depth)
+                ids = self._ids(found, outcome) if whole or outcome.withheld else found.top(self.depth)
                 values.append(self.value(ids, gains, best))
         return values
 
@@ -118,7 +118,7 @@ class RelevanceReward(Reward):
         """The same with holes filled. A judge's failure on one document takes the whole group out."""
         if self._expected is None:
             raise LeserError(f"'{self.spec.text}' needs a judge. Set -o evaluation.judge=encoder.")
-        holes = [tuple(self._holes(r, o.grades) for r in (o.original, o.expanded)) for o in outcomes]
+        holes = [tuple(self._holes(r, o) for r in (o.original, o.expanded)) for o in outcomes]
         self._expected.read(
             (o.query, doc) for o, both in zip(outcomes, holes, strict=True) for ids in both for doc in ids
         )
@@ -135,14 +135,14 @@ class RelevanceReward(Reward):
                 failed.add((outcome.query.id, outcome.group))
             best = self.ideal([*gains.values(), *known])
             both = {**gains, **dict(zip(after, added, strict=True))}
-            values.append(min(self.value(self._ids(outcome.expanded.ids, outcome.grades), both, best), 1.0))
+            values.append(min(self.value(self._ids(outcome.expanded, outcome), both, best), 1.0))
         lost = [(o.query.id, o.group) in failed for o in outcomes]
         return [None if gone else value for gone, value in zip(lost, values, strict=True)]
 
-    def _holes(self, ranking: Ranking | None, grades: Mapping[str, int]) -> tuple[str, ...]:
+    def _holes(self, ranking: Ranking | None, outcome: Outcome) -> tuple[str, ...]:
         """The documents without a judgment among those that the measure reads."""
-        ids = self._ids(ranking.ids, grades) if ranking else ()
-        return tuple(doc for doc in ids[: self.depth] if grades.get(doc, -1) < 0)
+        ids = self._ids(ranking, outcome) if ranking else ()
+        return tuple(doc for doc in ids[: self.depth] if outcome.grades.get(doc, -1) < 0)
 
     @abstractmethod
     def worth(self, grade: int) -> float:
@@ -167,10 +167,13 @@ class RelevanceReward(Reward):
             known = self._prepared[query_id] = (grades, *self.prepare(grades))
         return known[1], known[2]
 
-    def _ids(self, ids: Sequence[str], grades: Mapping[str, int]) -> Sequence[str]:
-        unique: Sequence[str] = list(dict.fromkeys(ids))
+    def _ids(self, ranking: Ranking, outcome: Outcome) -> Sequence[str]:
+        """The documents that the measure reads, in their order; those withheld are as if they were not there."""
+        unique: Sequence[str] = list(dict.fromkeys(ranking.ids))
+        if outcome.withheld:
+            unique = [doc for doc in unique if doc not in outcome.withheld]
         if self.options.skip:
-            unique = [doc for doc in unique if grades.get(doc, -1) >= 0]
+            unique = [doc for doc in unique if outcome.grades.get(doc, -1) >= 0]
         return unique if self.spec.cutoff is None else unique[: self.spec.cutoff]
 
 

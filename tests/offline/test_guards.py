@@ -84,7 +84,8 @@ def test_the_second_half_refuses_what_the_first_was_fooled_by():
     first, second = set(halves.chosen_on.qrels["q1"]), set(halves.confirmed_on.qrels["q1"])
     assert first | second == set(SOFAS)
     assert not first & second
-    titles = dict.fromkeys(("a1", "a2", *sorted(second)), "couch") | dict.fromkeys(sorted(first), "couch gem")
+    plain, gems = ("a1", "a2", *sorted(second)), ("b1", "b2", *sorted(first))
+    titles = dict.fromkeys(plain, "couch") | dict.fromkeys(gems, "couch gem")
     fooled = environment_of(MemoryBackend.of(shelf(titles)))
     answer = weighed(["gem"], environment=fooled, overlap=0)
     assert (answer.expansions, answer.reason) == ((), GuardReason.JUDGMENTS)
