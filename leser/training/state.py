@@ -261,7 +261,7 @@ class TrainingState:
     def evaluate_on_dev(self) -> Answers:
         """Greedy answers to dev's queries, or to a sample of `training.dev_queries` of them; each process's share at once."""
         started = time.monotonic()
-        answers = self.sampler.answer(self.session.task.dev, self._dev_queries(), processes=self.processes)
+        answers = self.sampler.answer(self.session.task.dev, self.dev_queries(), processes=self.processes)
         self.outlook.dev_s = time.monotonic() - started
         self.budget.note_evaluation(self.outlook.dev_s)
         return answers
@@ -275,18 +275,19 @@ class TrainingState:
     def original_value(self) -> float:
         """What dev earns when every query is left alone."""
         dev, environment = self.session.task.dev, self.session.environment
-        none = [Attempt(q, i, environment.say()) for i, q in enumerate(self._dev_queries())]
+        none = [Attempt(q, i, environment.say()) for i, q in enumerate(self.dev_queries())]
         return self.processes.same(mean_of(environment.score(environment.judge(none, dev)).total))
 
     def _search_seconds(self) -> float:
         """What a search as baselines make it takes, scored: dev's queries, each with words of those after it."""
-        queries = self._dev_queries()
+        queries = self.dev_queries()
         words = [word for query in queries for word in query.text.split()]
         terms = [tuple(Term(word, 0.1) for word in dict.fromkeys(words[n : n + CLAUSES])) for n in range(len(queries))]
         started = time.monotonic()
         context_of(self.session).reward(self.session.task.dev, queries, terms)
         return (time.monotonic() - started) / max(1, len(queries))
 
-    def _dev_queries(self) -> list[Query]:
+    def dev_queries(self) -> list[Query]:
+        """The queries of dev that are evaluated on: a sample of `training.dev_queries`, drawn by the seed."""
         config = self.session.config
         return drawn(self.session.task.dev.queries, config.training.dev_queries, config.seed)

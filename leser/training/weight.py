@@ -41,11 +41,11 @@ def tune_before_targets(state: TrainingState) -> None:
 
 
 def tune_on_dev(state: TrainingState, name: str, sampler: Sampler) -> None:
-    """Choose the weight on dev, by what the sampler's greedy answers earn; once per run and name."""
+    """Choose the weight on the queries of every evaluation on dev, by what greedy answers earn; once per run and name."""
     said: list[list[tuple[Query, str]]] = []
     dev, config = state.session.task.dev, state.session.config
     if config.expansion.tune_weight and name not in kept_weights(state.folder.path):
-        answers = sampler.answer(dev, dev.queries[: config.training.dev_queries])
+        answers = sampler.answer(dev, state.dev_queries())
         said = [[(o.query, o.completion)] for o in answers.served]
     _choose(state, name, dev, said)
 

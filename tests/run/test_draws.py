@@ -134,7 +134,7 @@ def test_dev_evaluations_of_training_ask_the_same_sample(tmp_path: Path) -> None
         state = state_of(session)
         asked = [outcome.query for outcome in state.evaluate_on_dev().outcomes]
         assert asked == drawn(session.task.dev.queries, 1, session.config.seed)
-        assert state._dev_queries() == asked
+        assert state.dev_queries() == asked
 
 
 def test_a_sample_keeps_the_order_depends_on_the_seed_and_is_all_where_there_are_no_more() -> None:
