@@ -36,7 +36,7 @@ from leser.grpo.queries import batch_of, curriculum_batch, note_spreads
 from leser.grpo.update import make_optimizer
 from leser.options import seed_argument
 from leser.plugins import load_plugins
-from leser.policy.adapters import load_trained
+from leser.policy.adapters import load_trained, save_trained
 from leser.policy.loading import load_policy
 from leser.run.runner import run
 from leser.sampler import Sampler
@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=420, help="updates of the warm-up")
     parser.add_argument("--whole", type=int, default=WHOLE, help="completions of the first arm")
     parser.add_argument("--out", type=Path, default=Path("runs/recipe"))
+    parser.add_argument("--keep", action="store_true", help="keep each arm's policy in the end beside its looks")
     parser.add_argument("--table", action="store_true", help="print the table as JSON and run nothing")
     given = parser.parse_args()
     if given.table:
@@ -130,7 +131,8 @@ def main() -> None:
             continue
         with warmed_up(seed, given.updates, given.out) as (session, folder):
             for arm in missing:
-                rows = looks(session, folder, seed, ARMS[arm], given.whole)
+                kept = place(given.out, seed, given.updates, given.whole, arm).with_suffix("") if given.keep else None
+                rows = looks(session, folder, seed, ARMS[arm], given.whole, kept)
                 write_atomically(
                     place(given.out, seed, given.updates, given.whole, arm), json.dumps(rows, indent=1) + "\n"
                 )
@@ -171,8 +173,10 @@ def warmed_up(seed: int, updates: int, out: Path) -> Iterator[tuple[Session, Pat
         yield session, folder / "policies"
 
 
-def looks(session: Session, folder: Path, seed: int, arm: Arm, whole: int) -> list[dict[str, Any]]:
-    """The arm's value at its start, and each time that so many completions more are spent."""
+def looks(
+    session: Session, folder: Path, seed: int, arm: Arm, whole: int, kept: Path | None = None
+) -> list[dict[str, Any]]:
+    """The arm's value at its start, and each time that so many completions more are spent; its policy in the end is `kept`."""
     options, most, sampler = arm.grpo(), int(arm.share * whole), started(session, folder)
     optimizer, schedule = (
         make_optimizer(sampler.policy, options),
@@ -192,6 +196,9 @@ def looks(session: Session, folder: Path, seed: int, arm: Arm, whole: int) -> li
             rows.append(
                 {"completions": spent, **held_out(sampler, session), **figures, "training_s": round(seconds, 1)}
             )
+    if kept is not None:
+        kept.mkdir(exist_ok=True)
+        save_trained(sampler.policy, kept)
     return rows
 
 
@@ -216,10 +223,13 @@ def held_out(sampler: Sampler, session: Session) -> dict[str, float]:
     counts = [len(a.served) for a in answers]
     outcomes = [o for a in answers for o in a.outcomes]
     facts = behaviour(sampler, outcomes, [t for a in answers for t in a.tokens])
+    served = [o for a in answers for o in a.served]
     return {
         "value": round(sum(a.value * n for a, n in zip(answers, counts, strict=True)) / sum(counts), 4),
         **{split.name: round(a.value, 4) for split, a in zip(splits, answers, strict=True)},
         "terms": round(sum(len(o.expansions) for o in outcomes) / len(outcomes), 3),
+        "served_terms": round(sum(len(o.expansions) for o in served) / len(served), 3),
+        "gated": round(facts["rule_violations"] + facts["parse_errors"], 3),
         "distinct_terms": round(facts["distinct_terms"], 3),
         "none": round(facts["no_expansion"], 3),
     }  # fmt: skip
