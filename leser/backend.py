@@ -39,6 +39,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from leser.characters import well_formed
+from leser.errors import LeserError
 from leser.options import Options
 
 Capability = Literal["index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total", "vectors"]
@@ -151,6 +152,23 @@ class Document:
         object.__setattr__(self, "fields", well_formed(self.fields))
 
 
+@dataclass(frozen=True, slots=True)
+class SynonymRule:
+    """A search-time synonym of an export: the words `left` are replaced by all of `right`, which holds `left` again.
+
+    `line` is the rule in Solr's format (`couch => couch, sofa`), signs of its syntax escaped; `id` stays as long as the query
+    does. There are no weights.
+    """
+
+    id: str
+    left: str
+    right: tuple[str, ...]
+    line: str
+
+    def __str__(self) -> str:
+        return self.line
+
+
 def _read_field_weights(value: Any) -> Any:
     """On the command line field weights are written as engines write them: `title^3,text`."""
     if not isinstance(value, str):
@@ -232,6 +250,15 @@ class Backend(ABC):
         Raises LeserError for a query that cannot be sent.
         """
         return None
+
+    def put_synonyms(self, name: str, rules: Sequence[SynonymRule]) -> str:  # noqa: ARG002 - for backends that have them
+        """Put an export's synonyms under a name into the engine's own API, in place of all that the name held before.
+
+        Returns what was done, in words. Optional; raises LeserError where the engine has no such API or does not take them.
+        """
+        raise LeserError(
+            f"The backend '{self.name}' has no API that takes synonyms. Export without --load, and give the server the files."
+        )
 
     def doc_freq(self, terms: Sequence[str], field: str | None = None) -> list[int]:
         """Number of documents that hold each analysed term. Capability "doc_freq"."""

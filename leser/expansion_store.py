@@ -92,14 +92,14 @@ class StoredEntry:
         return {
             "query": self.query,
             "platform": self.platform,
-            "expansions": [{"text": e.text, "weight": e.weight} for e in self.expansions],
+            "expansions": [{"text": e.text, "weight": float(e.weight)} for e in self.expansions],
             "state": str(self.state),
             "policy": self.policy,
             "profile": self.profile,
             "engine": self.engine,
             "judge": self.judge,
             **later,
-            "scores": dict(self.scores),
+            "scores": {name: float(value) for name, value in self.scores.items()},  # 7 would come back as 7.0
             "time": self.time,
         }
 

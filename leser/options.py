@@ -9,7 +9,15 @@ from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from leser.errors import LeserError, unknown_name
@@ -51,6 +59,16 @@ class Options(BaseModel):
 
     renamed: ClassVar[Mapping[str, str]] = {}
     """Options that an earlier version called otherwise, old name to new: the old name is an error that gives the new one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_today(cls, values: Any) -> Any:
+        """Wherever the table stands, in another one too."""
+        for key in values if isinstance(values, Mapping) else ():
+            if key in cls.renamed:
+                said = {"old": key, "new": cls.renamed[key]}
+                raise PydanticCustomError("renamed", "The option '{old}' has a new name. Write '{new}'", said)
+        return values
 
 
 def unknown_option(model: type[BaseModel], key: str, where: str, kind: str = "option") -> LeserError:

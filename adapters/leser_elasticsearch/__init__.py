@@ -7,7 +7,17 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from leser.backend import Backend, BackendOptions, Capability, Document, ExpandedQuery, Ranking, SearchError, Transient
+from leser.backend import (
+    Backend,
+    BackendOptions,
+    Capability,
+    Document,
+    ExpandedQuery,
+    Ranking,
+    SearchError,
+    SynonymRule,
+    Transient,
+)
 from leser.hooks import hookimpl
 from leser_elasticsearch.analysis import Analysis
 from leser_elasticsearch.checks import facts_of
@@ -17,6 +27,7 @@ from leser_elasticsearch.failures import is_transient, start_error
 from leser_elasticsearch.mapping import search_analyzers
 from leser_elasticsearch.options import ElasticsearchOptions
 from leser_elasticsearch.state import read_state
+from leser_elasticsearch.synonyms import put_synonyms
 from leser_elasticsearch.template import read_template
 from leser_elasticsearch.writer import ElasticsearchWriter
 
@@ -70,6 +81,13 @@ class ElasticsearchBackend(Backend):
         """Body of a search, without a vector's clause."""
         with self._worded():
             return self._open().request(query, k)
+
+    def put_synonyms(self, name: str, rules: Sequence[SynonymRule]) -> str:
+        """Put synonyms as the whole of a synonyms set, through the synonyms API."""
+        with self._worded(at_start=True):
+            self._open()
+            assert self._client is not None
+            return put_synonyms(self._client, self.options, name, rules)
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
         """Stored fields; numbers and lists as text. Raises Transient, and LeserError for what a retry will not mend."""

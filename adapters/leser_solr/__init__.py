@@ -33,6 +33,7 @@ from leser.backend import (
     ExpandedQuery,
     Ranking,
     SearchError,
+    SynonymRule,
     Transient,
 )
 from leser.errors import LeserError
@@ -88,6 +89,15 @@ class SolrBackend(Backend):
     def request(self, query: ExpandedQuery, k: int) -> dict[str, Any] | None:
         """Parameters of the request to the search handler."""
         return self._open().request(query, k)
+
+    def put_synonyms(self, name: str, rules: Sequence[SynonymRule]) -> str:
+        """Put synonyms as the whole of the managed synonyms of a name, and load the core or collection again."""
+        from leser_solr.synonyms import ManagedSynonyms
+
+        with _at_start(), ManagedSynonyms(self.options, name) as synonyms:
+            said = synonyms.put(rules)
+        self.close()  # what it knew of the schema is that of before
+        return said
 
     def close(self) -> None:
         """Close all connections."""

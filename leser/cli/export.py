@@ -29,6 +29,11 @@ SHOWN = 5
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="A folder.")
 @click.option("--max-rules", type=click.IntRange(1), default=10_000, show_default=True, help="Most synonym rules.")
 @click.option(
+    "--load",
+    metavar="NAME",
+    help="Put the synonyms into the server too, by its own API, in place of all that its set NAME holds.",
+)
+@click.option(
     "-n", "--hits", type=click.IntRange(1), default=10, show_default=True, help="Hits that queries.jsonl asks for."
 )
 @platform_file
@@ -37,12 +42,13 @@ SHOWN = 5
 @backend_name
 @assignments
 @plugin_files
-def command(store: str, form: Any, out: Path, max_rules: int, hits: int, **given: Any) -> None:
+def command(store: str, form: Any, out: Path, max_rules: int, hits: int, load: str | None, **given: Any) -> None:
     """Write what the store serves (approved and live entries) into files of DIR.
 
     With --backend or --config every word is analysed by that engine before anything is written, and queries.jsonl holds the
     engine's own requests with the expansions in place. What a form cannot say is listed in left-out.csv. With --platform
-    only that platform's entries are exported.
+    only that platform's entries are exported. --load gives the synonyms to the server as well: to the synonyms API of
+    Elasticsearch, to the managed synonyms of Solr.
     """
     from leser.config.load import load_config
     from leser.export.forms import export
@@ -52,6 +58,8 @@ def command(store: str, form: Any, out: Path, max_rules: int, hits: int, **given
     from leser.printable import printable
     from leser.stores import open_store
 
+    if load is not None and not (given["backend"] or given["config"]):
+        raise click.UsageError("--load needs the server: name it with --backend (or --config) and its options.")
     flags = {"task.name": given["task"], "backend.name": given["backend"]}
     set_flags = {key: value for key, value in flags.items() if value is not None}
     source = Source(None, given["config"], given["platform"], set_flags, given["assignments"], given["plugins"])
@@ -60,10 +68,12 @@ def command(store: str, form: Any, out: Path, max_rules: int, hits: int, **given
         opened.verify()
         entries = [entry for entry in opened.entries() if platform in (None, entry.platform)]
     if given["backend"] or given["config"]:
-        done = export_for(entries, form, out, source, limit=max_rules, hits=hits)
+        done = export_for(entries, form, out, source, limit=max_rules, hits=hits, load=load)
     else:
         done = export(entries, form, out, limit=max_rules, hits=hits)
     click.echo(f"Written: {', '.join(str(file) for file in done.files)} ({done.entries} queries)")
+    if done.loaded:
+        click.echo(done.loaded)
     if done.remark:
         click.echo(done.remark, err=True)
     if done.left_out:

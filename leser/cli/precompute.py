@@ -70,7 +70,7 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     nothing could prove are proposed, not served. All settings are in [precompute], e.g. -o precompute.overlap=0.5.
     """
     from leser.inspect.precomputing import Source, check_by, job_for
-    from leser.offline.blocks import BlockJournal
+    from leser.offline.blocks import BlockJournal, journal_of
     from leser.offline.frequent import read_frequent
     from leser.offline.refresh import refresh
     from leser.offline.words import said_of
@@ -84,13 +84,10 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     cluster = cluster_of(given)
     wanted = read_frequent(queries, limit)
     read = source.read()
-    place = (
-        Path(out.rpartition("/")[2].partition(":")[2] or out) if "://" in out else Path(out.partition(":")[2] or out)
-    )
-    journal = given["journal"] or place.with_name(place.name + ".precompute.jsonl")
     with (
         open_store(out, read[1], create=True) as store,
         job_for(source, chosen, given["judgments"], read, cluster) as job,
     ):
-        done = refresh(job, store, wanted, BlockJournal(journal), resume=given["resume"])
+        journal = BlockJournal(given["journal"] or journal_of(out, store.options.place))
+        done = refresh(job, store, wanted, journal, resume=given["resume"])
     click.echo(said_of(done, out))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from leser.backend import Backend, Document, ExpandedQuery, SearchError, Transient
+from leser.backend import Backend, Document, ExpandedQuery, SearchError, SynonymRule, Transient
 from leser.engine import answers
 from leser.engine.answers import Answer, Mended
 from leser.errors import EngineDown, LeserError, PluginFault
@@ -72,6 +72,10 @@ class CheckedBackend:
     def index(self, documents: Iterable[Document]) -> int:
         """`Backend.index`; whatever it raises becomes a LeserError."""
         return answers.number_of_documents(self._who("index"), self._once("index", documents))
+
+    def put_synonyms(self, name: str, rules: Sequence[SynonymRule]) -> str:
+        """`Backend.put_synonyms`; whatever it raises becomes a LeserError, EngineDown where the connection fails."""
+        return answers.text(self._who("put_synonyms"), self._once("put_synonyms", name, rules))
 
     def load(self, documents: Iterable[Document]) -> None:
         """`Backend.load`; whatever it raises becomes a LeserError."""

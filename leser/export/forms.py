@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from leser.backend import ExpandedQuery, Term
+from leser.backend import ExpandedQuery, SynonymRule, Term
 from leser.errors import LeserError
 from leser.expansion_store import StoredEntry, line_of, query_key
 from leser.export.rules import NotExpressible, querqy_rule, rule_id, synonym_rule
@@ -45,12 +45,17 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote: the files, how many entries they hold, those left out, and a remark for the reader."""
+    """What an export wrote: the files, how many entries they hold, those left out, and a remark for the reader.
+
+    `rules` are the synonyms of the files; `loaded` says what a server's own API did with them, empty where it was not used.
+    """
 
     files: tuple[Path, ...]
     entries: int
     left_out: tuple[LeftOut, ...] = field(default=())
     remark: str = ""
+    rules: tuple[SynonymRule, ...] = ()
+    loaded: str = ""
 
 
 def export(
@@ -79,13 +84,14 @@ def export(
     left_out: list[LeftOut] = []
     if form != "jsonl":
         kept, left_out = _expressible(served, form, analyse, limit if form in SYNONYMS else None)
-    contents = _contents(kept, form, request, hits)
+    rules = _rules(kept) if form in SYNONYMS else ()
+    contents = _contents(kept, form, rules, request, hits)
     contents["left-out.csv"] = _listed(left_out)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in contents.items():
         write_atomically(folder / name, text)
     files = tuple(folder / name for name in contents)
-    return Exported(files, len(kept), tuple(left_out), _remark(kept, form))
+    return Exported(files, len(kept), tuple(left_out), _remark(kept, form), rules)
 
 
 def _remark(kept: Sequence[StoredEntry], form: Form) -> str:
@@ -144,18 +150,26 @@ def _analysed(served: Sequence[StoredEntry], analyse: Analyse | None) -> Callabl
     return lambda text: terms[text]
 
 
-def _contents(kept: Sequence[StoredEntry], form: Form, request: Request | None, hits: int) -> dict[str, str]:
+def _rules(kept: Sequence[StoredEntry]) -> tuple[SynonymRule, ...]:
+    said = [synonym_rule(entry) for entry in kept]
+    return tuple(rule for rule in said if isinstance(rule, SynonymRule))
+
+
+def _contents(
+    kept: Sequence[StoredEntry], form: Form, rules: Sequence[SynonymRule], request: Request | None, hits: int
+) -> dict[str, str]:
     """The files' texts by name."""
     if form == "jsonl":
         return {"entries.jsonl": "".join(line_of(entry) + "\n" for entry in kept)}
     if form == "querqy":
         return {"rules.txt": "".join(f"{querqy_rule(entry)}\n\n" for entry in kept)}
-    contents = {"synonyms.txt": "".join(f"{synonym_rule(entry)}\n" for entry in kept)}
+    contents = {"synonyms.txt": "".join(f"{rule}\n" for rule in rules)}
     if form == "solr":
-        contents["managed-synonyms.json"] = _json({_left(e): [_left(e), *(x.text for x in e.expansions)] for e in kept})
+        contents["managed-synonyms.json"] = _json({rule.left: list(rule.right) for rule in rules})
     if form == "elasticsearch":
-        rules = [{"id": rule_id(entry), "synonyms": synonym_rule(entry)} for entry in kept]
-        contents["synonyms-set.json"] = _json({"synonyms_set": rules})
+        contents["synonyms-set.json"] = _json(
+            {"synonyms_set": [{"id": rule.id, "synonyms": rule.line} for rule in rules]}
+        )
     if request is not None:
         rows = [
             json.dumps({"query": entry.query, "platform": entry.platform, "request": sent}, ensure_ascii=False) + "\n"

@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from leser.backend import SynonymRule
 from leser.characters import hidden_in
 from leser.expansion_store import StoredEntry, query_key
 
@@ -50,15 +51,16 @@ def querqy_rule(entry: StoredEntry) -> str | NotExpressible:
     return "\n".join([*lines, f'  @_id: "{rule_id(entry)}"'])
 
 
-def synonym_rule(entry: StoredEntry) -> str | NotExpressible:
+def synonym_rule(entry: StoredEntry) -> SynonymRule | NotExpressible:
     """`couch => couch, sofa`: the words on the left are replaced by all on the right, so they stand there too.
 
     Weights cannot be said. Form: Lucene's SolrSynonymParser, in which a backslash takes the meaning from the next character.
     """
     if wrong := _unreadable(entry.query, *(expansion.text for expansion in entry.expansions)):
         return wrong
-    left = _escaped(query_key(entry.query))
-    return f"{left} => {', '.join([left, *(_escaped(expansion.text) for expansion in entry.expansions)])}"
+    left = query_key(entry.query)
+    right = (left, *(" ".join(expansion.text.split()) for expansion in entry.expansions))
+    return SynonymRule(rule_id(entry), left, right, f"{_escaped(left)} => {', '.join(map(_escaped, right))}")
 
 
 def rule_id(entry: StoredEntry) -> str:
@@ -72,7 +74,7 @@ def _decimal(weight: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _ESCAPED.sub(lambda found: "\\" + found[0], " ".join(text.split()))
+    return _ESCAPED.sub(lambda found: "\\" + found[0], text)
 
 
 def _unreadable(*texts: str) -> NotExpressible | None:

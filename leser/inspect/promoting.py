@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from leser.config.build import task_of
+from leser.errors import LeserError
 from leser.expansion import Expansion
-from leser.expansion_store import Store
+from leser.expansion_store import DECIDED, Generation, Store, StoredEntry
 from leser.inspect.opening import configured, open_folder, open_sampler
 from leser.inspect.precomputing import Source
 from leser.offline.promote import Expand, Promotion, promotion
@@ -21,21 +23,67 @@ from leser.task import Query, Split
 ORIGINAL = "original"
 
 
-def promote(old: str, new: str, source: Source, split: str) -> Promotion:
-    """Compare two systems on a split of the source's task; a store's checksum is verified first. Raises LeserError."""
+def promote(old: str, new: str, source: Source, split: str, *, apply: bool = False) -> Promotion:
+    """Compare two systems on a split of the source's task; a store's checksum is verified first.
+
+    With `apply` both are stores: what people decided in the old one counts in the new one too, and where the new one is
+    promoted its entries become the old one's next generation. Raises LeserError.
+    """
+    if apply:
+        _check_stores(old, new)
     config, registry = source.read()
     task = task_of(config, registry)
     part = {s.name: s for s in task.splits}[split]
+    stored, platform = partial(open_store, plugins=registry), config.platform.name or ""
     with ExitStack() as opened:
-        systems = [
-            opened.enter_context(
-                _open(given, source, partial(open_store, plugins=registry), config.platform.name or "")
-            )
-            for given in (old, new)
-        ]
+        first = opened.enter_context(_open(old, source, stored, platform))
+        if apply:
+            live, made = (opened.enter_context(_verified(given, stored)) for given in (old, new))
+            second = _expanding(lambda query: decided_last(made.get(query, platform), live.get(query, platform)))
+        else:
+            second = opened.enter_context(_open(new, source, stored, platform))
         environment, _ = open_environment(config, registry, task)
         opened.callback(environment.client.close)
-        return promotion(environment, part, systems[0], systems[1], config.promote, registry.all("reward"), config.seed)
+        verdict = promotion(environment, part, first, second, config.promote, registry.all("reward"), config.seed)
+        if not (apply and verdict.promoted):
+            return verdict
+        return replace(verdict, generation=take_over(live, made, new).number)
+
+
+def take_over(live: Store, made: Store, name: str) -> Generation:
+    """Write a store's entries as another's next generation, in one step; what people decided there stays."""
+
+    def entries() -> Iterator[StoredEntry]:
+        for (
+            entry
+        ) in made.entries():  # where nobody decided on the new entry, `write` keeps what was decided on the old one
+            old = live.get(entry.query, entry.platform) if entry.state in DECIDED else None
+            yield decided_last(entry, old) or entry
+
+    return live.write(entries(), note=f"promoted from {name}")
+
+
+def decided_last(new: StoredEntry | None, old: StoredEntry | None) -> StoredEntry | None:
+    """The new entry, unless a person decided on the old one, and not on the new one since."""
+    if old is None or old.state not in DECIDED:
+        return new
+    return new if new is not None and new.state in DECIDED and new.time >= old.time else old
+
+
+def _check_stores(old: str, new: str) -> None:
+    for given in (old, new):
+        if given == ORIGINAL or Path(given).is_dir():
+            raise LeserError(
+                f"--apply writes the store NEW into the store OLD, and '{given}' is not a store. Leave --apply out; a policy "
+                "takes over where the link that `leser serve --policy` follows is moved."
+            )
+
+
+@contextmanager
+def _verified(given: str, stored: Callable[[str], Store]) -> Iterator[Store]:
+    with stored(given) as store:
+        store.verify()
+        yield store
 
 
 @contextmanager
@@ -46,14 +94,13 @@ def _open(given: str, source: Source, stored: Callable[[str], Store], platform: 
         with _policy(Path(given), source) as expand:
             yield expand
     else:
-        with stored(given) as store:
-            store.verify()
-            yield lambda queries: [_served(store, query, platform) for query in queries]
+        with _verified(given, stored) as store:
+            yield _expanding(lambda query: store.get(query, platform))
 
 
-def _served(store: Store, query: Query, platform: str) -> tuple[Expansion, ...]:
-    entry = store.get(query.text, platform)
-    return entry.served if entry is not None else ()
+def _expanding(find: Callable[[str], StoredEntry | None]) -> Expand:
+    """What is served of the entries that are found."""
+    return lambda queries: [entry.served if (entry := find(query.text)) else () for query in queries]
 
 
 @contextmanager

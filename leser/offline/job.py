@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from leser.expansion import Expansion
 from leser.expansion_store import StoredEntry, now
+from leser.offline.blocks import QUERIES
 from leser.offline.frequent import FrequentQuery
 from leser.offline.guards import GuardedAnswer, Guards
 from leser.offline.proposers import SEARCH, Proposer
@@ -42,7 +43,7 @@ class JobFacts:
             "policy": self.recipe.policy, "rules and options": self.recipe.profile, "catalogue": self.recipe.engine,
             "judge": self.recipe.judge, "platform": self.platform, "queries at once": self.size,
             "judgments": digest(json.dumps(dict(self.judged), sort_keys=True)),
-            "queries": digest(*(f"{q.count} {q.text}" for q in wanted)),
+            QUERIES: digest(*(f"{q.count} {q.text}" for q in wanted)),
         }  # fmt: skip
 
 

@@ -42,7 +42,10 @@ class SystemFacts:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """The verdict: `reasons` say in words why not (empty: promoted), and the figures behind it."""
+    """The verdict: `reasons` say in words why not (empty: promoted), and the figures behind it.
+
+    `generation` is that of the old store which the new one's entries became, None where none was written.
+    """
 
     queries: int
     measure: str
@@ -52,6 +55,7 @@ class Promotion:
     difference: Paired
     hurt: float
     reasons: tuple[str, ...]
+    generation: int | None = None
 
     @property
     def promoted(self) -> bool:
@@ -75,7 +79,7 @@ class Promotion:
                 "delta": difference.delta, "ci95": list(difference.ci95), "p": difference.p,
                 "wins": difference.wins, "ties": difference.ties, "losses": difference.losses,
             },
-            "hurt": self.hurt,
+            "hurt": self.hurt, "generation": self.generation,
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -89,6 +93,8 @@ class Promotion:
             f"top {self.new.overlap:.2f}, hurt {self.hurt:.1%}.",
         ]
         lines += ["Promoted."] if self.promoted else ["Not promoted:", *(f"- {reason}" for reason in self.reasons)]
+        if self.generation is not None:
+            lines.append(f"The new store's entries are generation {self.generation} of the old one now.")
         return "\n".join(lines)
 
 
@@ -164,6 +170,11 @@ def _facts(outcomes: Sequence[Outcome], measure: float, top: int) -> SystemFacts
 def _reasons(old: SystemFacts, new: SystemFacts, difference: Paired, hurt: float, options: PromoteOptions) -> list[str]:
     """Every reason against the new system, in words."""
     reasons = []
+    if not old.expanded and not new.expanded:
+        reasons.append(
+            "Neither expands any of the held-out queries, so nothing was compared. Put these queries into the list that is "
+            "precomputed, or judge some that are in it."
+        )
     low, high = difference.ci95
     if low < -options.tolerance:
         reasons.append(

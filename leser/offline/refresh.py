@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from leser.expansion_store import DECIDED, EntryState, Generation, Store, StoredEntry
@@ -59,14 +59,17 @@ def refresh(
     # whole blocks are journalled, so what is left falls into the same blocks as it did before
     left = [query for query in todo if query.key not in rows]
     blocks = [left[first : first + facts.size] for first in range(0, len(left), facts.size)]
+    done = len(todo) - len(left)
     with reporter or Reporter() as shown:
-        shown.phase("expanding", len(todo), len(rows))
+        shown.phase("expanding", len(todo), done)
         for block in job.answers(blocks):
             journal.append(block)
             rows |= {row["key"]: row for row in block}
-            shown.step(len(rows), {"queries": len(block)})
+            done += len(block)
+            shown.step(done, {"queries": len(block)})
     made = [rows[query.key] for query in todo]
-    generation = store.write(list(_entries(facts, store, made)), note=f"precompute {facts.recipe.policy}")
+    counts = {(facts.platform, query.key): float(query.count) for query in wanted}
+    generation = store.write(list(_entries(facts, store, made, counts)), note=f"precompute {facts.recipe.policy}")
     journal.done()
     outcomes = Counter(_outcome(row) for row in made)
     return Refreshed(outcomes, stale, fresh, decided, generation, time.monotonic() - start)
@@ -93,16 +96,26 @@ def _plan(
     return todo, stale, fresh, decided
 
 
-def _entries(facts: JobFacts, store: Store, made: Sequence[Mapping[str, Any]]) -> Iterator[StoredEntry]:
-    """The new generation: what stays, then what was made."""
+def _entries(
+    facts: JobFacts, store: Store, made: Sequence[Mapping[str, Any]], counts: Mapping[tuple[str, str], float]
+) -> Iterator[StoredEntry]:
+    """The new generation: what stays, then what was made; `counts` say how often the queries of the list are typed now."""
     worked = {(facts.platform, row["key"]) for row in made}
     for entry in store.entries() if store.current() else ():
-        stays = entry.platform != facts.platform or entry.state in DECIDED or not facts.stale(entry)
-        if stays and entry.key not in worked:
+        if entry.key in worked:
+            continue
+        if entry.platform != facts.platform or entry.state in DECIDED:
             yield entry
+        elif not facts.stale(entry):
+            yield _counted(entry, counts)
     for row in made:
         if "entry" in row:
-            yield StoredEntry.of(row["entry"], "a row of the journal")
+            yield _counted(StoredEntry.of(row["entry"], "a row of the journal"), counts)
+
+
+def _counted(entry: StoredEntry, counts: Mapping[tuple[str, str], float]) -> StoredEntry:
+    count = counts.get(entry.key, entry.scores.get("count"))
+    return entry if count is None else replace(entry, scores={**entry.scores, "count": count})
 
 
 def _outcome(row: Mapping[str, Any]) -> str:

@@ -5,14 +5,12 @@ The filter is a plugin of the tests' own on Lucene's parser (the distribution fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from elastic import made, opened
 from exported_elastic import parsed, with_synonyms
 from exported_shop import ExportedShop, exported_shop
 from leser_elasticsearch import ElasticsearchBackend
-from servers import Server, start_elasticsearch
+from servers import Server
 
 from leser.backend import ExpandedQuery
 from leser.engine.words import EngineWords
@@ -22,10 +20,9 @@ from leser.export.forms import export
 from leser.export.rules import synonym_rule
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with start_elasticsearch(tmp_path_factory.mktemp("synonyms"), synonyms=True) as elasticsearch:
-        yield elasticsearch
+@pytest.fixture
+def server(elasticsearch_synonyms: Server) -> Server:
+    return elasticsearch_synonyms
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,14 @@ import csv
 import json
 
 import pytest
+from settings import small_task
 
 from leser.errors import LeserError
 from leser.expansion import Expansion
 from leser.expansion_store import EntryState, StoredEntry
 from leser.export.forms import export
 from leser.export.rules import NotExpressible, querqy_rule, synonym_rule
+from leser.stores import open_store
 
 
 def entry(query: str, *expansions: Expansion, count: int = 1, state: EntryState = EntryState.LIVE) -> StoredEntry:
@@ -44,9 +46,9 @@ def test_a_query_that_querqy_reads_as_operators_is_refused(query):
 
 
 def test_a_synonym_keeps_the_query_on_the_right_and_escapes_its_signs():
-    assert synonym_rule(COUCH) == "couch grey => couch grey, sofa, love seat"
-    assert synonym_rule(entry("a, b", Expansion("x => y"))) == "a\\, b => a\\, b, x \\=> y"
-    assert synonym_rule(entry("#1", Expansion("c\\d"))) == "\\#1 => \\#1, c\\\\d"
+    assert str(synonym_rule(COUCH)) == "couch grey => couch grey, sofa, love seat"
+    assert str(synonym_rule(entry("a, b", Expansion("x => y")))) == "a\\, b => a\\, b, x \\=> y"
+    assert str(synonym_rule(entry("#1", Expansion("c\\d")))) == "\\#1 => \\#1, c\\\\d"
     assert isinstance(synonym_rule(entry("a", Expansion("b\u200bc"))), NotExpressible)
 
 
@@ -96,3 +98,23 @@ def test_what_an_engine_does_with_a_form_is_said(tmp_path):
     assert "several words on the left" not in export([one], "solr", tmp_path).remark
     assert "1 of the 2 rules have several words on the left" in export([one, several], "elasticsearch", tmp_path).remark
     assert export([one], "jsonl", tmp_path).remark == ""
+
+
+def test_a_server_is_given_synonyms_only_where_there_are_some_and_it_has_an_api(tmp_path):
+    from click.testing import CliRunner
+
+    from leser.cli.main import group
+
+    with open_store(str(tmp_path / "head.jsonl"), create=True) as store:
+        store.write([COUCH])
+
+    def said(*flags: str) -> str:
+        command = ["export", str(tmp_path / "head.jsonl"), "--out", str(tmp_path / "out"), "--load", "shop", *flags]
+        done = CliRunner().invoke(group, command)
+        assert done.exit_code != 0
+        return done.output + str(done.exception)
+
+    memory = ("--backend", "memory", "--task", str(small_task(tmp_path / "task")))
+    assert "--load needs the server" in said("--format", "solr")
+    assert "the format 'querqy' has none" in said("--format", "querqy", *memory)
+    assert "The backend 'memory' has no API that takes synonyms" in said("--format", "solr", *memory)

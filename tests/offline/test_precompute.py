@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,9 +163,39 @@ def test_two_jobs_are_never_mixed(shop, job, tmp_path):
     (tmp_path / "j").write_bytes(whole)
     with (
         open_store(str(tmp_path / "b.jsonl"), create=True) as store,
-        pytest.raises(LeserError, match="other settings: queries differ"),
+        pytest.raises(LeserError, match="other settings: platform differ"),
     ):
-        refresh(job, store, wanted[:50], journal, resume=True)
+        refresh(replace(job, platform="de"), store, wanted, journal, resume=True)
+
+
+def test_the_next_nights_log_goes_on_with_the_job_that_the_last_night_did_not_finish(shop, job, tmp_path):
+    wanted = read_frequent(shop / "log.csv")
+    with open_store(str(tmp_path / "whole.jsonl"), create=True) as whole:
+        lines = _journal_of(job, whole, wanted, tmp_path / "whole.journal").splitlines(keepends=True)
+    (tmp_path / "j").write_bytes(b"".join(lines[: 1 + 32]))  # two blocks of sixteen
+    later = [FrequentQuery("seen since then", 900), *(FrequentQuery(q.text, q.count + 7) for q in wanted[8:60])]
+    asked: list[int] = []
+    with open_store(str(tmp_path / "b.jsonl"), create=True) as store:
+        refresh(_counting(job, asked), store, later, BlockJournal(tmp_path / "j"), resume=True)
+    assert sum(asked) == len(later) - (32 - 8)
+    found = entries(tmp_path / "b.jsonl")
+    assert set(found) <= {query.text for query in later}
+    counts = {query.text: query.count for query in later}
+    assert {text: entry.scores["count"] for text, entry in found.items()} == {text: counts[text] for text in found}
+
+
+def test_entries_that_stay_know_how_often_their_query_is_typed_now(shop, tmp_path):
+    out, log = tmp_path / "head.db", tmp_path / "log.csv"
+    lines = (shop / "log.csv").read_text().splitlines()[:21]
+    log.write_text("\n".join(lines))
+    engine = ("--task", shop, "--backend", "memory", "--reward", "nDCG@10", "--queries", log, "--out", out)
+    leser("precompute", *engine)
+    before = entries(out)
+    log.write_text("\n".join([lines[0], *(f"{line.rpartition(',')[0]},7" for line in lines[1:]), "new lamp,1"]))
+    assert "20 fresh" in leser("precompute", *engine).output
+    after = entries(out)
+    assert {after[query].scores["count"] for query in before} == {7.0}
+    assert {q: e.expansions for q, e in before.items()} == {q: after[q].expansions for q in before}
 
 
 def test_a_policys_expansions_and_the_better_of_both(made, tmp_path):

@@ -16,7 +16,7 @@ PROMPTS = [turns("Be brief.", f"Query: q{n}") for n in range(6)]
 
 
 def endpoint(server: ChatServer, **options: object) -> WritingEndpoint:
-    given = WritingEndpointOptions.model_validate({"address": server.address, "model": "small", **options})
+    given = WritingEndpointOptions.model_validate({"url": server.address, "model": "small", **options})
     return WritingEndpoint(given, seed=7, first_wait=0.001)
 
 
@@ -50,7 +50,7 @@ def test_without_a_key_none_is_sent() -> None:
 
 def test_a_key_that_is_not_set_is_an_error_at_once() -> None:
     with pytest.raises(LeserError, match=r"named by endpoint\.api_key_env \(now NO_SUCH_KEY\) is not set"):
-        WritingEndpoint(WritingEndpointOptions(address="http://x/v1", model="m", api_key_env="NO_SUCH_KEY"), 0)
+        WritingEndpoint(WritingEndpointOptions(url="http://x/v1", model="m", api_key_env="NO_SUCH_KEY"), 0)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -87,7 +87,7 @@ def test_a_failure_for_good_is_a_value_asked_once_without_the_key(
 ) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
     with chat_server(answer) as server:
-        one = endpoint(server, api_key_env="MY_KEY", address=server.address.replace("http://", "http://me:pass@"))
+        one = endpoint(server, api_key_env="MY_KEY", url=server.address.replace("http://", "http://me:pass@"))
         (failure,) = one.write(PROMPTS[:1], 8, 0.0, 0)
     assert isinstance(failure, SearchError)
     assert said in failure.message

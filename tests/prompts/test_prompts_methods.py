@@ -52,7 +52,7 @@ def context_of(write: Callable[..., list[str]] | None = None) -> BaselineContext
 
 
 def method(cls: Method, address: str | None = None, **options: Any) -> PromptMethod:
-    given = {"endpoint": {"address": address, "model": "m", "attempts": 1}} if address else {}
+    given = {"endpoint": {"url": address, "model": "m", "attempts": 1}} if address else {}
     return cls(cls.Options.model_validate({**given, **options}))
 
 

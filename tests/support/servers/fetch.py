@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -88,8 +89,11 @@ def querqy() -> Path:
 def elasticsearch_with_synonyms(version: str) -> Path:
     """The distribution with a plugin that has the filter `synonym_graph`, on Lucene's own parser and filter.
 
-    The module that has it (analysis-common) is in no artifact that Elastic publishes. Raises Unavailable without a JDK.
+    The plugin also has the action by which the synonyms API empties a set. The modules that have both (analysis-common,
+    reindex) are in no artifact that Elastic publishes. Raises Unavailable without a JDK.
     """
+    sources = sorted((HERE / "elasticsearch_home").glob("*.java"))
+    state = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:8]
 
     def fill(folder: Path) -> None:
         java = jdk(17)
@@ -100,8 +104,8 @@ def elasticsearch_with_synonyms(version: str) -> Path:
         home = copied(elasticsearch(version), folder / f"elasticsearch-{version}")
         plugin = home / "plugins" / "leser-synonyms"
         plugin.mkdir(parents=True)
-        classes, source = folder / "classes", HERE / "elasticsearch_home" / "SynonymPlugin.java"
-        _run([str(java / "bin" / "javac"), "-cp", f"{home / 'lib'}/*", "-d", str(classes), str(source)])
+        classes = folder / "classes"
+        _run([str(java / "bin" / "javac"), "-cp", f"{home / 'lib'}/*", "-d", str(classes), *map(str, sources)])
         with zipfile.ZipFile(plugin / "leser-synonyms.jar", "w") as jar:
             for file in classes.rglob("*.class"):
                 jar.write(file, file.relative_to(classes))
@@ -110,7 +114,7 @@ def elasticsearch_with_synonyms(version: str) -> Path:
         facts |= {"classname": "leser.SynonymPlugin", "elasticsearch.version": version}
         (plugin / "plugin-descriptor.properties").write_text("".join(f"{k}={v}\n" for k, v in facts.items()))
 
-    return cached(f"elasticsearch-{version}-synonyms", fill) / f"elasticsearch-{version}"
+    return cached(f"elasticsearch-{version}-synonyms-{state}", fill) / f"elasticsearch-{version}"
 
 
 def runtime() -> Path:

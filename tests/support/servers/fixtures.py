@@ -54,6 +54,12 @@ def elasticsearch_9() -> Server:
 
 
 @pytest.fixture(scope="session")
+def elasticsearch_synonyms() -> Server:
+    """Elasticsearch 8 with the filter `synonym_graph` and the synonyms API."""
+    return shared("elasticsearch-synonyms", lambda f, o: start_elasticsearch(f, "8", synonyms=True, owner=o))
+
+
+@pytest.fixture(scope="session")
 def elasticsearch_secure() -> Server:
     """Elasticsearch 8 with basic auth and TLS."""
     return shared("elasticsearch-secure", lambda f, o: start_elasticsearch(f, "8", secure=True, owner=o))
