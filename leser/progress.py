@@ -92,6 +92,7 @@ class Reporter:
         self._notebook: NotebookOutput | None = None
         self._task: TaskID | None = None
         self._phase = ""
+        self._total: int | None = None
         self._last_line = 0.0
 
     def __enter__(self) -> Reporter:
@@ -132,7 +133,7 @@ class Reporter:
 
     def phase(self, name: str, total: int | None, done: int = 0) -> None:
         """Begin a phase of `total` steps (None: open-ended), `done` of them completed."""
-        self._phase = name
+        self._phase, self._total = name, total
         if self._progress is None:
             return
         if self._task is not None:
@@ -145,13 +146,14 @@ class Reporter:
         Off a terminal at most one line in ten seconds, but always the important ones.
         """
         facts = line(row) + (f"  about {roughly(left)} left" if left else "")
+        said = f"{self._phase} {step}{f' of {self._total}' if self._total and not facts else ''}{f': {facts}' if facts else ''}"
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=step, facts=facts)
             if important:
-                self._progress.console.print(f"{self._phase} {step}: {facts}", markup=False, soft_wrap=True)
+                self._progress.console.print(said, markup=False, soft_wrap=True)
         elif self._notebook is not None:
-            self._notebook.live(f"{self._phase} {step}: {facts}")
+            self._notebook.live(said)
         elif important or time.monotonic() - self._last_line >= 10:
             self._last_line = time.monotonic()
-            self.console.print(f"{self._phase} {step}: {facts}", markup=False, soft_wrap=True)
+            self.console.print(said, markup=False, soft_wrap=True)
         sys.stderr.flush()

@@ -36,7 +36,10 @@ def command() -> None:
 @_platform
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The most frequent N.")
 def list_entries(store: str, state: str | None, platform: str | None, limit: int) -> None:
-    """Show entries, the most frequent query first."""
+    """Show entries, the most frequent query first: state, how often it is typed, the judge's gain, expansions.
+
+    A query that is left alone (-> none) says which guard did it: `leser precompute` explains them.
+    """
     from leser.expansion import render
     from leser.expansion_store import EntryState
     from leser.offline.cycle import selected
@@ -46,8 +49,11 @@ def list_entries(store: str, state: str | None, platform: str | None, limit: int
     with open_store(store) as opened:
         found = selected(opened, EntryState(state) if state else None, platform)
     for entry in found[:limit]:
-        gain = f"{entry.scores['gain']:+.3f}" if "gain" in entry.scores else ""
-        click.echo(f"{entry.state:<10}{gain:>7}  {printable(entry.query)}  ->  {printable(render(entry.expansions))}")
+        typed = f"{entry.scores['count']:g} x" if "count" in entry.scores else ""
+        gain = f"{entry.scores['gain']:+.3f}" if "gain" in entry.scores and entry.expansions else ""
+        why = f" ({entry.reason.replace('_', ' ')})" if entry.reason else ""
+        said = f"{printable(entry.query)}  ->  {printable(render(entry.expansions))}{why}"
+        click.echo(f"{entry.state:<10}{typed:>9}{gain:>8}  {said}")
     if len(found) > limit:
         click.echo(f"and {len(found) - limit} more (--limit)")
 

@@ -1,7 +1,8 @@
 """The life cycle of entries: a CSV file that a merchandiser edits, and single decisions.
 
-    query,platform,expansions,state,gain,count,policy,time
-    couch,,sofa ^0.5; loveseat ^0.25,proposed,0.082,311,search,2026-11-27T10:00:00+00:00
+    query,platform,expansions,state,gain,count,policy,time,reason
+    couch,,sofa ^0.5; loveseat ^0.25,proposed,0.082,311,search,2026-11-27T10:00:00+00:00,
+    lamp,,none,live,,205,search,2026-11-27T10:00:00+00:00,overlap
 
 Weights are those that the engine is asked with, beside the original query's 1. Only `expansions` and `state` are read back; a
 person who changes expansions has approved them.
@@ -22,7 +23,7 @@ from leser.expansion_store import EntryState, Store, StoredEntry, now
 from leser.files import write_atomically
 from leser.formats.files import bad_line, open_text
 
-COLUMNS = ("query", "platform", "expansions", "state", "gain", "count", "policy", "time")
+COLUMNS = ("query", "platform", "expansions", "state", "gain", "count", "policy", "time", "reason")
 _FORMULA = ("=", "+", "-", "@")
 _FORM = ExpansionOptions(max_expansions=100, max_words=100, weight=1.0, max_weight=1e6)
 """A person's expansions need only be readable here; the rules are asked beside (leser/inspect/importing.py)."""
@@ -41,15 +42,19 @@ def write_entries(path: Path, entries: Iterable[StoredEntry]) -> int:
     table.writerow(COLUMNS)
     count = 0
     for entry in entries:
-        scores = [f"{entry.scores[name]:g}" if name in entry.scores else "" for name in ("gain", "count")]
+        shown = {name: f"{value:g}" for name, value in entry.scores.items()}
+        if not entry.expansions:
+            shown.pop("gain", None)  # that of expansions which a guard refused
         cells = (
             entry.query,
             entry.platform,
             render(entry.expansions),
             str(entry.state),
-            *scores,
+            shown.get("gain", ""),
+            shown.get("count", ""),
             entry.policy,
             entry.time,
+            entry.reason,
         )
         table.writerow([f" {cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
         count += 1

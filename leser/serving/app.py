@@ -31,7 +31,7 @@ from leser.serving.shapes import (
     SearchAnswer,
     problems,
 )
-from leser.serving.ubi import UbiEvent, UbiQuery, body_schema, read_events
+from leser.serving.ubi import UbiEvent, UbiQuery, body_schema, faults, read_events
 from leser.version import installed_version
 
 log = logging.getLogger("leser.serving")
@@ -97,11 +97,16 @@ def _expanding(app: FastAPI, service: Service, metrics: Metrics) -> None:
         platform: Platform = "",
         k: Annotated[int, Query(ge=1, le=100, description="hits")] = 10,
         both: Annotated[bool, Query(description="the original query's list too")] = False,
+        preview: Annotated[
+            bool, Query(description="with the expansions of an entry that is not served: proposed, or withdrawn")
+        ] = False,
     ) -> Response:
         found = await service.expand(q, platform)
         _note(request, found, q)
         if found.reason in ("empty", "control_characters"):
             raise HTTPException(422, f"The query cannot be searched: {found.reason}. Send a text.")
+        if preview:
+            found = service.previewed(q, platform, found)
         try:
             lists = await service.search(q, found.expansions, k, both)
         except ProcessUnavailable as error:
@@ -136,8 +141,10 @@ def _writing(app: FastAPI, service: Service) -> None:
         try:
             given: list[UbiEvent | UbiQuery] = read_events(await request.body())
         except ValidationError as error:
-            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5]]
-            raise HTTPException(422, f"These are not events of UBI 1.3: {'; '.join(wrong)}") from None
+            raise HTTPException(
+                422,
+                f"These are not events of UBI 1.3: {faults(error)}. An event has action_name and timestamp, a query user_query.",
+            ) from None
         try:
             await asyncio.wrap_future(service.events.append(given))
         except OSError as error:
@@ -227,6 +234,9 @@ async def _not_valid(_: Request, error: Exception) -> Response:
     """What is wrong with a request, without what was sent: it may be bytes that no answer can hold."""
     assert isinstance(error, RequestValidationError)
     wrong = [{"loc": list(map(str, e["loc"])), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+    for one in wrong:
+        if one["loc"] == ["body"]:
+            one["msg"] += ". Send a JSON object, with the header Content-Type: application/json"
     return JSONResponse({"detail": wrong}, 422)
 
 

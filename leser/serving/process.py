@@ -80,7 +80,7 @@ class AskedProcess:
         """The future answer to a question; equal questions that wait share one. Raises ProcessUnavailable at once."""
         with self._wake:
             if not self.ready:
-                raise ProcessUnavailable("down")
+                raise ProcessUnavailable("down" if self.trouble else "loading")
             if self._shunned.get(value, 0.0) > time.monotonic():
                 raise ProcessUnavailable("failed_before")
             known = self._questions.get(value)

@@ -70,6 +70,11 @@ class Service:
             return Expanded(entry.served, "store", left_alone, str(entry.state))
         return await self._tail(query, platform)
 
+    def previewed(self, query: str, platform: str, found: Expanded) -> Expanded:
+        """What a person decides on: the expansions of an entry that is not served, in the place of none."""
+        entry = self.head.get(query, platform) if found.source == "store" and not found.expansions else None
+        return found if entry is None else replace(found, expansions=entry.expansions)
+
     async def search(self, query: str, expansions: Sequence[Expansion], hits: int, both: bool) -> Found:
         """Search with these expansions; raises ProcessUnavailable where the engine does not answer in time."""
         if self.tail is None:

@@ -12,7 +12,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
 
 MOST_EVENTS = 1_000
 """Events and queries in one request."""
@@ -100,14 +110,40 @@ class UbiQuery(_Open):
     action_name: Literal[None] = None
 
 
-Events = Annotated[list[UbiEvent | UbiQuery], Field(min_length=1, max_length=MOST_EVENTS)]
-ONE_OR_MORE: TypeAdapter[Any] = TypeAdapter(UbiEvent | UbiQuery | Events)
+def _kind(value: Any) -> str:
+    """What an object is meant to be, so that its faults are said of that alone."""
+    if isinstance(value, UbiQuery):
+        return "query"
+    is_query = isinstance(value, dict) and "user_query" in value and value.get("action_name") is None
+    return "query" if is_query else "event"
+
+
+def _one_or_many(value: Any) -> str:
+    return "list" if isinstance(value, list) else "one"
+
+
+One = Annotated[Annotated[UbiEvent, Tag("event")] | Annotated[UbiQuery, Tag("query")], Discriminator(_kind)]
+Many = Annotated[list[One], Field(min_length=1, max_length=MOST_EVENTS)]
+ONE_OR_MORE: TypeAdapter[Any] = TypeAdapter(
+    Annotated[Annotated[One, Tag("one")] | Annotated[Many, Tag("list")], Discriminator(_one_or_many)]
+)
+SHOWN = 5
 
 
 def read_events(body: bytes) -> list[UbiEvent | UbiQuery]:
     """One event or query, or a list of them; raises pydantic's ValidationError."""
     found = ONE_OR_MORE.validate_json(body)
     return list(found) if isinstance(found, list) else [found]
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with the first events, in words: the place in a list, event or query, the field."""
+    said = []
+    for fault in error.errors(include_url=False)[:SHOWN]:
+        place = [part for part in fault["loc"] if part not in ("one", "list")]
+        where = "".join(f"{part}: " for part in (" ".join(map(str, place[:-1])), *place[-1:]) if part != "")
+        said.append(f"{where}{fault['msg']}")
+    return "; ".join(said)
 
 
 def body_schema() -> tuple[dict[str, Any], dict[str, Any]]:

@@ -101,9 +101,20 @@ def test_the_commands(place, tmp_path):
         assert done.exit_code == 0, done.output
         return done.output
 
-    assert "proposed   +0.080  couch  ->  sofa ^0.5; love^seat ^0.3333333333333333" in leser("entries", "list", place)
+    assert "proposed        9 x  +0.080  couch  ->  sofa ^0.5; love^seat ^0.3333333333333333" in leser("entries", "list", place)
     leser("entries", "approve", place, "couch")
     leser("entries", "withdraw", place, "rug", "--platform", "de")
     assert "rug" in leser("entries", "list", place, "--state", "withdrawn")
     leser("entries", "export", place, "--out", tmp_path / "e.csv")
     assert leser("entries", "import", place, tmp_path / "e.csv").startswith("0 entries changed")
+
+
+def test_a_query_that_is_left_alone_says_which_guard_did_it_and_shows_no_gain_of_what_was_refused(place, tmp_path):
+    refused = StoredEntry("lamp", (), state=EntryState.LIVE, scores={"gain": 0.4, "count": 3.0}, reason="nothing_found")
+    with open_store(place) as store:
+        store.put([refused])
+        write_entries(tmp_path / "e.csv", selected(store))
+    listed = CliRunner().invoke(group, ["entries", "list", place]).output
+    assert "live            3 x          lamp  ->  none (nothing found)" in listed
+    (row,) = [row for row in csv.DictReader((tmp_path / "e.csv").open(newline="")) if row["query"] == "lamp"]
+    assert (row["gain"], row["count"], row["reason"]) == ("", "3", "nothing_found")

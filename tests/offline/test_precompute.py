@@ -65,7 +65,7 @@ def test_a_store_is_written_and_the_second_run_has_nothing_to_do(shop, tmp_path)
     assert done.exit_code == 0, done.output
     found = entries(out)
     assert len(found) == 88  # 12 of test have no judgments that may be read, so nobody judges them
-    assert "unjudged 12" in done.output
+    assert "12 unjudged: without an answer, because no reward speaks of them" in done.output
     served = [entry for entry in found.values() if entry.served]
     assert len(served) > 5
     for entry in served:
@@ -85,7 +85,7 @@ def test_a_store_is_written_and_the_second_run_has_nothing_to_do(shop, tmp_path)
     assert max(entry.scores["count"] for entry in found.values()) == 600  # 100 and, in capitals, 500
     again = command(shop, out)
     assert "88 fresh" in again.output
-    assert "unjudged 12" in again.output
+    assert "12 unjudged: without an answer, because no reward speaks of them" in again.output
     assert without_time(entries(out)) == without_time(found)
 
 

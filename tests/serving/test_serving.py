@@ -98,6 +98,19 @@ def test_events_are_validated(served: Served) -> None:
     assert len((served.log.parent / "events.jsonl").read_text().splitlines()) == len(stored)
 
 
+def test_a_refused_body_says_what_is_wrong_with_what_was_meant(served: Served) -> None:
+    def said(path: str, body: bytes, **headers: str) -> str:
+        answer = served.client.post(path, content=body, headers=headers)
+        assert answer.status_code == 422
+        return json.dumps(answer.json()["detail"])
+
+    click = said("/v1/events", b'[{"user_query": "lamp"}, {"action_name": "click"}]')
+    assert "1 event: timestamp: Field required" in click
+    assert "user_query: " not in click, "it is not a query, and nothing is said of one"
+    form = said("/v1/decisions", b'{"query": "tv", "state": "approved"}')
+    assert "with the header Content-Type: application/json" in form
+
+
 def test_decisions_are_served_at_once_and_stored(served: Served) -> None:
     def decide(**said: object) -> int:
         return served.client.post("/v1/decisions", json=said).status_code

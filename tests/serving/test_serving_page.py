@@ -35,13 +35,15 @@ KNOWN = StoredEntry(
     time="2026-11-27T10:00:00+00:00",
 )  # fmt: skip
 LEFT_ALONE = StoredEntry("lamp", (), "", EntryState.LIVE, "search", judge="encoder@10", reason="overlap")
+ANSWERED = StoredEntry("armchair", (Expansion("sofas", 0.5),), state=EntryState.LIVE, policy="run", judge="none: live")
+WAITING = entry("sectional seat", "sofas", state=EntryState.PROPOSED)
 PROPOSED = [entry(f"tv {number}", "television", state=EntryState.PROPOSED) for number in range(3)]
 
 
 @pytest.fixture(scope="module")
 def served(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("page")
-    store = write_store(folder / "head.db", KNOWN, LEFT_ALONE, entry(EVIL, "safe"), *PROPOSED)
+    store = write_store(folder / "head.db", KNOWN, LEFT_ALONE, ANSWERED, WAITING, entry(EVIL, "safe"), *PROPOSED)
     with serving(folder, store, "--policy", str(made)) as running:
         end = time.monotonic() + 240
         while running.client.get("/v1/search", params={"q": QUERY}).status_code != 200:  # the engine is loaded
@@ -112,6 +114,29 @@ def test_a_query_that_is_left_alone_says_which_guard_did_it(page: Page) -> None:
     assert page.locator("#expansions li").all_inner_texts() == ["none"]
     look(page, "never seen before")
     assert page.locator("#answer").is_visible()
+
+
+def test_what_is_not_served_shows_what_it_would_do(page: Page, served: Served) -> None:
+    look(page, WAITING.query)
+    expect(page.locator("#lists")).to_be_visible()
+    assert page.locator("#with").inner_text() == "With these expansions, which are not served"
+    shown = page.locator("#after .title").all_inner_texts()
+    asked = {"q": WAITING.query, "both": "true"}
+    now, preview = (
+        served.client.get("/v1/search", params={**asked, **more}).json() for more in ({}, {"preview": "true"})
+    )
+    assert now["expansions"] == []
+    assert [hit["id"] for hit in now["hits"]] == [hit["id"] for hit in now["original"]]
+    assert [hit["id"] for hit in preview["hits"]] != [hit["id"] for hit in now["hits"]]
+    assert [text.partition("\n")[0] for text in shown] == [hit["title"] for hit in preview["hits"]]
+    look(page, QUERY)
+    expect(page.locator("#with")).to_have_text("With expansions")
+
+
+def test_an_answer_of_the_live_policy_is_not_said_to_have_passed_the_guards(page: Page) -> None:
+    look(page, ANSWERED.query)
+    assert why(page)["State"].startswith("live: the policy’s answer when the query was new")
+    assert "Judge" not in why(page)
 
 
 def state_of(served: Served, query: str) -> object:

@@ -97,7 +97,7 @@ def test_the_real_policy_answers_is_stored_hangs_and_dies(made: Path, tmp_path: 
     store = write_store(tmp_path / "head.db", entry("red sofa", "couch"))
     flags = ("--policy", str(made), "-o", "nice=0", "-o", "budget_ms=4000", "-o", "hung_s=10", "-o", "refresh_s=0.1")
     with serving(tmp_path, store, *flags) as served:
-        assert served.expand("blue chair")["reason"] in ("policy_down", "")  # nobody waits for a policy that loads
+        assert served.expand("blue chair")["reason"] in ("policy_loading", "")  # nobody waits for a policy that loads
         served.until("/readyz policy", "ready", 300)
         first = served.expand("green armchair")
         assert not str(first["reason"]).startswith("policy_"), first
