@@ -53,11 +53,11 @@ class ManagedSynonyms:
 
     def put(self, rules: Sequence[SynonymRule]) -> str:
         """Make the rules the whole content, and load the core or collection again; returns what was done, in words."""
-        wanted = {rule.left: set(rule.right) for rule in rules if not _moves(rule.left)}
+        wanted = {rule.left: set(rule.right) for rule in rules}
         try:
             before = self._held()
             for left in [left for left, right in before.items() if right != wanted.get(left)]:
-                self._send("DELETE", f"{self._path}/{quote(left, safe='')}")
+                self._send("DELETE", f"{self._path}/{_addressed(left)}")
             new = {left: sorted(right) for left, right in wanted.items() if right != before.get(left)}
             if new:
                 self._send("PUT", self._path, new)
@@ -65,11 +65,9 @@ class ManagedSynonyms:
             self._load()
         except FAILURES as error:
             raise self._failed(error) from error
-        left_out = len(rules) - len(wanted)
         return (
             f"Loaded: {len(wanted)} rules into the managed synonyms '{self._name}' of '{self._options.index}' in Solr at "
             f"{self._options.url} (before: {len(before)}, changed: {len(new)}, removed: {len(before.keys() - wanted.keys())})."
-            + (f" Left out: {left_out}, whose words Solr would take for a path (a/../b)." if left_out else "")
         )
 
     def _held(self) -> dict[str, set[str]]:
@@ -118,10 +116,6 @@ class ManagedSynonyms:
         return open_error(error, options)
 
 
-def _moves(left: str) -> bool:
-    """Whether the server would read words in an address as a way to another place: it decodes them first."""
-    return (
-        any(part.partition(";")[0] in ("", ".", "..") for part in left.split("/"))
-        if "/" in left
-        else left in (".", "..")
-    )
+def _addressed(left: str) -> str:
+    """Words as the last part of an address: Solr decodes it twice, and the server before it reads dots and slashes as a way."""
+    return quote(quote(left, safe="").replace(".", "%2E"), safe="")

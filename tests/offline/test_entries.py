@@ -101,7 +101,9 @@ def test_the_commands(place, tmp_path):
         assert done.exit_code == 0, done.output
         return done.output
 
-    assert "proposed        9 x  +0.080  couch  ->  sofa ^0.5; love^seat ^0.3333333333333333" in leser("entries", "list", place)
+    assert "proposed        9 x  +0.080  couch  ->  sofa ^0.5; love^seat ^0.3333333333333333" in leser(
+        "entries", "list", place
+    )
     leser("entries", "approve", place, "couch")
     leser("entries", "withdraw", place, "rug", "--platform", "de")
     assert "rug" in leser("entries", "list", place, "--state", "withdrawn")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner, Result
 from exported_solr import core, parsed, type_of, with_synonyms
 from leser_solr import SolrBackend
+from places import ROOT
 from servers import Server
 from solr_indexes import indexed
 
@@ -21,7 +24,23 @@ from leser.stores import open_store
 from leser.testing import DOCUMENTS
 
 RESOURCE = "/schema/analysis/synonyms/leser"
-ODD = ("a/b", "50 % wool", "x+y", "süd ñ", "c#", "why?", "d;e", "f,g", "h%2fi", "../j")
+ODD = (
+    "a/b",
+    "50 % wool",
+    "x+y",
+    "süd ñ",
+    "c#",
+    "why?",
+    "d;e",
+    "f,g",
+    "h%2fi",
+    "../j",
+    "k//l",
+    "m/",
+    "back\\slash",
+    "n.o",
+    "'p",
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +97,25 @@ def test_a_schema_without_the_resource_says_what_it_needs(backend, tmp_path):
     assert done.exit_code != 0
     assert "has no managed synonyms 'nobody'" in str(done.exception)
     assert "solr.ManagedSynonymGraphFilterFactory with managed='nobody'" in str(done.exception)
+
+
+def test_a_field_type_as_the_page_has_it_takes_the_rules(solr, tmp_path):
+    page = (ROOT / "docs" / "precompute.md").read_text(encoding="utf-8")
+    _, said = re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    changed = json.loads(said)
+    first = {**changed["replace-field-type"], "queryAnalyzer": changed["replace-field-type"]["indexAnalyzer"]}
+    with indexed(solr, DOCUMENTS) as open_:
+        backend = open_()
+        solr.request("POST", f"{core(backend)}/schema", {"add-field-type": first})
+        solr.request("POST", f"{core(backend)}/schema", changed)
+        done = load(backend, tmp_path, lamp="light")
+        assert "Loaded: 1 rules" in done.output, done.output
+        asked = urlencode(
+            {"analysis.fieldtype": "text_shop", "analysis.fieldvalue": "x", "analysis.query": "Lamps lamp"}
+        )
+        answer = solr.get(f"{core(backend)}/analysis/field?{asked}&wt=json")
+        last = answer["analysis"]["field_types"]["text_shop"]["query"][-1]
+        assert {token["text"] for token in last} == {"lamp", "light"}
 
 
 def test_the_type_of_the_searched_field_reads_the_resource(solr, backend):
