@@ -36,8 +36,10 @@ _SHOWN = 300
 class ChatOptions(Options):
     """Where the model is, and how long an answer is waited for."""
 
-    url: str = Field(pattern=r"^https?://", description="address up to and with /v1, such as http://localhost:11434/v1")
-    model: str = Field(min_length=1, description="the model's name, as the endpoint calls it")
+    url: str = Field(
+        "", pattern=r"^https?://", description="address up to and with /v1, such as http://localhost:11434/v1"
+    )
+    model: str = Field("", min_length=1, description="the model's name, as the endpoint calls it")
     api_key_env: str | None = Field(None, description="environment variable that holds the key; none: no key is sent")
     timeout: float = Field(60.0, gt=0, description="seconds that an answer may take")
     attempts: int = Field(4, ge=1, description="most requests for one answer; only passing failures are repeated")
