@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import pytest
 from elastic import made, opened
-from exported_elastic import parsed, with_synonyms
+from exported_elastic import parsed, with_set, with_synonyms
 from exported_shop import ExportedShop, exported_shop
 from leser_elasticsearch import ElasticsearchBackend
 from servers import Server
 
 from leser.backend import ExpandedQuery
 from leser.engine.words import EngineWords
+from leser.evaluation.systems import SystemRun
 from leser.expansion import Expansion
 from leser.expansion_store import EntryState, StoredEntry
 from leser.export.forms import export
@@ -46,6 +47,21 @@ def test_synonyms_keep_a_small_part_of_the_gain(server, backend, store, tmp_path
     assert figures["overlap@10"] < 0.9
 
 
+def test_a_set_of_the_api_ranks_as_the_same_rules_in_the_settings(server, backend, store, tmp_path):
+    done = export(store.entries, "elasticsearch", tmp_path, analyse=EngineWords(backend).analyze)
+    with_synonyms(server, backend.options.index, list(map(str, done.rules)))
+    reader = opened(server, made(server, store.documents))
+    reader.put_synonyms("ranked", done.rules)
+    with_set(server, reader.options.index, "ranked")
+    assert f"Loaded again by: {reader.options.index}." in reader.put_synonyms("ranked", done.rules)
+    by_settings, by_set = (store.searched(one, weighted=False) for one in (backend, reader))
+    for query in by_set.rankings:  # documents of one score stand in each index's own order
+        assert scores(by_set, query) == pytest.approx(scores(by_settings, query))
+    assert store.ndcg(by_set) != store.ndcg(
+        store.searched(opened(server, made(server, store.documents)), weighted=False)
+    )
+
+
 def test_a_rule_of_one_word_is_another_spelling_and_one_of_several_is_a_phrase(server, backend):
     entries = [
         StoredEntry(query, (Expansion("settee", 0.5),), state=EntryState.LIVE)
@@ -64,6 +80,12 @@ def test_a_rule_of_one_word_is_another_spelling_and_one_of_several_is_a_phrase(s
     for query in ("x => y, z", "#1 couch"):  # signs of the rule file are data
         assert "settee" in read(query), query
     assert "settee" not in read("loveseat")
+
+
+def scores(run: SystemRun, query: str) -> list[float]:
+    ranking = run.ranking(query)
+    assert ranking is not None
+    return [hit.score for hit in ranking.hits]
 
 
 def words_of(read: str) -> list[str]:

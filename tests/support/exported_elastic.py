@@ -10,13 +10,22 @@ from servers.server import Server
 
 def with_synonyms(server: Server, index: str, rules: Sequence[str], filters: Sequence[str] = ("lowercase",)) -> None:
     """Let the text fields of an index read queries through the rules; the index is closed meanwhile."""
+    _read_through(server, index, {"synonyms": list(rules)}, filters)
+
+
+def with_set(server: Server, index: str, name: str) -> None:
+    """Let the text fields of an index read queries through a synonyms set of the API."""
+    _read_through(server, index, {"synonyms_set": name, "updateable": True}, ("lowercase",))
+
+
+def _read_through(server: Server, index: str, synonyms: dict[str, Any], filters: Sequence[str]) -> None:
     texts = {
         name: {key: value for key, value in spec.items() if key != "search_analyzer"}
         for name, spec in server.get(f"/{index}")[index]["mappings"]["properties"].items()
         if spec["type"] == "text"
     }
     analysis = {
-        "filter": {"leser": {"type": "synonym_graph", "synonyms": list(rules)}},
+        "filter": {"leser": {"type": "synonym_graph", **synonyms}},
         "analyzer": {"leser": {"tokenizer": "standard", "filter": [*filters, "leser"]}},
     }
     server.request("POST", f"/{index}/_close")
