@@ -30,7 +30,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="Show entries, the most frequent query first.")
 @_store
 @_state
 @_platform
