@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from bad_input import tables
-from leser_memory import MemoryBackend
 
 from leser.config.build import complete
 from leser.config.load import config_of
