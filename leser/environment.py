@@ -6,7 +6,7 @@ an engine's failure and an empty result are never one zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,17 +17,19 @@ from leser.engine import SearchClient
 from leser.engine.words import EngineWords, Unanswered
 from leser.errors import EngineDown
 from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
-from leser.feedback import FeedbackOptions, feedback_terms
 from leser.holes.expected import ExpectedGrades
 from leser.originals import Originals
 from leser.prompt import Observation, PromptOptions, titles_of
 from leser.reward import Outcome
 from leser.rules import RuleBook, default_book
 from leser.scoring import RewardSet, Scores
+from leser.shown_words import ShownWords
+from leser.similarity import nearest_of
 from leser.task import Query, Split
 
 SEARCHES_AT_ONCE = 2048
-"""Completions that callers have judged at once: outcomes hold their rankings, which is a bound on memory."""
+OBSERVED_AT_ONCE = 1024
+"""Queries whose documents are in memory at once: whole descriptions, where prompts show words of them."""
 ORIGINAL_DEPTH = 100
 """How deep originals are searched. Fixed, so that a prompt never depends on how deep a reward or a measure reads."""
 
@@ -45,7 +47,8 @@ class Attempt:
 class Environment:
     """Searches for one task through one client; keeps the originals it has seen.
 
-    `expected` says what documents that nobody judged are worth, where a judge was named.
+    `expected` says what documents that nobody judged are worth, where a judge was named; `documents` are the task's, for
+    prompts that show words of an encoder's nearest ones.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Environment:
         platform: str | None = None,
         ask: QueryConstraints | None = None,
         expected: ExpectedGrades | None = None,
+        documents: Callable[[], Iterable[Document]] | None = None,
     ) -> None:
         self.client = client
         self.expected = expected
@@ -70,6 +74,9 @@ class Environment:
         self._originals = Originals(client, self.ask)
         self.rules = rules or default_book(EngineWords(client.backend, client.ask), expansion)
         self._sentences = self.rules.sentences()
+        self._words = ShownWords(
+            self.rules.site.words, title_field, lambda: nearest_of(rewards.rewards, documents()) if documents else None
+        )
 
     def originals(self, queries: Iterable[Query]) -> dict[str, Ranking]:
         """Each query's own ranking, searched once (see Originals). Raises EngineDown when one fails for good."""
@@ -86,26 +93,26 @@ class Environment:
     def observe(self, queries: Sequence[Query], options: PromptOptions) -> list[Observation]:
         """What the engine shows for each query, ready for its prompt."""
         originals = self.originals(queries)
-        depth = max(options.titles, options.feedback_docs) if options.context else 0
-        ids = sorted({hit.id for ranking in originals.values() for hit in ranking.hits[:depth]})
-        documents = self.client.fetch(ids, (self.title_field,)) if ids else {}
+        if not options.context:
+            return [Observation(query, originals[query.id], (), (), self._sentences) for query in queries]
         seen = []
-        for query in queries:
-            ranking = originals[query.id]
-            titles = titles_of(ranking, documents, self.title_field, options.titles) if options.context else ()
-            terms = self._terms(query, ranking, documents, options) if options.context else ()
-            seen.append(Observation(query, ranking, titles, terms, self._sentences))
+        for first in range(0, len(queries), OBSERVED_AT_ONCE):
+            part = queries[first : first + OBSERVED_AT_ONCE]
+            seen += self._observed(part, [originals[query.id] for query in part], options)
         return seen
 
-    def _terms(
-        self, query: Query, ranking: Ranking, documents: dict[str, Document], options: PromptOptions
-    ) -> tuple[str, ...]:
-        # titles only: a shop's descriptions repeat the same phrases, and without idf those would come first
-        hits = [hit for hit in ranking.hits[: options.feedback_docs] if hit.id in documents]
-        texts = [documents[hit.id].fields.get(self.title_field, "") for hit in hits]
-        wanted = FeedbackOptions(docs=options.feedback_docs, terms=max(options.terms, 1))
-        found = feedback_terms(query.text, texts, [hit.score for hit in hits], wanted)
-        return tuple(term.text for term in found)
+    def _observed(
+        self, queries: Sequence[Query], rankings: Sequence[Ranking], options: PromptOptions
+    ) -> list[Observation]:
+        read = self._words.read(queries, rankings, options)
+        ids = {hit.id for row in (*read, *(ranking.hits[: options.titles] for ranking in rankings)) for hit in row}
+        documents = self.client.fetch(sorted(ids), self._words.fields(options)) if ids else {}
+        terms = self._words(queries, read, documents, options)
+        titles = [titles_of(ranking, documents, self.title_field, options.titles) for ranking in rankings]
+        return [
+            Observation(query, ranking, shown, words, self._sentences)
+            for query, ranking, shown, words in zip(queries, rankings, titles, terms, strict=True)
+        ]
 
     def weigh(self, weight: float) -> None:
         """Give expansions that name no weight this one from now on."""

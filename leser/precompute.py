@@ -15,12 +15,13 @@ from leser.errors import LeserError
 from leser.formats.beir import read_queries
 from leser.formats.files import numbered_lines
 from leser.progress import Reporter
+from leser.similarity import nearest_of
 from leser.task import Query, Split, Task
 from leser.text import words
 from leser.verified.options import VerifiedOptions
 from leser.verified.result import VerifiedAnswer
 from leser.verified.search import VerifiedSearch
-from leser.verified.sources import CandidateSource, DocumentWords, nearest_of, read_dictionary
+from leser.verified.sources import CandidateSource, DocumentWords, read_dictionary
 from leser.verified.spelling import SpellingNeighbours
 from leser.verified.writing import write_expansions
 

@@ -24,8 +24,34 @@ class PromptOptions(Options):
     context: bool = Field(True, description="show what the engine found; false leaves only the query")
     titles: int = Field(5, ge=0, description="titles of top hits shown to a chat model")
     title_chars: int = Field(90, ge=10, description="longest title shown, in characters")
-    terms: int = Field(8, ge=0, description="feedback terms of the top hits shown to the small policy")
+    terms: int = Field(
+        8,
+        ge=0,
+        description="feedback terms of the top hits shown to the small policy, and to a chat model where they are read from "
+        "more than titles",
+    )
     feedback_docs: int = Field(10, ge=1, description="top hits that feedback terms are taken from")
+    fields: tuple[str, ...] = Field(
+        (),
+        description="document fields that feedback terms are read from beside the title, where the engine can say how many "
+        "documents hold a word; the most distinctive come first then; none: terms of titles alone",
+    )
+    nearest: int = Field(
+        0,
+        ge=0,
+        description="an encoder's nearest documents, which feedback terms are read from in place of the top hits; needs a "
+        "reward with an encoder, when the policy is served, too; 0: the hits",
+    )
+    lift: float = Field(
+        3.0,
+        ge=0,
+        description="with `fields` or `nearest`: how many times more of these documents than of the whole index must hold a "
+        "feedback term",
+    )
+    min_documents: int = Field(
+        3, ge=1, description="with `fields` or `nearest`: least number of these documents that hold a feedback term"
+    )
+    digits: bool = Field(False, description="with `fields` or `nearest`: a feedback term may hold a digit")
     found: bool = Field(True, description="show how many documents the engine found")
     examples: int = Field(
         3, ge=0, description="worked examples shown to an untrained chat model (the system `prompted`)"
@@ -100,6 +126,8 @@ def _describe(seen: Observation, options: PromptOptions) -> str:
         if seen.titles and options.titles:
             lines.append("Top results:")
             lines += [f"- {_clean(title, options.title_chars)}" for title in seen.titles[: options.titles]]
+        if (options.fields or options.nearest) and (terms := seen.terms[: options.terms]):
+            lines.append(f"Words that stand out in documents like these: {', '.join(terms)}")
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from leser.backend import Backend
 from leser.baseline import BaselineContext
+from leser.composition import leaves
 from leser.config.build import backend_of, task_of
 from leser.config.tables import RunConfig
 from leser.constraints.asking import QueryConstraints
@@ -27,6 +28,7 @@ from leser.progress import Reporter
 from leser.reward import Reward
 from leser.rules import build_book
 from leser.scoring import RewardSet
+from leser.similarity import ComparesDocuments
 from leser.task import Task
 
 MOST_MISSING = 0.5
@@ -118,10 +120,19 @@ def open_environment(
         rewards = RewardSet.of(config.rewards, registry.all("reward"), config.expansion)
         words, table = EngineWords(backend, client.ask), config.rules
         rules = build_book(table.given, registry.all("rule"), words, config.expansion, table.locale)
+        check_nearest(config, rewards, task)
         expected = expected_of(config.evaluation.judge, rewards, registry.all("reward"), client, task, config.seed)
         bind(rewards.rewards, expected)
         environment = Environment(
-            client, rewards, config.expansion, title_field, rules, config.platform.name, ask, expected
+            client,
+            rewards,
+            config.expansion,
+            title_field,
+            rules,
+            config.platform.name,
+            ask,
+            expected,
+            task.documents if task else None,
         )
         if len(rules.codes) > 1:
             facts["rules"] = ", ".join(rules.codes)
@@ -129,6 +140,22 @@ def open_environment(
             facts["constraints"] = f"{', '.join(config.constraints.kinds)} ({ask.options.locale})"
         on_failure.pop_all()
     return environment, facts
+
+
+def check_nearest(config: RunConfig, rewards: RewardSet, task: Task | None) -> None:
+    """Raises LeserError where prompts are to show words of nearest documents, and nothing can say which those are."""
+    if not (config.prompt.context and config.prompt.nearest):
+        return
+    if not any(isinstance(reward, ComparesDocuments) for reward in leaves(rewards.rewards)):
+        raise LeserError(
+            "prompt.nearest needs a reward with an encoder, and there is none. Add one, such as --reward encoder@10=0.1, "
+            "or set -o prompt.nearest=0."
+        )
+    if task is None or task.documents is None:
+        raise LeserError(
+            "prompt.nearest needs the documents, and the task brings none. Give the task its documents, or set "
+            "-o prompt.nearest=0."
+        )
 
 
 def expected_of(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from leser.backend import Document, Ranking
+from leser.composition import leaves
 from leser.errors import LeserError
 
 if TYPE_CHECKING:
@@ -82,6 +83,12 @@ class EncodesDocuments(Protocol):
 
     def encode_documents(self, documents: Iterable[Document], cluster: Cluster | None = None) -> Encoded:
         """Encode the documents that it has not met before, here or by workers of a Ray. Raises LeserError."""
+
+
+def nearest_of(rewards: Iterable[object], documents: Iterable[Document]) -> NearestDocuments | None:
+    """The documents under the model of the first of these rewards that has one, or None."""
+    judge = next((reward for reward in leaves(rewards) if isinstance(reward, ComparesDocuments)), None)
+    return judge.nearest_documents(documents) if judge else None
 
 
 def discounts(k: int) -> NDArray[np.float64]:

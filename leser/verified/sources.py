@@ -13,16 +13,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from leser.backend import Document, Hit
-from leser.composition import leaves
+from leser.backend import Hit
+from leser.distinctive import DIGIT, Distinctive, size_of
 from leser.environment import Environment
 from leser.expansion import ExpansionOptions, ParseError, parse
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.formats.files import bad_line, json_lines, text_of
-from leser.similarity import ComparesDocuments, NearestDocuments
+from leser.similarity import NearestDocuments
 from leser.task import Query
 from leser.text import STOP_WORDS, stem, words
-from leser.verified.distinctive import DIGIT, Distinctive, size_of
 from leser.verified.options import VerifiedOptions
 
 
@@ -37,7 +36,7 @@ class DocumentWords:
     """Words of the engine's own hits, and of an encoder's nearest documents where there is one.
 
     A word counts if at least `min_documents` of all these documents hold it. Where the engine can say how many documents
-    hold a word, titles and `fields` are read and the most distinctive words come first (leser.verified.distinctive); else
+    hold a word, titles and `fields` are read and the most distinctive words come first (leser.distinctive); else
     feedback terms of the titles alone, those of hits and of nearest documents in turn.
     """
 
@@ -138,12 +137,6 @@ def read_dictionary(path: Path, expansion: ExpansionOptions) -> CountedDictionar
             raise bad_line(path, number, f"the completion '{completion[:80]}' cannot be read: {read.reason}")
         pairs.append((query, [found.text for found in read.expansions]))
     return CountedDictionary(pairs)
-
-
-def nearest_of(rewards: Iterable[object], documents: Iterable[Document]) -> NearestDocuments | None:
-    """The documents under the model of the first of these rewards that has one, or None."""
-    judge = next((reward for reward in leaves(rewards) if isinstance(reward, ComparesDocuments)), None)
-    return judge.nearest_documents(documents) if judge else None
 
 
 def in_turn(*rows: Sequence[str]) -> list[str]:

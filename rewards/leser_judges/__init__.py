@@ -3,13 +3,13 @@
 from leser.baseline import Baseline
 from leser.hooks import hookimpl
 from leser.reward import Reward
-from leser_judges.baselines import EncoderAlone, EncoderRerank
+from leser_judges.baselines import EncoderAlone, EncoderFeedback, EncoderRerank
 from leser_judges.cross_encoder import CrossEncoder
 from leser_judges.guard import Guard
 from leser_judges.llm import LlmJudge
 from leser_judges.similarity import EncoderSimilarity
 
-__all__ = ["CrossEncoder", "EncoderAlone", "EncoderRerank", "EncoderSimilarity", "Guard", "LlmJudge"]
+__all__ = ["CrossEncoder", "EncoderAlone", "EncoderFeedback", "EncoderRerank", "EncoderSimilarity", "Guard", "LlmJudge"]
 
 
 @hookimpl
@@ -21,4 +21,4 @@ def leser_rewards() -> list[type[Reward]]:
 @hookimpl
 def leser_baselines() -> list[type[Baseline]]:
     """What the judge reaches as a reranker, and as a search engine."""
-    return [EncoderRerank, EncoderAlone]
+    return [EncoderRerank, EncoderAlone, EncoderFeedback]

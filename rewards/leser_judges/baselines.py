@@ -1,12 +1,13 @@
-"""What a relevance model reaches without any training: the engine's hits reranked, and the nearest documents.
+"""What a relevance model reaches without any training: the engine's hits reranked, the nearest documents, and their words.
 
-Both use the encoder of the run's reward encoder@k, where it has one, so that the table says what LESER must reach at the
+All use the encoder of the run's reward encoder@k, where it has one, so that the table says what LESER must reach at the
 cost of a keyword search; else `minilm` on the task's titles. Options given by hand come before either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from pydantic import Field
@@ -14,14 +15,20 @@ from pydantic import Field
 from leser.backend import Hit, Ranking, SearchError, Term
 from leser.baseline import Baseline, BaselineContext
 from leser.composition import leaves
+from leser.engine.words import EngineWords
 from leser.errors import LeserError
+from leser.evaluation.grid import best_setting
+from leser.prompt import PromptOptions
+from leser.shown_words import ShownWords
 from leser.similarity import EncodingFailed
-from leser.task import Query
+from leser.task import Query, drawn
 from leser_judges.documents import DocumentIndex, text_of
 from leser_judges.options import EncoderOptions
 from leser_judges.similarity import EncoderSimilarity, open_vectors
 from leser_judges.vectors import Vectors
 
+QUERIES_AT_ONCE = 512
+"""Queries whose nearest documents' texts are in memory at once."""
 _NO_TEXT = -1.0
 """Cosine of a document without text: behind all others."""
 
@@ -92,14 +99,8 @@ class EncoderRerank(_EncoderBaseline):
         return Ranking(tuple(Hit(id, score[id]) for id in sorted(top, key=lambda id: -score[id])[:k]))
 
 
-class EncoderAlone(_EncoderBaseline):
-    """The documents most similar to the query, without the engine (a vector search).
-
-    Use when: replacing keyword search by vectors is the alternative; the task must bring its documents.
-    Beware of: names, model numbers and sizes, which encoders blur; and judgments that only know what an engine showed.
-    """
-
-    name = "encoder-alone"
+class _NearestBaseline(_EncoderBaseline):
+    """What those share that compare the query with all documents of the task."""
 
     def fit(self, context: BaselineContext) -> None:
         """Encode all documents of the task. Raises LeserError where it brings none."""
@@ -112,9 +113,85 @@ class EncoderAlone(_EncoderBaseline):
         texts = {document.id: text_of(document, self.encoder.fields) for document in context.task.documents()}
         self.documents = DocumentIndex(self.vectors, texts)
 
+
+class EncoderAlone(_NearestBaseline):
+    """The documents most similar to the query, without the engine (a vector search).
+
+    Use when: replacing keyword search by vectors is the alternative; the task must bring its documents.
+    Beware of: names, model numbers and sizes, which encoders blur; and judgments that only know what an engine showed.
+    """
+
+    name = "encoder-alone"
+
     def rankings(self, queries: Sequence[Query], k: int) -> list[Ranking | SearchError]:
         """The nearest documents of each query; where the model fails, a SearchError for all of them."""
         try:
             return list(self.documents.rank([query.text for query in queries], k))
         except EncodingFailed as error:
             return [SearchError(str(error))] * len(queries)
+
+
+class EncoderFeedback(_NearestBaseline):
+    """Words that stand out in the documents most similar to the query, added to it; their number and weight tuned on dev.
+
+    Pseudo-relevance feedback on an encoder's ranking, as a keyword query. The words are those that a prompt shows with
+    `prompt.nearest` (leser.shown_words). `chosen` holds what dev preferred.
+
+    Use when: an encoder may be asked at search time, for the query alone; the task must bring its documents.
+    Beware of: it never leaves a query as it is, unless dev prefers that for all.
+    """
+
+    name = "encoder-feedback"
+    tuned = True
+
+    class Options(_NearestBaseline.Options):
+        """The encoder, the words, and the grid that is searched on dev."""
+
+        words: PromptOptions = Field(
+            PromptOptions(fields=("text",), nearest=30), description="which words: options of [prompt]; `terms` is set"
+        )
+        terms: tuple[int, ...] = Field((0, 1, 2, 3, 5, 8), min_length=1, description="numbers of words added")
+        weights: tuple[float, ...] = Field(
+            (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4), min_length=1, description="weights of a word"
+        )
+        dev_queries: int = Field(
+            300, ge=1, description="dev queries that judge a setting, at most; of more, a seeded sample"
+        )
+
+    options: EncoderFeedback.Options
+
+    def fit(self, context: BaselineContext) -> None:
+        """Search dev with every setting of the grid and keep the one of the highest mean reward."""
+        super().fit(context)
+        words = EngineWords(context.client.backend, context.client.ask)
+        self._shown = ShownWords(words, context.task.title_field, lambda: self.documents)
+        dev = context.task.dev
+        queries = drawn(dev.queries, self.options.dev_queries, context.seed)
+        if not queries:
+            raise LeserError(
+                f"{self.name} is tuned on dev, and the task {context.task.name} has no dev queries. Drop it, or add some."
+            )
+        found, grid = self._words(queries), list(product(self.options.terms, self.options.weights))
+        self.chosen: tuple[int, float]
+        self.chosen, self.dev_reward = best_setting(
+            self.name, context, dev, queries, grid, lambda point: [_clauses(words, *point) for words in found]
+        )
+
+    def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
+        """The words of each query's nearest documents at the setting chosen on dev."""
+        return [_clauses(words, *self.chosen) for words in self._words(queries)]
+
+    def _words(self, queries: Sequence[Query]) -> list[tuple[str, ...]]:
+        options = self.options.words.model_copy(update={"terms": max(self.options.terms)})
+        found: list[tuple[str, ...]] = []
+        for first in range(0, len(queries), QUERIES_AT_ONCE):
+            part = queries[first : first + QUERIES_AT_ONCE]
+            read = self._shown.read(part, [Ranking(())] * len(part), options)
+            ids = sorted({hit.id for row in read for hit in row})
+            documents = self._context.client.fetch(ids, self._shown.fields(options)) if ids else {}
+            found += self._shown(part, read, documents, options)
+        return found
+
+
+def _clauses(words: Sequence[str], count: int, weight: float) -> tuple[Term, ...]:
+    return tuple(Term(word, weight) for word in words[:count])

@@ -10,12 +10,12 @@ from leser_memory import MemoryBackend
 from verified_shop import COUCH, Shiny, changed, environment_of
 
 from leser.backend import Document, Hit, Ranking
+from leser.distinctive import Distinctive, size_of
 from leser.engine.words import EngineWords
 from leser.expansion import Code
 from leser.reward import parse_spec
 from leser.task import Query
 from leser.verified.anchor import agreement
-from leser.verified.distinctive import Distinctive, size_of
 from leser.verified.judging import Reading
 from leser.verified.search import search_expansions
 from leser.verified.sources import DocumentWords

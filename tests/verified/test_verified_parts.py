@@ -14,11 +14,12 @@ from leser.engine.words import EngineWords
 from leser.errors import LeserError
 from leser.expansion import ExpansionOptions
 from leser.reward import parse_spec
+from leser.similarity import nearest_of
 from leser.task import Query, Split
 from leser.verified.anchor import kept_share
 from leser.verified.candidates import candidates_of
 from leser.verified.halves import halve
-from leser.verified.sources import CountedDictionary, DocumentWords, in_turn, nearest_of, read_dictionary
+from leser.verified.sources import CountedDictionary, DocumentWords, in_turn, read_dictionary
 from leser.verified.spelling import Deletions, SpellingNeighbours, distance, edits
 from leser.verified.support import Support, TermGain, variances_of
 

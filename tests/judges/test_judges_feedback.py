@@ -1,0 +1,65 @@
+"""encoder-feedback: words of the documents that are nearest to a query, searched for beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from leser_judges import EncoderFeedback, EncoderSimilarity
+from leser_memory import MemoryBackend
+
+from leser.backend import Document
+from leser.baseline import BaselineContext
+from leser.engine import SearchClient
+from leser.errors import LeserError
+from leser.evaluation.builtin import Original, run_baseline
+from leser.evaluation.evaluate import evaluate
+from leser.prompt import PromptOptions
+from leser.reward import parse_spec
+from leser.scoring import RewardSet
+from leser.task import Query, Split, Task
+
+TITLES = {
+    "1": "red settee", "2": "red floor lamp", "3": "red running shoes", "4": "notebook computer", "5": "portable computer"
+}  # fmt: skip
+DOCUMENTS = [Document(id, {"title": title, "text": "colour"}) for id, title in TITLES.items()]
+SPLIT = Split("test", (Query("q", "red couch"), Query("r", "laptop")), {"q": {"1": 1}, "r": {"4": 1, "5": 1}})
+TASK = Task("shop", SPLIT, SPLIT, SPLIT, documents=lambda: DOCUMENTS)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[BaselineContext]:
+    reward = EncoderSimilarity(parse_spec(f"encoder(cache={str(tmp_path)!r})@10"))
+    with SearchClient(MemoryBackend.of(DOCUMENTS)) as client:
+        yield BaselineContext(client, TASK, RewardSet([reward], [1.0]), k=10)
+
+
+def feedback(**grid: tuple[float, ...]) -> EncoderFeedback:
+    words = PromptOptions(fields=("text",), nearest=2, lift=1.5, min_documents=1)
+    return EncoderFeedback(EncoderFeedback.Options(words=words, **grid))  # type: ignore[arg-type]
+
+
+def test_it_finds_what_shares_no_word_with_the_query(context: BaselineContext) -> None:
+    baseline = feedback(terms=(0, 1), weights=(0.5, 1.0))
+    systems = evaluate(
+        SPLIT, [run_baseline(b, context, SPLIT) for b in (Original(), baseline)], ["nDCG@10"], resamples=200
+    ).systems
+    assert baseline.chosen[0] == 1, "on dev the encoder prefers what it finds"
+    assert [term.text for term in baseline.terms([SPLIT.queries[1]])[0]] == ["computer"], "both of the nearest hold it"
+    assert systems["original"]["zero_results"] == 0.5
+    assert systems["encoder-feedback"]["nDCG@10"] == 1.0
+
+
+def test_a_query_stays_as_it_is_where_dev_prefers_that(context: BaselineContext) -> None:
+    baseline = feedback(terms=(0,))
+    baseline.fit(context)
+    assert baseline.terms(SPLIT.queries) == [(), ()]
+
+
+def test_it_says_what_it_needs(context: BaselineContext) -> None:
+    with pytest.raises(LeserError, match="encoder-feedback needs all documents"):
+        feedback().fit(replace(context, task=replace(TASK, documents=None)))
+    with pytest.raises(LeserError, match="encoder-feedback is tuned on dev"):
+        feedback().fit(replace(context, task=replace(TASK, dev=Split("dev", (), {}))))
