@@ -90,6 +90,11 @@ class Environment:
         """Why the engine refuses a query as it stands, once its original was asked for; None where it does not."""
         return self._originals.refusal(query)
 
+    def prepare(self, options: PromptOptions) -> None:
+        """Open what these prompts need, such as an encoder's vectors of all documents, before somebody waits for one."""
+        if options.context and options.nearest:
+            self._words.open()
+
     def observe(self, queries: Sequence[Query], options: PromptOptions) -> list[Observation]:
         """What the engine shows for each query, ready for its prompt."""
         originals = self.originals(queries)

@@ -34,6 +34,10 @@ class ShownWords:
     def _nearest(self) -> NearestDocuments | None:
         return self._open_nearest()
 
+    def open(self) -> None:
+        """Open the comparison now: documents that the encoder has not met are encoded."""
+        _ = self._nearest
+
     @cached_property
     def _size(self) -> int:
         return size_of(self.engine)

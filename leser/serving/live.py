@@ -87,6 +87,7 @@ class LivePolicy(_OpenRun):
 
     def _build(self, session: Session) -> None:
         self._sampler = open_sampler(open_folder(self._run), session)
+        session.environment.prepare(session.config.prompt)
         self._filter = ServingFilter(session.environment.rules)
 
     def __call__(self, questions: Sequence[tuple[str, str]]) -> list[LiveAnswer]:

@@ -121,6 +121,10 @@ def test_words_of_nearest_documents_stand_in_the_place_of_the_hits():
     assert terms(environment, WHOLE, BATTERY) == terms(environment_of(), WHOLE, BATTERY)
     assert judge.asked == [], "documents are encoded only where prompts need it"
     options = PromptOptions(fields=("text",), nearest=3, lift=1.1)
+    environment.prepare(WHOLE)
+    assert judge.asked == []
+    environment.prepare(options)
+    assert judge.asked == ["opened"], "a service opens them before it answers"
     assert terms(environment, options, BATTERY, SHELF) == [
         ("board", "material", "oak", "shelf"), ("board", "material", "oak"),
     ]  # fmt: skip
