@@ -24,15 +24,23 @@ def best_setting(
     queries: Sequence[Query],
     grid: Sequence[Setting],
     terms: Callable[[Setting], Sequence[Sequence[Term]]],
+    also: Callable[[Sequence[Sequence[Term]]], Sequence[float]] | None = None,
 ) -> tuple[Setting, float]:
     """The setting of `grid` whose clauses `terms(setting)` earn most on `queries`, and their mean reward.
+
+    `also` says what counts for the clauses of each query beside the reward, such as an anchor.
 
     A query that fails at a setting counts as it stands, without clauses: a setting gains nothing by failing on what is
     hard. A setting at which every search fails is never chosen; of equal ones it is the first. Raises LeserError, naming
     the baseline `name`, where all settings fail.
     """
-    alone = np.array(context.reward(split, queries, [()] * len(queries)))
-    values = np.array([context.reward(split, queries, terms(setting)) for setting in grid])
+
+    def worth(clauses: Sequence[Sequence[Term]]) -> list[float]:
+        rewards = context.reward(split, queries, clauses)
+        return rewards if also is None else [a + b for a, b in zip(rewards, also(clauses), strict=True)]
+
+    alone = np.array(worth([()] * len(queries)))
+    values = np.array([worth(terms(setting)) for setting in grid])
     works = ~np.isnan(values).all(axis=1)
     values = np.where(np.isnan(values), alone, values)
     known = ~np.isnan(values[works]).any(axis=0)  # a query to which no reward applies judges no setting

@@ -22,6 +22,7 @@ from leser.prompt import PromptOptions
 from leser.shown_words import ShownWords
 from leser.similarity import EncodingFailed
 from leser.task import Query, drawn
+from leser.verified.anchor import agreement
 from leser_judges.documents import DocumentIndex, text_of
 from leser_judges.options import EncoderOptions
 from leser_judges.similarity import EncoderSimilarity, open_vectors
@@ -29,6 +30,8 @@ from leser_judges.vectors import Vectors
 
 QUERIES_AT_ONCE = 512
 """Queries whose nearest documents' texts are in memory at once."""
+TOP = 10
+"""Hits that the engine's own scores are asked about."""
 _NO_TEXT = -1.0
 """Cosine of a document without text: behind all others."""
 
@@ -135,7 +138,9 @@ class EncoderFeedback(_NearestBaseline):
     """Words that stand out in the documents most similar to the query, added to it; their number and weight tuned on dev.
 
     Pseudo-relevance feedback on an encoder's ranking, as a keyword query. The words are those that a prompt shows with
-    `prompt.nearest` (leser.shown_words). `chosen` holds what dev preferred.
+    `prompt.nearest` (leser.shown_words). What the engine's own scores for the original query say of the new hits counts beside
+    the rewards, as in verified search: an encoder alone would have ever more words of ever more weight. `chosen` holds what dev
+    preferred.
 
     Use when: an encoder may be asked at search time, for the query alone; the task must bring its documents.
     Beware of: it never leaves a query as it is, unless dev prefers that for all.
@@ -150,9 +155,14 @@ class EncoderFeedback(_NearestBaseline):
         words: PromptOptions = Field(
             PromptOptions(fields=("text",), nearest=30), description="which words: options of [prompt]; `terms` is set"
         )
-        terms: tuple[int, ...] = Field((0, 1, 2, 3, 5, 8), min_length=1, description="numbers of words added")
+        terms: tuple[int, ...] = Field((0, 1, 2, 3, 5, 8, 12), min_length=1, description="numbers of words added")
         weights: tuple[float, ...] = Field(
-            (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4), min_length=1, description="weights of a word"
+            (0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.7), min_length=1, description="weights of a word"
+        )
+        agree: float = Field(
+            0.3,
+            ge=0,
+            description="soft anchor on dev: what the engine's own scores count beside the rewards; 0: nothing",
         )
         dev_queries: int = Field(
             300, ge=1, description="dev queries that judge a setting, at most; of more, a seeded sample"
@@ -174,12 +184,28 @@ class EncoderFeedback(_NearestBaseline):
         found, grid = self._words(queries), list(product(self.options.terms, self.options.weights))
         self.chosen: tuple[int, float]
         self.chosen, self.dev_reward = best_setting(
-            self.name, context, dev, queries, grid, lambda point: [_clauses(words, *point) for words in found]
+            self.name,
+            context,
+            dev,
+            queries,
+            grid,
+            lambda point: [_clauses(words, *point) for words in found],
+            lambda clauses: self._agreements(queries, clauses),
         )
 
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """The words of each query's nearest documents at the setting chosen on dev."""
         return [_clauses(words, *self.chosen) for words in self._words(queries)]
+
+    def _agreements(self, queries: Sequence[Query], clauses: Sequence[Sequence[Term]]) -> list[float]:
+        """The engine's own opinion of what each query finds with its clauses, as much as it counts; 0 for a failed search."""
+        pairs = zip(self._context.originals(queries), self._context.search(queries, clauses), strict=True)
+        return [
+            self.options.agree * agreement(before, after, TOP)
+            if isinstance(before, Ranking) and isinstance(after, Ranking)
+            else 0.0
+            for before, after in pairs
+        ]
 
     def _words(self, queries: Sequence[Query]) -> list[tuple[str, ...]]:
         options = self.options.words.model_copy(update={"terms": max(self.options.terms)})
