@@ -70,14 +70,15 @@ class WordPairs:
     ) -> None:
         self.most = most
         table = _Table(examples, [stems(text) for text in queries], [stems(text, most) for text in documents], seed)
-        held = np.array([query % HELD_OUT == 0 for query in table.order[table.rows[:, 0]]])
-        fits = [(ridge, table.fit(~held, ridge)) for ridge in RIDGES]
-        errors = [float(np.mean((table.predict(held, fit) - table.worths[held]) ** 2)) for _, fit in fits]
+        held = np.isin(table.rows[:, 0], table.order[::HELD_OUT])
+        told, asked = table.part(~held), table.part(held)
+        fits = [told.fit(ridge) for ridge in RIDGES]
+        errors = [float(np.mean((asked.sums(fit) - asked.worths) ** 2)) for fit in fits]
         best = int(np.argmin(errors))
         self.ridge, self.error = RIDGES[best], errors[best]
-        self.spread = float(np.mean((table.worths[held] - table.worths[~held].mean()) ** 2))
-        self.calibration = Calibration.of(table.predict(held, fits[best][1]), table.worths[held])
-        fitted = table.fit(np.ones(len(held), dtype=bool), self.ridge)
+        self.spread = float(np.mean((asked.worths - told.worths.mean()) ** 2))
+        self.calibration = Calibration.of(asked.sums(fits[best]), asked.worths)
+        fitted = table.part(np.ones(len(held), dtype=bool)).fit(self.ridge)
         self.base, self.match = fitted[0], fitted[1] * _MATCH_SCALE
         self.rarity, self.terms = table.rarity, table.terms
         self._usual = log(1 + len(documents))
@@ -118,6 +119,27 @@ class WordPairs:
         per_term, own, names = self.query(query), set(stems(query)), list(self.terms)
         order = np.argsort(-per_term, kind="stable")[: count + len(own)].tolist()
         return [self._forms[n] for n in order if per_term[n] > 0 and names[n] not in own][:count]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some examples: their rows of the table, and what each was worth."""
+
+    matrix: Any
+    worths: NDArray[np.float64]
+
+    def fit(self, ridge: float) -> NDArray[np.float64]:
+        """The base and all columns' entries, by ridge regression."""
+        from scipy.sparse.linalg import lsqr
+
+        base = float(self.worths.mean())
+        found = lsqr(self.matrix, self.worths - base, damp=ridge**0.5, iter_lim=_ROUNDS)[0]
+        return np.concatenate([[base], found])
+
+    def sums(self, fitted: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a fit says of each example, before calibration."""
+        found: NDArray[np.float64] = self.matrix @ fitted[1:] + fitted[0]
+        return found
 
 
 class _Table:
@@ -167,23 +189,12 @@ class _Table:
         row = np.repeat(np.arange(len(cells)), lengths)
         column = place[column]
         row, column = row[column >= 0], column[column >= 0]
-        pairs = csr_matrix(
-            (np.ones(len(row), dtype=np.float32), (row, column)), shape=(len(cells), max(len(self.codes), 1))
-        )
-        self.matrix = hstack([csr_matrix((matches * _MATCH_SCALE)[:, None].astype(np.float32)), pairs], format="csr")
+        pairs = csr_matrix((np.ones(len(row)), (row, column)), shape=(len(cells), max(len(self.codes), 1)))
+        self.matrix = hstack([csr_matrix((matches * _MATCH_SCALE)[:, None]), pairs], format="csr")
 
-    def fit(self, rows: NDArray[np.bool_], ridge: float) -> NDArray[np.float64]:
-        """The base and all columns' entries, by ridge regression on these rows."""
-        from scipy.sparse.linalg import lsqr
-
-        base = float(self.worths[rows].mean())
-        found = lsqr(self.matrix[rows], self.worths[rows] - base, damp=ridge**0.5, iter_lim=_ROUNDS)[0]
-        return np.concatenate([[base], found])
-
-    def predict(self, rows: NDArray[np.bool_], fitted: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The sums of these rows."""
-        sums: NDArray[np.float64] = self.matrix[rows] @ fitted[1:] + fitted[0]
-        return sums
+    def part(self, rows: NDArray[np.bool_]) -> _Part:
+        """These examples."""
+        return _Part(self.matrix[rows], self.worths[rows])
 
     def by_word(self, pairs: NDArray[np.float64]) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Query word to the numbers and entries of the terms that it is paired with."""

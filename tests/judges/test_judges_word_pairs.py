@@ -17,7 +17,7 @@ def shop(wrong: float, seed: int = 1) -> tuple[list[Example], list[str], list[st
     """Queries for a colour and a type in customers' words; documents of all types and colours; a share of wrong examples."""
     draw = random.Random(seed)
     documents = [f"{colour} {name} model {n}" for n in range(4) for name in TYPES.values() for colour in COLOURS]
-    queries = [f"{colour} {typed}" for _ in range(6) for typed in TYPES for colour in COLOURS]
+    queries = [f"{colour} {typed}" for _ in range(12) for typed in TYPES for colour in COLOURS]
     examples = []
     for place, query in enumerate(queries):
         colour, typed = query.split()
