@@ -141,8 +141,8 @@ def fitted(lesson: Lesson, options: LearnedParameters) -> WordPairs:
         chosen.append({id: grades.get(id, 0) / best for id in (*relevant, *others)})
     every = sorted({id for row in chosen for id in row})
     for query, row in zip(judged, chosen, strict=True):
-        grades = train.qrels[query.id]
-        row.update({id: 0.0 for id in _some(every, options.contrast, draw) if id not in grades and id not in row})
+        known = train.qrels[query.id].keys() | row.keys()
+        row.update({id: 0.0 for id in _some(every, options.contrast, draw) if id not in known})
     documents = lesson.fetch(every, options.fields)
     number = {id: place for place, id in enumerate(id for id in every if id in documents)}
     examples = [
