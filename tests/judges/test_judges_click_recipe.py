@@ -47,6 +47,8 @@ def test_the_recipe_of_the_page_teaches_by_a_log(shop: Path) -> None:
         environment, train = session.environment, session.task.train
         assert environment.rewards.names == ("learned@10",)
         assert suggesting(environment.rewards.rewards) is not None
-        assert any(isinstance(source, SuggestedWords) for source in sources_of(environment, config.verified, session.task))
+        assert any(
+            isinstance(source, SuggestedWords) for source in sources_of(environment, config.verified, session.task)
+        )
         assert len(train.queries) >= 50
         assert config.warmup.targets == "search"
