@@ -19,7 +19,7 @@ from leser.similarity import discounted_mean
 from leser.task import Query
 from leser_judges.documents import text_of
 from leser_judges.options import one_or_more
-from leser_judges.word_pairs import Example, WordPairs, stems
+from leser_judges.word_pairs import WordPairs, WorthExample, stems
 
 LEAST_QUERIES = 50
 """Train queries with a relevant document below which there is too little to learn from."""
@@ -146,7 +146,7 @@ def fitted(lesson: Lesson, options: LearnedParameters) -> WordPairs:
     documents = lesson.fetch(every, options.fields)
     number = {id: place for place, id in enumerate(id for id in every if id in documents)}
     examples = [
-        Example(place, number[id], worth)
+        WorthExample(place, number[id], worth)
         for place, row in enumerate(chosen)
         for id, worth in row.items()
         if id in number

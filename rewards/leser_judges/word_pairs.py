@@ -43,7 +43,7 @@ _MATCH_SCALE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class WorthExample:
     """A document, by its number, shown for a query, by its number, and what it was worth, 0 to 1."""
 
     query: int
@@ -62,7 +62,7 @@ class WordPairs:
 
     def __init__(
         self,
-        examples: Sequence[Example],
+        examples: Sequence[WorthExample],
         queries: Sequence[str],
         documents: Sequence[str],
         seed: int = 0,
@@ -147,7 +147,7 @@ class _Table:
 
     def __init__(
         self,
-        examples: Sequence[Example],
+        examples: Sequence[WorthExample],
         queries: Sequence[tuple[str, ...]],
         documents: Sequence[tuple[str, ...]],
         seed: int,

@@ -6,14 +6,14 @@ import random
 
 import numpy as np
 import pytest
-from leser_judges.word_pairs import Example, WordPairs, stems
+from leser_judges.word_pairs import WordPairs, WorthExample, stems
 
 TYPES = {"settee": "sofa", "mac": "jacket", "carpet": "rug", "mower": "lawnmower"}
 """What customers type, and what the catalogue says."""
 COLOURS = ("navy", "red", "green", "black", "white")
 
 
-def shop(wrong: float, seed: int = 1) -> tuple[list[Example], list[str], list[str]]:
+def shop(wrong: float, seed: int = 1) -> tuple[list[WorthExample], list[str], list[str]]:
     """Queries for a colour and a type in customers' words; documents of all types and colours; a share of wrong examples."""
     draw = random.Random(seed)
     documents = [f"{colour} {name} model {n}" for n in range(4) for name in TYPES.values() for colour in COLOURS]
@@ -23,7 +23,7 @@ def shop(wrong: float, seed: int = 1) -> tuple[list[Example], list[str], list[st
         colour, typed = query.split()
         for number in draw.sample(range(len(documents)), 30):
             worth = (TYPES[typed] in documents[number].split()) * (0.5 + 0.5 * (colour in documents[number].split()))
-            examples.append(Example(place, number, 1.0 - worth if draw.random() < wrong else worth))
+            examples.append(WorthExample(place, number, 1.0 - worth if draw.random() < wrong else worth))
     return examples, queries, documents
 
 
