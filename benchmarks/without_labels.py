@@ -102,7 +102,7 @@ def arms(log: Path, vectors: Path) -> dict[str, dict[str, Any]]:
         "flipped-10": {"task": {"labels": "flipped", "share": 0.1}, "rewards": [f"{MEASURE}=1.0"]},
         "flipped-30": {"task": {"labels": "flipped", "share": 0.3}, "rewards": [f"{MEASURE}=1.0"]},
     }
-    learned = {"rewards": ["learned@10=1.0"], "warmup": {"targets": "search"}, "verified": LEARNED}
+    learned = {"rewards": ["learned@10=1.0"], "warmup": {"targets": "search", "min_alike": 3}, "verified": LEARNED}
     return given | {
         f"{name}-learned": {**learned, "task": {**given[name]["task"], "unjudged": "all"}}
         for name in (JUDGED, "clicks", "ctr", "flipped-10", "flipped-30")

@@ -27,7 +27,7 @@ from leser.text import STOP_WORDS, stem, words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RIDGES = (3.0, 10.0, 30.0, 100.0)
+RIDGES = (3.0, 10.0, 30.0, 100.0, 300.0)
 """Strengths of shrinkage that are tried."""
 HELD_OUT = 5
 """One query in so many says which is best."""

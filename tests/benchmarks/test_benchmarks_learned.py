@@ -16,4 +16,4 @@ def test_a_learned_arm_differs_from_its_teacher_in_reward_and_targets_alone(teac
     plain, learned = ARMS[teacher], ARMS[f"{teacher}-learned"]
     assert {**plain["task"], "unjudged": "all"} == learned["task"]
     assert learned["rewards"] == ["learned@10=1.0"]
-    assert learned["warmup"] == {"targets": "search"}
+    assert learned["warmup"] == {"targets": "search", "min_alike": 3}
