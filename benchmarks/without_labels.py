@@ -16,7 +16,7 @@ and dev, and so the choice of the best policy, know what the arm's teacher knows
   encoder     a sentence encoder alone (MiniLM on titles), no judgment and no click: targets by verified search, reward encoder@10
   flipped-10, flipped-30   as judged, with 10 and 30 % of the judgments of train and dev wrong
   NAME-learned   of judged, clicks, ctr, flipped-10 and flipped-30: the same knowledge, taught through learned@10. Targets by
-              verified search with it as the judge, reward learned@10 alone
+              verified search with it as the judge, of terms that like queries share; reward learned@10 alone
 
 Stated before any run: the value is nDCG@10 of greedy answers to the test queries on the true judgments; a gain is the policy's
 value less the original query's, paired by query; the share is the arm's mean gain over that of `judged` on the same queries, its

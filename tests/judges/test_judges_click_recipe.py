@@ -51,4 +51,4 @@ def test_the_recipe_of_the_page_teaches_by_a_log(shop: Path) -> None:
             isinstance(source, SuggestedWords) for source in sources_of(environment, config.verified, session.task)
         )
         assert len(train.queries) >= 50
-        assert config.warmup.targets == "search"
+        assert (config.warmup.targets, config.warmup.min_alike) == ("search", 3)
