@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pytest
 from leser_judges import Learned
 
@@ -94,8 +95,8 @@ def test_the_value_is_the_discounted_mean_of_the_documents_worths_and_a_missing_
     reward = taught()
     both = reward.score([outcome("red mac", "jacket-red-0", "rug-red-0", "jacket-red-0")])
     alone = [reward.score([outcome("red mac", id)])[0] for id in ("jacket-red-0", "rug-red-0")]
-    first = discounted_mean([1.0], 3)
-    assert both == pytest.approx([discounted_mean([value / first for value in alone], 3)])  # type: ignore[operator]
+    first = discounted_mean(np.ones(1), 3)
+    assert both == pytest.approx([discounted_mean(np.array(alone, dtype=float) / first, 3)])
 
 
 def test_its_words_become_candidates() -> None:

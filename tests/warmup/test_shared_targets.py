@@ -11,7 +11,9 @@ from leser.task import Query
 from leser.warmup.options import WarmupOptions
 from leser.warmup.searched import targets_of
 
-QUERIES = {id: Query(id, text) for id, text in {"a": "warm macs", "b": "foldable mac", "c": "warm mug", "d": "mac"}.items()}
+QUERIES = {
+    id: Query(id, text) for id, text in {"a": "warm macs", "b": "foldable mac", "c": "warm mug", "d": "mac"}.items()
+}
 ROWS = [("a", "jacket; k-110", 0.4), ("b", "jacket; outdoor", 0.3), ("c", "k-110", 0.2), ("d", "none", 0.0)]
 
 
