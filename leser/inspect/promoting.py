@@ -27,7 +27,7 @@ def promote(old: str, new: str, source: Source, split: str, *, apply: bool = Fal
     """Compare two systems on a split of the source's task; a store's checksum is verified first.
 
     With `apply` both are stores: what people decided in the old one counts in the new one too, and where the new one is
-    promoted its entries become the old one's next generation. Raises LeserError.
+    promoted its entries become the old one's next generation, those of the platform that was compared. Raises LeserError.
     """
     if apply:
         _check_stores(old, new)
@@ -47,16 +47,22 @@ def promote(old: str, new: str, source: Source, split: str, *, apply: bool = Fal
         verdict = promotion(environment, part, first, second, config.promote, registry.all("reward"), config.seed)
         if not (apply and verdict.promoted):
             return verdict
-        return replace(verdict, generation=take_over(live, made, new).number)
+        return replace(verdict, generation=take_over(live, made, new, platform).number)
 
 
-def take_over(live: Store, made: Store, name: str) -> Generation:
-    """Write a store's entries as another's next generation, in one step; what people decided there stays."""
+def take_over(live: Store, made: Store, name: str, platform: str) -> Generation:
+    """Write a platform's entries of a store into another as its next generation, in one step.
+
+    What people decided there stays, and so does all of other platforms: nobody compared it.
+    """
+    others = [entry for entry in live.entries() if entry.platform != platform] if live.current() else []
 
     def entries() -> Iterator[StoredEntry]:
-        for (
-            entry
-        ) in made.entries():  # where nobody decided on the new entry, `write` keeps what was decided on the old one
+        yield from others
+        for entry in made.entries():
+            if entry.platform != platform:
+                continue
+            # where nobody decided on the new entry, `write` keeps what was decided on the old one
             old = live.get(entry.query, entry.platform) if entry.state in DECIDED else None
             yield decided_last(entry, old) or entry
 
