@@ -8,6 +8,7 @@ A budget is the caller's: what is to hold for every attempt goes into the functi
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 AnswerT = TypeVar("AnswerT")
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _REASONING = re.compile(r"^.*</think(?:ing)?>", re.DOTALL)
+_CUT_OFF = re.compile(r"\s*<think(?:ing)?>")
+"""What an answer begins with whose tokens were spent before the reasoning came to its end."""
 _LONGEST_WAIT = 30.0
 """Seconds between two attempts, at most, where the endpoint names no time."""
 _LONGEST_NAMED = 60.0
@@ -102,6 +105,8 @@ class ChatEndpoint:
 
         try:
             answer = self._client.post("chat/completions", json={"model": self.options.model, **body})
+        except httpx.InvalidURL as error:
+            raise ChatFailed(self.said(f"is not a valid address: {error}")) from error
         except httpx.HTTPError as error:
             raise ChatFailedForNow(self.said(f"did not answer: {type(error).__name__}: {error}")) from error
         status = answer.status_code
@@ -128,6 +133,8 @@ class ChatEndpoint:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ChatFailed(self.said(f"sent no chat completion: {answer.text}"), status) from error
         read = ChatAnswer(_REASONING.sub("", text).strip() if isinstance(text, str) else "", *counts)
+        if _CUT_OFF.match(read.text):
+            raise ChatFailed(self.said("was cut off inside its reasoning. Raise max_tokens"), status, read)
         if not read.text:
             raise ChatFailed(self.said("sent an empty text"), status, read)
         return read
@@ -148,6 +155,7 @@ class ChatEndpoint:
 
 def _seconds(text: str | None) -> float | None:
     try:
-        return min(max(float(text or ""), 0.0), _LONGEST_NAMED)
+        seconds = float(text or "")
     except ValueError:
         return None
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), _LONGEST_NAMED)
