@@ -29,6 +29,7 @@ def command(platform: Path | None, config: Path | None, assignments: tuple[str, 
     A run encodes what it meets by itself; this does it for the whole catalogue at once, with --engine ray on many machines. What
     is encoded already is left as it is, so a command that was stopped goes on when it is given again.
     """
+    from leser.composition import leaves
     from leser.config.build import complete, task_of
     from leser.config.load import FLAGS, load_config
     from leser.errors import LeserError
@@ -42,7 +43,7 @@ def command(platform: Path | None, config: Path | None, assignments: tuple[str, 
     registry = load_plugins(loaded.plugins)
     resolved = complete(loaded, registry)
     rewards = RewardSet.of(resolved.rewards, registry.all("reward"), resolved.expansion).rewards
-    able = [reward for reward in rewards if isinstance(reward, EncodesDocuments)]
+    able = [reward for reward in leaves(rewards) if isinstance(reward, EncodesDocuments)]
     if not able:
         raise LeserError("No reward of this configuration has an encoder. Name one: --reward encoder@10.")
     task = task_of(resolved, registry)
