@@ -45,6 +45,13 @@ def export_for(
             )
         words = EngineWords(backend)
         done = export(entries, form, folder, analyse=words.analyze, request=backend.request, limit=limit, hits=hits)
-        return done if load is None else replace(done, loaded=checked.put_synonyms(load, done.rules))
+        if load is None:
+            return done
+        if not done.rules:  # what the set holds would go, and nothing would come
+            raise LeserError(
+                f"No query of the store can be said as a synonym, so nothing was put into the server: '{load}' holds what it "
+                f"held. {folder / 'left-out.csv'} says why."
+            )
+        return replace(done, loaded=checked.put_synonyms(load, done.rules))
     finally:
         backend.close()
