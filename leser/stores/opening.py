@@ -21,7 +21,7 @@ def open_store(
     options of that store, `create` makes it where there is none. Raises LeserError where no store has such an address, an
     option is not valid, or the store cannot be opened. `verify` of the store compares its checksum.
     """
-    if CREDENTIALS.search(spec):
+    if CREDENTIALS.search(spec) or _password_in(spec):
         raise LeserError(
             "The address of a store may not hold a password. Give the name of an environment variable that holds it: "
             "redis://HOST:PORT/0?password_env=NAME."
@@ -41,6 +41,12 @@ def open_store(
     place, own = _own_options(place, kind)
     given = {"place": place, "create": create, **own, **(options or {})}
     return kind(validate_options(kind.Options, given, f"store '{kind.name}'"))
+
+
+def _password_in(spec: str) -> bool:
+    """Whether the query of an address names a password, which clients would take, and messages and notes would repeat."""
+    before, _, query = spec.partition("?")
+    return "://" in before and any(name == "password" for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def _own_options(place: str, kind: type[Store]) -> tuple[str, dict[str, str]]:
