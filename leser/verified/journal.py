@@ -31,7 +31,8 @@ class Journal:
             with self.path.open("r+b") as file:
                 file.truncate(whole)
         rows = []
-        for number, line in enumerate(data[:whole].decode("utf-8").splitlines(), 1):
+        # by line feeds alone: a text may hold what Python takes for an end of line, such as U+2028
+        for number, line in enumerate(data[:whole].split(b"\n")[:-1], 1):
             try:
                 rows.append(json.loads(line))
             except ValueError:
