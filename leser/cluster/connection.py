@@ -39,6 +39,7 @@ class Said:
     ray: str = "--engine ray"
     workers: str = "--workers"
     address: str = "--ray-address"
+    gpus: str = "--gpus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +117,24 @@ def _variables(wanted: Mapping[str, str]) -> Iterator[None]:
 
 def check_size(there: Mapping[str, float], cluster: Cluster) -> None:
     """Raise LeserError for more workers than Ray could ever start; `there` is what it has, by name."""
+    if cluster.gpus > 1 and cluster.gpus % 1:
+        raise LeserError(
+            f"{cluster.said.gpus} of {cluster.gpus:g} is not valid: above 1 Ray gives whole GPUs alone. Write "
+            f"{math.floor(cluster.gpus)} or {math.ceil(cluster.gpus)}."
+        )
     for name, each in (("CPU", cluster.cpus), ("GPU", cluster.gpus)):
         if each * cluster.workers > there.get(name, 0.0):
             raise LeserError(
                 f"Ray has {there.get(name, 0.0):g} {name}s, and {cluster.workers} workers need "
                 f"{each * cluster.workers:g}. Take fewer {cluster.said.workers}."
+            )
+    if 0 < cluster.gpus < 1:
+        # Ray counts in ten-thousandths, and a share lies on one GPU: what is left over on two is no third share
+        fitting = int(there["GPU"]) * (10_000 // round(cluster.gpus * 10_000))
+        if cluster.workers > fitting:
+            raise LeserError(
+                f"Ray has {there['GPU']:g} GPUs, on which {fitting} workers with {cluster.gpus:g} of one fit. Take fewer "
+                f"{cluster.said.workers} or a smaller {cluster.said.gpus}."
             )
 
 

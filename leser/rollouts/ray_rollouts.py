@@ -42,7 +42,7 @@ WORDS = Words(
     resume="Checkpoints are whole: go on with --resume.",
     block=_block,
 )
-SAID = Said(ray="rollout.name=ray", workers="rollout.workers", address="rollout.address")
+SAID = Said(ray="rollout.name=ray", workers="rollout.workers", address="rollout.address", gpus="rollout.gpus")
 
 
 class RayRollouts(RolloutEngine):
