@@ -1,7 +1,8 @@
 """Managed synonyms: an export's rules put through Solr's API in place of what a resource held, then loaded.
 
 The API only adds alternatives to words that it knows, so words that have others now are deleted first. What is changed is read
-by searches once the core or collection is loaded again, in one step: a change that fails in the middle is never searched with.
+by searches once the core or collection is loaded again, in one step. What a change that failed in the middle has left is stored,
+so it must be made whole before anybody else loads or restarts the core.
 """
 
 from __future__ import annotations
@@ -90,8 +91,9 @@ class ManagedSynonyms:
         if wrong:
             raise LeserError(
                 f"The managed synonyms '{self._name}' of '{self._options.index}' do not hold what was sent, for {len(wrong)} "
-                f"queries such as '{wrong[0]}'; nothing was loaded, searches go on as before. Is somebody else writing them, or "
-                "are their letters' cases told apart? Give the filter a resource of its own, with ignoreCase=true."
+                f"queries such as '{wrong[0]}'; nothing was loaded: searches go on as before until the core is loaded again. "
+                "Is somebody else writing them, or are their letters' cases told apart? Give the filter a resource of its own, "
+                "with ignoreCase=true."
             )
 
     def _load(self) -> None:
@@ -111,7 +113,8 @@ class ManagedSynonyms:
         if isinstance(error, SolrException) and status_of(error) not in (401, 403):
             return LeserError(
                 f"Solr at {options.url} does not take the managed synonyms '{self._name}' ({status_of(error)}: "
-                f"{reason_of(error)}). Searches go on as before. Mend this, and export again."
+                f"{reason_of(error)}). Part of the change may be stored, and searched with once the core is loaded again: mend "
+                "this, and export again."
             )
         return open_error(error, options)
 
