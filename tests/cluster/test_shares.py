@@ -10,7 +10,9 @@ from leser.rollouts.ray_rollouts import SAID
 
 
 def test_a_share_lies_on_one_gpu() -> None:
-    with pytest.raises(LeserError, match=r"Ray has 2 GPUs, on which 2 workers with 0\.6 of one fit\. Take fewer --workers"):
+    with pytest.raises(
+        LeserError, match=r"Ray has 2 GPUs, on which 2 workers with 0\.6 of one fit\. Take fewer --workers"
+    ):
         check_size({"CPU": 8.0, "GPU": 2.0}, Cluster(workers=3, gpus=0.6))
     check_size({"CPU": 8.0, "GPU": 2.0}, Cluster(workers=2, gpus=0.6))
     for share, workers in ((0.5, 4), (0.25, 8), (0.1, 20), (1 / 3, 6)):

@@ -16,7 +16,16 @@ from leser.stores import open_store
 def test_a_set_is_not_emptied_by_an_export_without_a_rule(tmp_path: Path) -> None:
     with open_store(str(tmp_path / "head.jsonl"), create=True) as store:
         store.write([StoredEntry("!!!", (Expansion("sofa", 0.1),), state=EntryState.LIVE)])
-    given = ["export", str(tmp_path / "head.jsonl"), "--format", "solr", "--out", str(tmp_path / "out"), "--load", "shop"]
+    given = [
+        "export",
+        str(tmp_path / "head.jsonl"),
+        "--format",
+        "solr",
+        "--out",
+        str(tmp_path / "out"),
+        "--load",
+        "shop",
+    ]
     memory = ["--backend", "memory", "--task", str(small_task(tmp_path / "task"))]
     done = CliRunner().invoke(group, [*given, *memory])
     assert done.exit_code != 0
