@@ -34,6 +34,7 @@ def command(platform: Path | None, config: Path | None, assignments: tuple[str, 
     from leser.config.load import FLAGS, load_config
     from leser.errors import LeserError
     from leser.plugins import load_plugins
+    from leser.reward import Reward
     from leser.scoring import RewardSet
     from leser.similarity import EncodesDocuments
 
@@ -43,7 +44,7 @@ def command(platform: Path | None, config: Path | None, assignments: tuple[str, 
     registry = load_plugins(loaded.plugins)
     resolved = complete(loaded, registry)
     rewards = RewardSet.of(resolved.rewards, registry.all("reward"), resolved.expansion).rewards
-    able = [reward for reward in leaves(rewards) if isinstance(reward, EncodesDocuments)]
+    able = [r for r in leaves(rewards) if isinstance(r, Reward) and isinstance(r, EncodesDocuments)]
     if not able:
         raise LeserError("No reward of this configuration has an encoder. Name one: --reward encoder@10.")
     task = task_of(resolved, registry)
