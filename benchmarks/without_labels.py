@@ -15,6 +15,8 @@ and dev, and so the choice of the best policy, know what the arm's teacher knows
   clicks-skip, ctr-skip   the same two, with documents that the log does not know left out of the rankings (unseen=skip)
   encoder     a sentence encoder alone (MiniLM on titles), no judgment and no click: targets by verified search, reward encoder@10
   flipped-10, flipped-30   as judged, with 10 and 30 % of the judgments of train and dev wrong
+  NAME-learned   of judged, clicks, ctr, flipped-10 and flipped-30: the same knowledge, taught through learned@10. Targets by
+              verified search with it as the judge, of terms that like queries share; reward learned@10 alone
 
 Stated before any run: the value is nDCG@10 of greedy answers to the test queries on the true judgments; a gain is the policy's
 value less the original query's, paired by query; the share is the arm's mean gain over that of `judged` on the same queries, its
@@ -73,6 +75,10 @@ BASE: dict[str, Any] = {
 }  # fmt: skip
 
 
+LEARNED = {"agree": 0.0}
+"""learned@10 says itself what a document that the original did not find is worth: no second anchor."""
+
+
 def arms(log: Path, vectors: Path) -> dict[str, dict[str, Any]]:
     """What each arm's task and rewards are."""
 
@@ -82,7 +88,7 @@ def arms(log: Path, vectors: Path) -> dict[str, dict[str, Any]]:
             "rewards": [f"clicks(log={str(log)!r}, model={model}{more})@10=1.0"],
         }
 
-    return {
+    given: dict[str, dict[str, Any]] = {
         JUDGED: {"task": {"labels": "true"}, "rewards": [f"{MEASURE}=1.0"]},
         "clicks": clicks("ips"),
         "ctr": clicks("ctr"),
@@ -95,6 +101,11 @@ def arms(log: Path, vectors: Path) -> dict[str, dict[str, Any]]:
         },
         "flipped-10": {"task": {"labels": "flipped", "share": 0.1}, "rewards": [f"{MEASURE}=1.0"]},
         "flipped-30": {"task": {"labels": "flipped", "share": 0.3}, "rewards": [f"{MEASURE}=1.0"]},
+    }
+    learned = {"rewards": ["learned@10=1.0"], "warmup": {"targets": "search", "min_alike": 3}, "verified": LEARNED}
+    return given | {
+        f"{name}-learned": {**learned, "task": {**given[name]["task"], "unjudged": "all"}}
+        for name in (JUDGED, "clicks", "ctr", "flipped-10", "flipped-30")
     }
 
 
@@ -153,6 +164,7 @@ def values(seed: int, arm: str, out: Path, looks: int = LOOKS, *, dry: bool = Fa
         "task": {"name": "taught-demo", "seed": seed, "train": TRAIN, **given["task"]},
         "rewards": {"weights": given["rewards"]},
         "warmup": {**BASE["warmup"], "max_evaluations": looks, **given.get("warmup", {})},
+        "verified": {**BASE["verified"], **given.get("verified", {})},
         "out": str(folder_of(folder, seed, arm, looks)),
         "resume": True,
         "dry_run": dry,

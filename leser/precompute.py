@@ -14,6 +14,7 @@ from leser.environment import Environment
 from leser.errors import LeserError
 from leser.formats.beir import read_queries
 from leser.formats.files import numbered_lines
+from leser.lesson import suggesting
 from leser.progress import Reporter
 from leser.similarity import nearest_of
 from leser.task import Query, Split, Task
@@ -21,7 +22,7 @@ from leser.text import words
 from leser.verified.options import VerifiedOptions
 from leser.verified.result import VerifiedAnswer
 from leser.verified.search import VerifiedSearch
-from leser.verified.sources import CandidateSource, DocumentWords, read_dictionary
+from leser.verified.sources import CandidateSource, DocumentWords, SuggestedWords, read_dictionary
 from leser.verified.spelling import SpellingNeighbours
 from leser.verified.writing import write_expansions
 
@@ -73,7 +74,7 @@ def precompute(
 def sources_of(
     environment: Environment, options: VerifiedOptions, task: Task | None = None, targets: Path | None = None
 ) -> list[CandidateSource]:
-    """The sources of candidates that there are: spelling, a dictionary, the documents.
+    """The sources of candidates that there are: spelling, a dictionary, a reward that suggests words, the documents.
 
     Spelling needs an engine that knows document frequencies; nearest documents need a reward with an encoder and a task
     that brings its documents.
@@ -86,6 +87,9 @@ def sources_of(
         sources.append(SpellingNeighbours(known, titles))
     if targets is not None:
         sources.append(read_dictionary(targets, environment.expansion))
+    learned = suggesting(environment.rewards.rewards)
+    if learned is not None:
+        sources.append(SuggestedWords(learned, options.candidates))
     nearest = nearest_of(environment.rewards.rewards, documents()) if documents else None
     sources.append(DocumentWords(environment, options, nearest))
     return sources

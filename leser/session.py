@@ -22,6 +22,7 @@ from leser.errors import IndexMissing, LeserError
 from leser.evaluation.measures import Measurer
 from leser.holes.expected import ExpectedGrades, bind
 from leser.holes.judge import DocumentJudge, usual_judge
+from leser.lesson import Lesson, teach
 from leser.plugins import Registry
 from leser.policy.passages import passage_writer
 from leser.progress import Reporter
@@ -134,6 +135,7 @@ def open_environment(
             expected,
             task.documents if task else None,
         )
+        teach(rewards.rewards, lesson_of(task, environment, config.seed))
         if len(rules.codes) > 1:
             facts["rules"] = ", ".join(rules.codes)
         if config.constraints.enabled:
@@ -179,6 +181,11 @@ def expected_of(
             f"evaluation.judge={named} cannot fill holes: {expected.lacking}. Leave it out, or judge more."
         )
     return expected if named or not expected.lacking else None
+
+
+def lesson_of(task: Task | None, environment: Environment, seed: int) -> Lesson | None:
+    """What rewards that learn may learn from; None without a task."""
+    return Lesson(task.train, environment.client.fetch, environment.originals, seed) if task else None
 
 
 def _checked(backend: Backend, config: RunConfig) -> dict[str, Any]:

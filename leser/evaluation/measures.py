@@ -22,6 +22,7 @@ from leser.evaluation.systems import SystemRun
 from leser.expansion import Code
 from leser.holes.expected import ExpectedGrades, FillsHoles, bind
 from leser.holes.treatment import Treatment, split_name
+from leser.lesson import LearnsFromTrain
 from leser.reward import Outcome, Reward, parse_spec
 from leser.reward_calls import ask_reward, make_reward
 
@@ -261,4 +262,9 @@ def _reward(name: str, rewards: Mapping[str, type[Reward]]) -> Reward:
     if reward.requires:
         needed = ", ".join(sorted(reward.requires))
         raise LeserError(f"'{name}' needs {needed} and cannot be reported as a measure. Leave it to training.")
+    if isinstance(reward, LearnsFromTrain):
+        raise LeserError(
+            f"'{name}' learns from the train judgments and cannot be reported as a measure: it would repeat what they say. "
+            "Leave it to training."
+        )
     return reward

@@ -16,6 +16,7 @@ from leser.backend import Document, Hit, Ranking
 from leser.declared import Documents
 from leser.errors import LeserError, unknown_name
 from leser.expansion import Code
+from leser.lesson import LearnsFromTrain
 from leser.reward import Outcome, Reward, parse_spec
 from leser.reward_calls import ask_reward, make_reward
 from leser.similarity import ComparesDocuments
@@ -39,6 +40,11 @@ class DocumentJudge:
             raise LeserError(
                 f"'{self.name}' cannot judge single documents: it does not read their text. "
                 "Name a reward that does, such as evaluation.judge=encoder."
+            )
+        if isinstance(reward, LearnsFromTrain):
+            raise LeserError(
+                f"'{self.name}' cannot fill holes: it learned from the judgments that would say what its scores are worth. "
+                f"Reward {self.name}@10 itself, or name another judge, such as evaluation.judge=encoder."
             )
         self._reward, self._fetch = reward, fetch
 

@@ -19,6 +19,7 @@ from leser.environment import Environment
 from leser.expansion import ExpansionOptions, ParseError, parse
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.formats.files import bad_line, json_lines, text_of
+from leser.lesson import SuggestsWords
 from leser.similarity import NearestDocuments
 from leser.task import Query
 from leser.text import STOP_WORDS, stem, words
@@ -103,6 +104,17 @@ class DocumentWords:
         wanted = FeedbackOptions(docs=self.options.documents, terms=10 * self.options.candidates)
         found = [term.text for term in feedback_terms(query.text, texts, scores, wanted)]
         return [w for w in found if stem(w) in common and (self.options.digits or not DIGIT.search(w))]
+
+
+class SuggestedWords:
+    """Words that a reward suggests, such as those that the train judgments speak for (learned@k)."""
+
+    def __init__(self, reward: SuggestsWords, count: int) -> None:
+        self.reward, self.count = reward, count
+
+    def __call__(self, queries: Sequence[Query]) -> list[list[str]]:
+        """At most `count` words of each query."""
+        return [self.reward.suggested(query, self.count) for query in queries]
 
 
 class CountedDictionary:

@@ -64,6 +64,12 @@ class WarmupOptions(Options):
     min_gain: float = Field(0.005, ge=0, description="least rise of the reward that proves a term")
     min_addition: float = Field(0.02, ge=0, description="least rise of the reward that a further term must bring")
     min_queries: int = Field(4, ge=1, description="train queries sharing a word for which a term must be proven")
+    min_alike: int = Field(
+        1,
+        ge=1,
+        description="of targets out of verified search: train queries sharing a word whose targets must hold a term, this one "
+        "among them; terms of fewer are left out, and a query that loses all of its terms has no target",
+    )
     targets_per_query: int = Field(3, ge=1, description="different proven targets kept for a query")
     min_share: float = Field(
         0.95,

@@ -19,6 +19,7 @@ from leser.expansion import Expansion, ExpansionOptions, ParseError, parse, rend
 from leser.formats.files import bad_line, json_lines, text_of
 from leser.precompute import sources_of
 from leser.task import Query, Split, Task, drawn
+from leser.text import STOP_WORDS, stem, words
 from leser.verified.options import VerifiedOptions
 from leser.verified.result import VerifiedAnswer
 from leser.verified.search import VerifiedSearch
@@ -70,6 +71,8 @@ def targets_of(
 ) -> list[Target]:
     """At most `targets_per_query` targets per query, as the rows rank them, their terms in one order."""
     read = [(query, _read(completion, expansion, path), gain) for query, completion, gain in rows]
+    if options.min_alike > 1:
+        read = _shared(read, queries, options.min_alike)
     queries_of = Counter(term for _, term in {(query, e.text) for query, terms, _ in read for e in terms})
     sets_of = Counter(e.text for _, terms, _ in read for e in terms)
     kept: dict[str, dict[frozenset[str], Target]] = {}
@@ -80,6 +83,22 @@ def targets_of(
             said = render(ordered, reasoning=expansion.reasoning)
             own.setdefault(frozenset(e.text for e in terms), Target(queries[query], said, gain))
     return [target for own in kept.values() for target in own.values()]
+
+
+_Read = tuple[str, Sequence[Expansion], float]
+
+
+def _shared(rows: Sequence[_Read], queries: Mapping[str, Query], least: int) -> list[_Read]:
+    """The rows with those terms alone that targets of so many queries sharing a word hold: others are luck of one query."""
+    asked = {id: {stem(word) for word in words(queries[id].text) if word not in STOP_WORDS} for id, _, _ in rows}
+    held = Counter(
+        (word, term) for id, term in {(id, e.text) for id, terms, _ in rows for e in terms} for word in asked[id]
+    )
+    kept = [
+        (id, [e for e in terms if any(held[word, e.text] >= least for word in asked[id])], gain)
+        for id, terms, gain in rows
+    ]
+    return [new for new, (_, terms, _) in zip(kept, rows, strict=True) if new[1] or not terms]
 
 
 def _rows_of(row: Mapping[str, Any], query: Query, path: Path, number: int) -> list[Row]:

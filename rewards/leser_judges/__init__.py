@@ -6,16 +6,19 @@ from leser.reward import Reward
 from leser_judges.baselines import EncoderAlone, EncoderFeedback, EncoderRerank
 from leser_judges.cross_encoder import CrossEncoder
 from leser_judges.guard import Guard
+from leser_judges.learned import Learned
 from leser_judges.llm import LlmJudge
 from leser_judges.similarity import EncoderSimilarity
 
-__all__ = ["CrossEncoder", "EncoderAlone", "EncoderFeedback", "EncoderRerank", "EncoderSimilarity", "Guard", "LlmJudge"]
+__all__ = [
+    "CrossEncoder", "EncoderAlone", "EncoderFeedback", "EncoderRerank", "EncoderSimilarity", "Guard", "Learned", "LlmJudge",
+]  # fmt: skip
 
 
 @hookimpl
 def leser_rewards() -> list[type[Reward]]:
-    """The judges: by vectors, by a reranker, by a language model, and the guard against bad new documents."""
-    return [EncoderSimilarity, CrossEncoder, LlmJudge, Guard]
+    """The judges: by vectors, a reranker, a language model, what train teaches, and the guard against bad new documents."""
+    return [EncoderSimilarity, CrossEncoder, LlmJudge, Learned, Guard]
 
 
 @hookimpl
