@@ -35,6 +35,9 @@ class LearnsFromTrain(Protocol):
     def learn(self, lesson: Lesson) -> None:
         """Take the lesson; raises LeserError where it holds too little."""
 
+    def met(self, query: Query) -> bool:
+        """Whether the lesson held judgments of a query of this text: what it says of such a one is not an unseen opinion."""
+
 
 @runtime_checkable
 class SuggestsWords(Protocol):
@@ -54,6 +57,11 @@ def teach(rewards: Iterable[object], lesson: Lesson | None) -> None:
                     "a reward that needs none, such as encoder@10."
                 )
             reward.learn(lesson)
+
+
+def learned_from(rewards: Iterable[object], query: Query) -> bool:
+    """Whether one of these rewards has learned from this query's own judgments."""
+    return any(isinstance(reward, LearnsFromTrain) and reward.met(query) for reward in leaves(rewards))
 
 
 def suggesting(rewards: Iterable[object]) -> SuggestsWords | None:
