@@ -63,7 +63,7 @@ def main() -> None:
     given = argparse.ArgumentParser(description=__doc__)
     given.add_argument("task", type=Path)
     given.add_argument("--encoder", default="encoder@10")
-    given.add_argument("--labels", default="nDCG(holes=skip)@10")
+    given.add_argument("--labels", default="nDCG@10")
     options = given.parse_args()
     flags = {"task.name": str(options.task), "backend.name": "memory"}
 
