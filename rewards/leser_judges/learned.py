@@ -67,7 +67,7 @@ class Learned(Reward):
     def __init__(self, spec: RewardSpec) -> None:
         super().__init__(spec)
         self.fields = self.options.fields
-        self._lesson: Lesson | None = None
+        self.lesson: Lesson | None = None
         self._met: frozenset[str] = frozenset()
         self._stems: dict[str, tuple[str, ...]] = {}
         self._worths: dict[str, dict[str, float]] = {}
@@ -80,7 +80,7 @@ class Learned(Reward):
                 f"'{self.spec.text}' has too little to learn from: {len(judged)} train queries have a relevant document, "
                 f"{LEAST_QUERIES} are needed. Take encoder@10, or judge more."
             )
-        self._lesson, self._met = lesson, frozenset(query_key(query.text) for query in judged)
+        self.lesson, self._met = lesson, frozenset(query_key(query.text) for query in judged)
 
     def met(self, query: Query) -> bool:
         """Whether this query, spelled with whatever capitals and blanks, is one of those that it learned from."""
@@ -89,9 +89,9 @@ class Learned(Reward):
     @cached_property
     def model(self) -> WordPairs:
         """The fitted model."""
-        if self._lesson is None:
+        if self.lesson is None:
             raise LeserError(f"'{self.spec.text}' has not learned yet: it is a reward of a task with train judgments.")
-        return fitted(self._lesson, self.options)
+        return fitted(self.lesson, self.options)
 
     def suggested(self, query: Query, count: int) -> list[str]:
         """The words whose presence in a document is worth most for a query, best first."""

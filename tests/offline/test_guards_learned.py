@@ -24,13 +24,13 @@ SHOP = MemoryBackend.of(shelf({"couch1": "couch", "sofa1": "shiny sofa"}))
 class Taught(Shiny):
     """Likes the word shiny, and says that train's queries taught it."""
 
-    taught: Sequence[str] = ()
+    lesson: Lesson | None = None
 
     def learn(self, lesson: Lesson) -> None:
-        self.taught = [query.text for query in lesson.train.queries]
+        self.lesson = lesson
 
     def met(self, query: Query) -> bool:
-        return query.text in self.taught
+        return self.lesson is not None and query.text in [taught.text for taught in self.lesson.train.queries]
 
 
 def weighed(taught_by: Sequence[Query], labels: Split) -> GuardedAnswer:
