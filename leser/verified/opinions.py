@@ -47,7 +47,7 @@ class Opinions:
         is no cosine, and another encoder beside it has other vectors.
         """
         rewards = environment.rewards
-        judge = next((reward for reward in leaves(rewards.rewards) if isinstance(reward, ComparesDocuments)), None)
+        judge: object = next((r for r in leaves(rewards.rewards) if isinstance(r, ComparesDocuments)), None)
         weight = next((w for r, w in zip(rewards.rewards, rewards.weights, strict=True) if r is judge), 0.0)
         nearest = next((s.nearest for s in sources if isinstance(s, DocumentWords) and s.nearest is not None), None)
         if nearest is None or weight <= 0 or not options.opinions:
