@@ -110,8 +110,13 @@ class Ranking:
         """The hits' ids, best first."""
         return tuple(map(_ID_OF, self.hits))
 
-    def top(self, k: int) -> list[str]:
-        """The first k different ids; what a measure at k reads, for a fraction of the price of all ids."""
+    def top(self, k: int, without: frozenset[str] = frozenset()) -> list[str]:
+        """The first k different ids; what a measure at k reads, for a fraction of the price of all ids.
+
+        Documents `without` are as if they were not there (Outcome.withheld).
+        """
+        if without:
+            return [id for id in dict.fromkeys(map(_ID_OF, self.hits)) if id not in without][:k]
         first = dict.fromkeys(map(_ID_OF, self.hits[:k]))
         if len(first) < k < len(self.hits):  # a document was given twice
             first = dict.fromkeys(map(_ID_OF, self.hits))

@@ -32,8 +32,15 @@ class Lesson:
 class LearnsFromTrain(Protocol):
     """A reward that knows nothing before it has learned from the train judgments."""
 
+    @property
+    def lesson(self) -> Lesson | None:
+        """What it has learned from; None before."""
+
     def learn(self, lesson: Lesson) -> None:
         """Take the lesson; raises LeserError where it holds too little."""
+
+    def met(self, query: Query) -> bool:
+        """Whether the lesson held judgments of a query of this text: what it says of such a one is not an unseen opinion."""
 
 
 @runtime_checkable
@@ -54,6 +61,17 @@ def teach(rewards: Iterable[object], lesson: Lesson | None) -> None:
                     "a reward that needs none, such as encoder@10."
                 )
             reward.learn(lesson)
+
+
+def lessons_of(rewards: Iterable[object]) -> list[tuple[str, str, list[tuple[str, int]]]]:
+    """The texts and judgments that these rewards have learned from, as plain values; empty where none learns."""
+    lessons = [r.lesson for r in leaves(rewards) if isinstance(r, LearnsFromTrain) and r.lesson is not None]
+    return [(q.id, q.text, sorted(x.train.qrels.get(q.id, {}).items())) for x in lessons for q in x.train.queries]
+
+
+def learned_from(rewards: Iterable[object], query: Query) -> bool:
+    """Whether one of these rewards has learned from this query's own judgments."""
+    return any(isinstance(reward, LearnsFromTrain) and reward.met(query) for reward in leaves(rewards))
 
 
 def suggesting(rewards: Iterable[object]) -> SuggestsWords | None:

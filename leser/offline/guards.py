@@ -16,6 +16,7 @@ from leser.evaluation.measures import Measurer
 from leser.evaluation.systems import SystemRun
 from leser.expansion import Code, Expansion
 from leser.expansion_store import EntryState
+from leser.lesson import learned_from
 from leser.offline.options import PrecomputeOptions
 from leser.reward import Outcome
 from leser.rules import ServingFilter
@@ -186,8 +187,9 @@ class Guards:
         elif confirmed is not None and confirmed < -SLACK:
             refusal = GuardReason.JUDGMENTS
         # labels that a set was chosen on do not prove it: the other half does, or a judge that never saw them
+        stranger = not learned_from(self.environment.rewards.rewards, outcome.query)
         proven = (confirmed is not None and confirmed > SLACK) or (
-            unseen is not None and unseen >= options.margin - SLACK
+            stranger and unseen is not None and unseen >= options.margin - SLACK
         )
         return _Weighed(proposal, refusal, gain, proven and gain is not None, scores)
 

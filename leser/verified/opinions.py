@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from leser.backend import Ranking
+from leser.composition import leaves
 from leser.environment import Environment
 from leser.originals import keep_last
 from leser.reward import Outcome
@@ -40,10 +41,14 @@ class Opinions:
 
     @classmethod
     def of(cls, environment: Environment, sources: Sequence[CandidateSource], options: VerifiedOptions) -> Self | None:
-        """Those of the encoder that both judges by itself and brings candidates; None where there is none."""
+        """Those of the encoder that both judges by itself and brings candidates; None where there is none.
+
+        The first that compares documents brings candidates (`nearest_of`). Where it is a factor of a product, what is judged
+        is no cosine, and another encoder beside it has other vectors.
+        """
         rewards = environment.rewards
-        judges = (w for r, w in zip(rewards.rewards, rewards.weights, strict=True) if isinstance(r, ComparesDocuments))
-        weight = next(judges, 0.0)
+        judge: object = next((r for r in leaves(rewards.rewards) if isinstance(r, ComparesDocuments)), None)
+        weight = next((w for r, w in zip(rewards.rewards, rewards.weights, strict=True) if r is judge), 0.0)
         nearest = next((s.nearest for s in sources if isinstance(s, DocumentWords) and s.nearest is not None), None)
         if nearest is None or weight <= 0 or not options.opinions:
             return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from leser.errors import LeserError
+from leser.lesson import lessons_of
 from leser.verified.journal import Journal, probe_row, read_probe
 from leser.verified.result import VerifiedAnswer, VerifiedExpansions
 from leser.verified.search import Probe, VerifiedSearch
@@ -69,6 +70,7 @@ def settings_of(search: VerifiedSearch) -> dict[str, Any]:
         if search.split is None
         else {q.id: sorted(search.split.qrels.get(q.id, {}).items()) for q in search.queries}
     )
+    lessons = lessons_of(rewards.rewards)
     return {
         "options": search.options.model_dump(mode="json"),
         "rewards": [f"{name}={weight!r}" for name, weight in zip(rewards.names, rewards.weights, strict=True)],
@@ -79,6 +81,7 @@ def settings_of(search: VerifiedSearch) -> dict[str, Any]:
         "queries": _digest([(query.id, query.text) for query in search.queries]),
         "judgments": _digest(judged),
         "seed": search.seed,
+        **({"learned from": _digest(lessons)} if lessons else {}),
     }
 
 

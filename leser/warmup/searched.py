@@ -50,7 +50,7 @@ def read_target_file(path: Path, split: Split, options: WarmupOptions, expansion
     """Targets of the split's queries out of a file of `leser search-expansions` or a run's targets.jsonl.
 
     Rows of queries that the split does not hold are passed over. Raises LeserError naming file and line for a row that
-    cannot be read or whose text is not the split's, and where no query of the split has a target.
+    cannot be read or whose text is not the split's, and where no query of the split has a target, or `min_alike` leaves none.
     """
     queries = {query.id: query for query in split.queries}
     found: list[Row] = []
@@ -63,7 +63,13 @@ def read_target_file(path: Path, split: Split, options: WarmupOptions, expansion
             f"{path} has no target for any of the {len(queries)} {split.name} queries. Make it for this task: "
             f"leser search-expansions --split {split.name} --out FILE."
         )
-    return targets_of(found, queries, options, expansion, path)
+    targets = targets_of(found, queries, options, expansion, path)
+    if any(gain > 0 for *_, gain in found) and not any(target.gain > 0 for target in targets):
+        raise LeserError(
+            f"No term in {path} is in the targets of {options.min_alike} {split.name} queries that share a word, so that "
+            "none is left to learn. Lower warmup.min_alike, or search for more queries."
+        )
+    return targets
 
 
 def targets_of(

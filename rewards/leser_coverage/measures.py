@@ -73,7 +73,7 @@ class UnionRecall(Reward):
         if self.options.original:
             rankings.insert(0, outcome.original.ids)
         rounds = (doc for turn in zip_longest(*rankings) for doc in turn if doc is not None)
-        return iter(dict.fromkeys(rounds))
+        return (doc for doc in dict.fromkeys(rounds) if doc not in outcome.withheld)
 
 
 class Rescued(Reward):
@@ -91,5 +91,7 @@ class Rescued(Reward):
         return [None if outcome.original.hits else float(self._found(outcome)) for outcome in outcomes]
 
     def _found(self, outcome: Outcome) -> bool:
-        top = outcome.expanded.ids[: self.depth] if outcome.expanded else ()
+        # without a least grade any document counts, also one whose grade is withheld
+        withheld = outcome.withheld if self.options.rel else frozenset()
+        top = outcome.expanded.top(self.depth, withheld) if outcome.expanded else ()
         return any(outcome.grades.get(doc, 0) >= self.options.rel for doc in top)

@@ -6,11 +6,13 @@ cost of a keyword search; else `minilm` on the task's titles. Options given by h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
+from math import nan
+from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from leser.backend import Hit, Ranking, SearchError, Term
 from leser.baseline import Baseline, BaselineContext
@@ -32,6 +34,8 @@ QUERIES_AT_ONCE = 512
 """Queries whose nearest documents' texts are in memory at once."""
 TOP = 10
 """Hits that the engine's own scores are asked about."""
+_WORDS = {"fields": ("text",), "nearest": 30}
+"""Where words are read from, unless said otherwise."""
 _NO_TEXT = -1.0
 """Cosine of a document without text: behind all others."""
 
@@ -153,7 +157,8 @@ class EncoderFeedback(_NearestBaseline):
         """The encoder, the words, and the grid that is searched on dev."""
 
         words: PromptOptions = Field(
-            PromptOptions(fields=("text",), nearest=30), description="which words: options of [prompt]; `terms` is set"
+            PromptOptions.model_validate(_WORDS),
+            description="which words: options of [prompt]; `terms` is set, `fields` and `nearest` are text and 30 unless given",
         )
         terms: tuple[int, ...] = Field((0, 1, 2, 3, 5, 8, 12), min_length=1, description="numbers of words added")
         weights: tuple[float, ...] = Field(
@@ -167,6 +172,19 @@ class EncoderFeedback(_NearestBaseline):
         dev_queries: int = Field(
             300, ge=1, description="dev queries that judge a setting, at most; of more, a seeded sample"
         )
+
+        @field_validator("words", mode="before")
+        @classmethod
+        def _beside_the_usual(cls, given: Any) -> Any:
+            """Who names one of these options keeps the others."""
+            return {**_WORDS, **given} if isinstance(given, Mapping) else given
+
+        @field_validator("words")
+        @classmethod
+        def _of_nearest(cls, words: PromptOptions) -> PromptOptions:
+            if not words.nearest:
+                raise ValueError("nearest must be 1 or more: the words are those of the encoder's nearest documents")
+            return words
 
     options: EncoderFeedback.Options
 
@@ -198,12 +216,12 @@ class EncoderFeedback(_NearestBaseline):
         return [_clauses(words, *self.chosen) for words in self._words(queries)]
 
     def _agreements(self, queries: Sequence[Query], clauses: Sequence[Sequence[Term]]) -> list[float]:
-        """The engine's own opinion of what each query finds with its clauses, as much as it counts; 0 for a failed search."""
+        """The engine's own opinion of what each query finds with its clauses, as much as it counts; NaN for a failed search."""
         pairs = zip(self._context.originals(queries), self._context.search(queries, clauses), strict=True)
         return [
             self.options.agree * agreement(before, after, TOP)
             if isinstance(before, Ranking) and isinstance(after, Ranking)
-            else 0.0
+            else nan
             for before, after in pairs
         ]
 

@@ -12,11 +12,12 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from leser.errors import LeserError
+from leser.expansion_store import query_key
 from leser.lesson import Lesson
 from leser.options import Options
 from leser.reward import Outcome, Reward, RewardSpec
 from leser.similarity import discounted_mean
-from leser.task import Query
+from leser.task import Query, Split
 from leser_judges.documents import text_of
 from leser_judges.options import one_or_more
 from leser_judges.word_pairs import WordPairs, WorthExample, stems
@@ -66,28 +67,31 @@ class Learned(Reward):
     def __init__(self, spec: RewardSpec) -> None:
         super().__init__(spec)
         self.fields = self.options.fields
-        self._lesson: Lesson | None = None
+        self.lesson: Lesson | None = None
+        self._met: frozenset[str] = frozenset()
         self._stems: dict[str, tuple[str, ...]] = {}
         self._worths: dict[str, dict[str, float]] = {}
 
     def learn(self, lesson: Lesson) -> None:
         """Take the lesson; the model is fitted at the first outcome. Raises LeserError where too few queries are judged."""
-        judged = sum(
-            any(grade > 0 for grade in lesson.train.qrels.get(q.id, {}).values()) for q in lesson.train.queries
-        )
-        if judged < LEAST_QUERIES:
+        judged = _judged(lesson.train)
+        if len(judged) < LEAST_QUERIES:
             raise LeserError(
-                f"'{self.spec.text}' has too little to learn from: {judged} train queries have a relevant document, "
+                f"'{self.spec.text}' has too little to learn from: {len(judged)} train queries have a relevant document, "
                 f"{LEAST_QUERIES} are needed. Take encoder@10, or judge more."
             )
-        self._lesson = lesson
+        self.lesson, self._met = lesson, frozenset(query_key(query.text) for query in judged)
+
+    def met(self, query: Query) -> bool:
+        """Whether this query, spelled with whatever capitals and blanks, is one of those that it learned from."""
+        return query_key(query.text) in self._met
 
     @cached_property
     def model(self) -> WordPairs:
         """The fitted model."""
-        if self._lesson is None:
+        if self.lesson is None:
             raise LeserError(f"'{self.spec.text}' has not learned yet: it is a reward of a task with train judgments.")
-        return fitted(self._lesson, self.options)
+        return fitted(self.lesson, self.options)
 
     def suggested(self, query: Query, count: int) -> list[str]:
         """The words whose presence in a document is worth most for a query, best first."""
@@ -126,7 +130,7 @@ class Learned(Reward):
 def fitted(lesson: Lesson, options: LearnedParameters) -> WordPairs:
     """The model of a lesson: each judged query's relevant documents against others."""
     train, draw = lesson.train, Random(f"{lesson.seed} learned")
-    judged = [q for q in train.queries if any(grade > 0 for grade in train.qrels.get(q.id, {}).values())]
+    judged = _judged(train)
     best = max(grade for q in judged for grade in train.qrels[q.id].values())
     originals = lesson.originals(judged)
     chosen: list[dict[str, float]] = []
@@ -151,8 +155,18 @@ def fitted(lesson: Lesson, options: LearnedParameters) -> WordPairs:
         for id, worth in row.items()
         if id in number
     ]
+    if len({example.query for example in examples}) < LEAST_QUERIES:
+        raise LeserError(
+            f"learned@k has too little to learn from: the engine holds {len(number)} of {len(every)} documents that were "
+            "judged for train queries or found by them. Build the index from the documents that were judged."
+        )
     texts = [text_of(documents[id], options.fields) for id in number]
     return WordPairs(examples, [query.text for query in judged], texts, lesson.seed, options.words)
+
+
+def _judged(train: Split) -> list[Query]:
+    """The train queries with a relevant document."""
+    return [q for q in train.queries if any(grade > 0 for grade in train.qrels.get(q.id, {}).values())]
 
 
 def _some(ids: Sequence[str], most: int, draw: Random) -> list[str]:

@@ -117,13 +117,13 @@ class Marginal(Reward):
 
     def _mean(self, outcome: Outcome) -> float | None:
         missing = {doc for doc, grade in outcome.grades.items() if grade >= self.options.rel}
-        missing.difference_update(outcome.original.top(self.depth))
+        missing.difference_update(outcome.original.top(self.depth, outcome.withheld))
         if not missing or outcome.expanded is None:
             return None
         rankings = outcome.per_expansion or ()
         gained = 0.0
         for ranking in rankings:
-            new = missing.intersection(ranking.top(self.depth))
+            new = missing.intersection(ranking.top(self.depth, outcome.withheld))
             gained += len(new) / min(self.depth, len(missing)) if missing else 0.0
             missing -= new
         return gained / len(rankings) if rankings else 0.0

@@ -78,9 +78,10 @@ class Kept(Reward):
         return [self._share(outcome) for outcome in outcomes]
 
     def _share(self, outcome: Outcome) -> float | None:
-        top = {hit.id for hit in outcome.original.hits[: self.depth]}
+        withheld = frozenset() if self.options.all else outcome.withheld
+        top = outcome.original.top(self.depth, withheld)
         relevant = {doc for doc in top if self.options.all or outcome.grades.get(doc, 0) >= self.options.rel}
         if not relevant or outcome.expanded is None:
             return None
-        share = len(relevant.intersection(hit.id for hit in outcome.expanded.hits[: self.depth])) / len(relevant)
+        share = len(relevant.intersection(outcome.expanded.top(self.depth, withheld))) / len(relevant)
         return share if self.options.min is None else float(share >= self.options.min)

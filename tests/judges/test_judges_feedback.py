@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,18 @@ import pytest
 from leser_judges import EncoderFeedback, EncoderSimilarity
 from leser_memory import MemoryBackend
 
-from leser.backend import Document
+from leser.backend import Document, ExpandedQuery, Ranking, SearchError, Term
 from leser.baseline import BaselineContext
 from leser.engine import SearchClient
 from leser.errors import LeserError
 from leser.evaluation.builtin import Original, run_baseline
 from leser.evaluation.evaluate import evaluate
+from leser.options import validate_options
 from leser.prompt import PromptOptions
 from leser.reward import parse_spec
 from leser.scoring import RewardSet
 from leser.task import Query, Split, Task
+from leser.verified.anchor import agreement
 
 TITLES = {
     "1": "red settee", "2": "red floor lamp", "3": "red running shoes", "4": "notebook computer", "5": "portable computer"
@@ -63,3 +66,30 @@ def test_it_says_what_it_needs(context: BaselineContext) -> None:
         feedback().fit(replace(context, task=replace(TASK, documents=None)))
     with pytest.raises(LeserError, match="encoder-feedback is tuned on dev"):
         feedback().fit(replace(context, task=replace(TASK, dev=Split("dev", (), {}))))
+
+
+def test_who_names_one_option_of_the_words_keeps_the_others() -> None:
+    given = validate_options(EncoderFeedback.Options, {"words": {"fields": ["body"]}}, "encoder-feedback").words
+    assert (given.fields, given.nearest) == (("body",), 30)
+    given = validate_options(EncoderFeedback.Options, {"words": {"nearest": 7}}, "encoder-feedback").words
+    assert (given.fields, given.nearest) == (("text",), 7)
+    assert EncoderFeedback().options.words == PromptOptions(fields=("text",), nearest=30)
+    with pytest.raises(LeserError, match="nearest must be 1 or more"):
+        validate_options(EncoderFeedback.Options, {"words": {"nearest": 0}}, "encoder-feedback")
+
+
+class Failing(MemoryBackend):
+    """An engine that has no answer to any search."""
+
+    def search(self, queries: Sequence[ExpandedQuery], k: int, *, total: bool = False) -> list[Ranking | SearchError]:
+        return [SearchError("down") for _ in queries]
+
+
+def test_a_search_that_failed_has_no_opinion_rather_than_one_of_0(context: BaselineContext) -> None:
+    baseline = feedback(terms=(0,))
+    baseline.fit(context)
+    (known,) = baseline._agreements(SPLIT.queries[:1], [()])
+    assert known == pytest.approx(0.3 * agreement(*2 * context.originals(SPLIT.queries[:1]), 10))
+    with SearchClient(Failing.of(DOCUMENTS)) as client:
+        baseline._context = replace(context, client=client)
+        assert math.isnan(*baseline._agreements(SPLIT.queries[:1], [(Term("settee", 1.0),)]))

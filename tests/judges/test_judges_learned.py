@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from leser.errors import LeserError
 from leser.evaluation.measures import Measurer
 from leser.expansion import Code
 from leser.holes.judge import DocumentJudge
-from leser.lesson import Lesson, suggesting, teach
+from leser.lesson import Lesson, learned_from, suggesting, teach
 from leser.reward import Outcome, Reward, RewardSpec, parse_spec
 from leser.similarity import discounted_mean
 from leser.task import Query, Split
@@ -117,3 +118,18 @@ def test_it_is_neither_a_measure_nor_a_judge_of_holes() -> None:
         Measurer(lesson().train, ["learned@10"], {"learned": Learned})
     with pytest.raises(LeserError, match="cannot fill holes"):
         DocumentJudge.of("learned", {"learned": Learned}, fetch)
+
+
+def test_it_knows_whose_judgments_it_met() -> None:
+    reward = taught()
+    assert reward.met(Query("typed: 1", " Navy  SETTEE 0 "))
+    assert not reward.met(Query("new", "navy settee"))
+    assert learned_from([reward], QUERIES[0])
+    assert not learned_from([], QUERIES[0])
+
+
+def test_an_engine_that_holds_other_documents_than_those_judged_is_named() -> None:
+    reward = Learned(parse_spec("learned@3"))
+    teach([reward], replace(lesson(), fetch=lambda ids, fields: {}))
+    with pytest.raises(LeserError, match=r"too little to learn from: the engine holds 0 of \d+ documents"):
+        reward.score([outcome("navy settee", "sofa-navy-0")])

@@ -11,6 +11,7 @@ from leser_memory import MemoryBackend
 from verified_shop import COUCH, DESK, Shiny, changed, environment_of, shelf, words_of
 
 from leser.backend import Hit, Ranking
+from leser.composition import RewardProduct
 from leser.expansion import Code
 from leser.reward import Outcome, parse_spec
 from leser.similarity import NearestDocuments
@@ -144,3 +145,12 @@ def test_labels_alone_have_no_second_opinions() -> None:
     assert Opinions.of(environment, words_of(environment), VerifiedOptions()) is None
     near = [DocumentWords(environment, VerifiedOptions(), Table(COSINES))]  # type: ignore[arg-type]
     assert Opinions.of(environment, near, VerifiedOptions()) is None, "no reward compares documents"
+
+
+def test_an_encoder_within_a_product_gives_its_vectors_to_no_other_judge() -> None:
+    inner, judge = Seeming(parse_spec("shiny@4")), Seeming(parse_spec("shiny@2"))
+    product = RewardProduct([inner, Shiny(parse_spec("shiny@3"))])
+    for rewards, known in (([judge, product], True), ([product, judge], False)):
+        environment = environment_of(rewards=rewards)
+        near = [DocumentWords(environment, VerifiedOptions(), Table(COSINES))]  # type: ignore[arg-type]
+        assert (Opinions.of(environment, near, VerifiedOptions()) is not None) == known
