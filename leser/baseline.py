@@ -71,6 +71,10 @@ class BaselineContext:
                 failed[query.text] = answer
         return [self._originals.get(query.text) or failed[query.text] for query in queries]
 
+    def forget(self) -> None:
+        """Forget the queries' own rankings; they are searched again when somebody asks for them."""
+        self._originals.clear()
+
     def texts(self, ids: Sequence[str]) -> dict[str, str]:
         """Text of each document the engine holds, its fields joined."""
         documents = self.client.fetch(list(dict.fromkeys(ids)), self.text_fields)

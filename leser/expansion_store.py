@@ -53,9 +53,10 @@ class StoredEntry:
     """What is known of one query on one platform.
 
     The weights of `expansions` are those that the engine is asked with, beside the original query's 1; no expansions means
-    that the query is best left alone. `policy`, `profile`, `engine` and `judge` say what it was made with (a run's name or
-    "search"; digests), `judgments` is a digest of the query's judgments that were read (empty: none were), `reason` the guard
-    that left the query alone, `scores` what was measured, by name. `time` is ISO 8601 in UTC.
+    that the query is best left alone. `policy`, `profile`, `engine` and `judge` say what it was made with (runs, "search" and
+    baselines, joined by "+"; digests), `judgments` is a digest of the query's judgments that were read (empty: none were),
+    `reason` the guard that left the query alone, `scores` what was measured, by name. `by` is who proposed the expansions,
+    where that is known: a run's name, "search" or a baseline's name. `time` is ISO 8601 in UTC.
     """
 
     query: str
@@ -70,6 +71,7 @@ class StoredEntry:
     reason: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     time: str = field(default_factory=lambda: now())
+    by: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -88,7 +90,7 @@ class StoredEntry:
     def row(self) -> dict[str, Any]:
         """The entry as plain values, as every store and export writes it."""
         # what older stores lack is left out where it is empty, so that their entries keep their checksum
-        later = {name: value for name in ("judgments", "reason") if (value := getattr(self, name))}
+        later = {name: value for name in ("judgments", "reason", "by") if (value := getattr(self, name))}
         return {
             "query": self.query,
             "platform": self.platform,
@@ -109,7 +111,7 @@ class StoredEntry:
         try:
             expansions = tuple(Expansion(_text(e["text"]), _number(e["weight"])) for e in row.get("expansions", ()))
             scores = {_text(name): _number(value) for name, value in dict(row.get("scores", {})).items()}
-            names = ("platform", "policy", "profile", "engine", "judge", "judgments", "reason")
+            names = ("platform", "policy", "profile", "engine", "judge", "judgments", "reason", "by")
             texts = {name: _text(row.get(name, "")) for name in names}
             made = {"time": _text(row["time"])} if "time" in row else {}
             return cls(_text(row["query"]), expansions, state=EntryState(row["state"]), scores=scores, **texts, **made)

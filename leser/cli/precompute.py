@@ -1,4 +1,4 @@
-"""`leser precompute`: guarded expansions of frequent queries, by a policy, by verified search or by both, into a store."""
+"""`leser precompute`: guarded expansions of frequent queries into a store, by a policy, verified search or baselines."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("run", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--by",
-    type=click.Choice(["policy", "search", "both"]),
-    help="Who proposes; the better of both is kept. Default: policy where RUN is given, else search.",
+    multiple=True,
+    metavar="NAME",
+    help="Who proposes: policy, search, both of them, or a baseline such as dictionary; of several (repeat it, or "
+    "--by policy,dictionary) the better is kept. Default: policy where RUN is given, else search.",
 )
 @click.option(
     "--queries",
@@ -62,14 +64,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--resume", is_flag=True, help="Go on with a job that was not finished.")
 @ray_options
-def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: str, **given: Any) -> None:
+def command(run: Path | None, by: tuple[str, ...], queries: Path, limit: int | None, out: str, **given: Any) -> None:
     """Expand frequent queries and store what the rules and the engine let pass; only what is stale is done again.
 
     Guards: no rule is broken, something is found, the original's top hits stay (precompute.overlap), the judge's score rises
     (precompute.margin), and the half of the judgments that took no part in the choice does not speak against it. Entries that
     nothing could prove are proposed, not served. All settings are in [precompute], e.g. -o precompute.overlap=0.5.
     """
-    from leser.inspect.precomputing import Source, check_by, job_for
+    from leser.inspect.precomputing import Source, baselines_named, check_by, job_for
     from leser.offline.blocks import BlockJournal, journal_of
     from leser.offline.frequent import read_frequent
     from leser.offline.refresh import refresh
@@ -79,11 +81,12 @@ def command(run: Path | None, by: Any, queries: Path, limit: int | None, out: st
     flags = {"task.name": given["task"], "backend.name": given["backend"], "rewards.weights": given["rewards"] or None}
     set_flags = {key: value for key, value in flags.items() if value is not None}
     source = Source(run, given["config"], given["platform"], set_flags, given["assignments"], given["plugins"])
-    chosen: Any = by or ("policy" if run else "search")
+    chosen = ",".join(by) or ("policy" if run else "search")
     check_by(source, chosen)  # before a store is made
     cluster = cluster_of(given)
     wanted = read_frequent(queries, limit)
     read = source.read()
+    baselines_named(chosen, read)
     with (
         open_store(out, read[1], create=True) as store,
         job_for(source, chosen, given["judgments"], read, cluster) as job,

@@ -8,17 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from leser.backend import Backend
+from leser.baseline import Baseline
 from leser.cluster.connection import Cluster
 from leser.config.build import complete, task_of
 from leser.config.load import load_config
 from leser.config.tables import RunConfig
 from leser.environment import Environment
-from leser.errors import LeserError
+from leser.errors import LeserError, unknown_name
+from leser.evaluation.calls import make_baseline
 from leser.expansion_store import query_key
 from leser.inspect.opening import configured, open_folder, open_sampler
+from leser.offline.by_baseline import BaselineProposer, fitted_name, no_clauses, ranks_itself
 from leser.offline.guards import Guards
 from leser.offline.job import BlockAnswerer, PrecomputeJob, judged_of
 from leser.offline.options import PrecomputeOptions
@@ -27,11 +30,11 @@ from leser.offline.ray_workers import open_workers
 from leser.offline.recipe import policy_name, recipe_of
 from leser.plugins import Registry, load_plugins
 from leser.precompute import sources_of
-from leser.session import open_environment, open_session
+from leser.session import Session, context_of, open_environment, open_session
 from leser.task import Split, Task
 from leser.verified.options import VerifiedOptions
 
-By = Literal["policy", "search", "both"]
+POLICY, BOTH = "policy", "both"
 PARTS = {"none": (), "train": ("train",), "train+dev": ("train", "dev"), "all": ("train", "dev", "test")}
 """Whose judgments a job may read. The default leaves test's for promotion."""
 
@@ -81,19 +84,60 @@ class JobSettings:
     others: tuple[str, ...]
 
 
-def check_by(source: Source, by: By) -> None:
-    """Raises LeserError where a policy is to propose and no run is named."""
-    if by != "search" and source.run is None:
+def proposers_of(by: str) -> tuple[str, ...]:
+    """The proposers that `--by` names, parted by commas: policy and search first, then baselines, each once."""
+    named = ",".join(f"{POLICY},{SEARCH}" if name.strip() == BOTH else name for name in by.split(","))
+    found = dict.fromkeys(name.strip() for name in named.split(",") if name.strip())
+    return tuple(sorted(found, key=lambda name: (POLICY, SEARCH, name).index(name)))
+
+
+def check_by(source: Source, by: str) -> None:
+    """Raises LeserError where nobody is named, a policy is to propose without a run, or a baseline without a task."""
+    names = proposers_of(by)
+    if not names:
+        raise LeserError("--by names nobody. Write policy, search, both, or a baseline's name.")
+    if POLICY in names and source.run is None:
         raise LeserError("A policy's expansions need its run folder. Name one, or write --by search.")
+    fitted = [name for name in names if name not in (POLICY, SEARCH)]
+    if fitted and not source.names_task:
+        raise LeserError(
+            f"The baseline '{fitted[0]}' is fitted on a task's train and dev. Name one with --task, or a run."
+        )
+
+
+def baselines_named(by: str, read: tuple[RunConfig, Registry]) -> list[Baseline]:
+    """The baselines that `--by` names, not fitted yet. Raises LeserError for one that is not there or cannot be stored."""
+    config, registry = read
+    there = {offer.name for offer in registry.offers() if offer.kind == "baseline"}
+    made = []
+    for name in (name for name in proposers_of(by) if name not in (POLICY, SEARCH)):
+        if name not in there:
+            storable = (n for n, cls in registry.all("baseline").items() if not ranks_itself(cls))
+            raise unknown_name("proposer", name, (POLICY, SEARCH, BOTH, *storable))
+        cls = registry.get("baseline", name)
+        if ranks_itself(cls):
+            raise LeserError(no_clauses(name))
+        made.append(make_baseline(cls, config.evaluation.baseline_options.get(name, {})))
+    boosts = "term_weights" in registry.get("backend", config.backend.name).capabilities
+    if made and boosts and config.expansion.mode == "fuse":
+        raise LeserError(
+            f"The baseline '{made[0].name}' adds weighted clauses to one search, and expansion.mode=fuse searches for each "
+            "expansion by itself. Set -o expansion.mode=boost."
+        )
+    return made
 
 
 @contextmanager
 def open_job(
-    source: Source, by: By, judgments: str, registry_and_config: tuple[RunConfig, Registry] | None = None
+    source: Source, by: str, judgments: str, registry_and_config: tuple[RunConfig, Registry] | None = None
 ) -> Iterator[PrecomputeJob]:
-    """A job with its engine open; closed in the end. Raises LeserError before anything expensive."""
+    """A job with its engine open; closed in the end. `by` as in `proposers_of`.
+
+    Raises LeserError before anything expensive.
+    """
     check_by(source, by)
-    config, registry = registry_and_config or source.read()
+    config, registry = read = registry_and_config or source.read()
+    names, baselines = proposers_of(by), baselines_named(by, read)
     named = JobSettings(
         platform=config.platform.name or "",
         judgments=judgments,
@@ -106,26 +150,36 @@ def open_job(
             config.prompt.model_dump_json(),
         ),
     )
-    if by == "search":
+    if names == (SEARCH,):
         kind = registry.get("backend", config.backend.name)
         task = task_of(config, registry) if source.needs_task(kind, config.backend.options) else None
         environment, _ = open_environment(config, registry, task)
         with environment.client:
             yield _job(named, environment, task, [_search(named, environment, task)])
         return
-    assert source.run is not None
-    folder = open_folder(source.run)
     with open_session(config, registry) as session:
-        sampler = open_sampler(folder, session)
-        proposers: list[Proposer] = [PolicyProposer(sampler, policy_name(folder.path))]
-        if by == "both":
+        proposers: list[Proposer] = []
+        if POLICY in names:
+            assert source.run is not None
+            folder = open_folder(source.run)
+            proposers.append(PolicyProposer(open_sampler(folder, session), policy_name(folder.path)))
+        if SEARCH in names:
             proposers.append(_search(named, session.environment, session.task))
+        proposers += [_by_baseline(baseline, session) for baseline in baselines]
         yield _job(named, session.environment, session.task, proposers)
+
+
+def _by_baseline(baseline: Baseline, session: Session) -> BaselineProposer:
+    context = context_of(session)
+    # the untrained policy, where it can be asked for passages
+    writer = session.config.policy.model_dump_json() if context.write is not None else ""
+    name = fitted_name(baseline, session.task, (str(context.seed), writer))
+    return BaselineProposer(baseline, context, session.environment, name, session.reporter.warn)
 
 
 @contextmanager
 def job_for(
-    source: Source, by: By, judgments: str, read: tuple[RunConfig, Registry], cluster: Cluster | None = None
+    source: Source, by: str, judgments: str, read: tuple[RunConfig, Registry], cluster: Cluster | None = None
 ) -> Iterator[BlockAnswerer]:
     """A job in this process, or on the workers of a Ray cluster, each of which opens it for itself."""
     if cluster is None:

@@ -23,7 +23,7 @@ from leser.expansion_store import EntryState, Store, StoredEntry, now
 from leser.files import write_atomically
 from leser.formats.files import bad_line, open_text
 
-COLUMNS = ("query", "platform", "expansions", "state", "gain", "count", "policy", "time", "reason")
+COLUMNS = ("query", "platform", "expansions", "state", "gain", "count", "policy", "time", "reason", "by")
 _FORMULA = ("=", "+", "-", "@")
 _FORM = ExpansionOptions(max_expansions=100, max_words=100, weight=1.0, max_weight=1e6)
 """A person's expansions need only be readable here; the rules are asked beside (leser/inspect/importing.py)."""
@@ -55,6 +55,7 @@ def write_entries(path: Path, entries: Iterable[StoredEntry]) -> int:
             entry.policy,
             entry.time,
             entry.reason,
+            entry.by,
         )
         table.writerow([f" {cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
         count += 1
@@ -95,8 +96,8 @@ def _edited(before: StoredEntry | None, row: dict[str, str], path: Path, line: i
     if same and state is before.state:
         return before
     expansions = before.expansions if same else read.expansions
-    policy, reason = (before.policy, before.reason) if same else ("person", "")
-    return replace(before, expansions=expansions, state=state, policy=policy, reason=reason, time=now())
+    made = {} if same else {"policy": "person", "reason": "", "by": ""}
+    return replace(before, expansions=expansions, state=state, time=now(), **made)
 
 
 def _same(first: Sequence[Expansion], second: Sequence[Expansion]) -> bool:

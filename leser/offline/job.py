@@ -113,6 +113,7 @@ class PrecomputeJob:
             reason=reason,
             scores=scores,
             time=now(),
+            by=answer.by or "+".join(proposer.by for proposer in self.proposers),
         )
         return {"key": query.key, "reason": reason, "entry": entry.row()}
 

@@ -1,4 +1,4 @@
-"""Who proposes expansions: a trained policy, or verified search."""
+"""Who proposes expansions: a trained policy, or verified search. Baselines do, too: leser/offline/by_baseline.py."""
 
 from __future__ import annotations
 
@@ -23,9 +23,14 @@ LACKING = {VerifiedAnswer.UNKNOWN: GuardReason.ENGINE, VerifiedAnswer.UNJUDGED: 
 
 
 class Proposer(Protocol):
-    """Proposes for a block of queries at once; `split` holds the judgments that may be read."""
+    """Proposes for a block of queries at once; `split` holds the judgments that may be read.
+
+    `name` changes with everything that decides its proposals and is not the engine's, the rules' or the rewards'; `by` is
+    what entries call it.
+    """
 
     name: str
+    by: str
 
     def propose(self, queries: Sequence[Query], split: Split) -> list[ProposedExpansions]:
         """One proposal per query, in order; no expansions leaves the query alone."""
@@ -36,7 +41,7 @@ class PolicyProposer:
     """The policy's greedy completions; what the rules refuse of one is taken out."""
 
     def __init__(self, sampler: Sampler, name: str) -> None:
-        self.name = name
+        self.name = self.by = name
         self._sampler = sampler
         self._filter = ServingFilter(sampler.environment.rules)
 
@@ -57,7 +62,7 @@ class PolicyProposer:
 class SearchProposer:
     """Verified search: what the engine and the judge prove. Queries of a block lend each other support."""
 
-    name = SEARCH
+    name = by = SEARCH
 
     def __init__(
         self, environment: Environment, options: VerifiedOptions, sources: Sequence[CandidateSource], seed: int = 0

@@ -15,7 +15,10 @@ _PART = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The four texts that an entry keeps: `policy` is a run's name and digest, "search", or both joined by "+"."""
+    """The four texts that an entry keeps.
+
+    `policy` is a run's name and digest, "search", or a baseline's name and digest; of several, joined by "+".
+    """
 
     policy: str
     profile: str

@@ -99,7 +99,7 @@ class Service:
         if expansions is None:
             return base.in_state(state)
         made = tuple(expansions)
-        return replace(base.in_state(state), platform=platform, expansions=made, policy="by hand", scores={})
+        return replace(base.in_state(state), platform=platform, expansions=made, policy="by hand", by="", scores={})
 
     def close(self) -> None:
         """End the processes, write what waits, close the store."""
