@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from leser.errors import LeserError
 from leser.expansion_store import DECIDED, EntryState, Generation, Store, StoredEntry
 from leser.offline.blocks import BlockJournal
 from leser.offline.frequent import FrequentQuery
@@ -62,11 +63,16 @@ def refresh(
     done = len(todo) - len(left)
     with reporter or Reporter() as shown:
         shown.phase("expanding", len(todo), done)
-        for block in job.answers(blocks):
-            journal.append(block)
-            rows |= {row["key"]: row for row in block}
-            done += len(block)
-            shown.step(done, {"queries": len(block)})
+        try:
+            for block in job.answers(blocks):
+                journal.append(block)
+                rows |= {row["key"]: row for row in block}
+                done += len(block)
+                shown.step(done, {"queries": len(block)})
+        except LeserError:
+            if not rows:
+                journal.done()  # nothing is lost with it, and what was wrong may be corrected by other settings
+            raise
     made = [rows[query.key] for query in todo]
     counts = {(facts.platform, query.key): float(query.count) for query in wanted}
     generation = store.write(list(_entries(facts, store, made, counts)), note=f"precompute {facts.recipe.policy}")
