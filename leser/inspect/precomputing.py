@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -165,15 +165,18 @@ def open_job(
             proposers.append(PolicyProposer(open_sampler(folder, session), policy_name(folder.path)))
         if SEARCH in names:
             proposers.append(_search(named, session.environment, session.task))
-        proposers += [_by_baseline(baseline, session) for baseline in baselines]
+        proposers += [_by_baseline(baseline, session, judgments) for baseline in baselines]
         yield _job(named, session.environment, session.task, proposers)
 
 
-def _by_baseline(baseline: Baseline, session: Session) -> BaselineProposer:
+def _by_baseline(baseline: Baseline, session: Session, judgments: str) -> BaselineProposer:
+    """The proposer, fitted on train and dev without the judgments that may not be read; on test's never."""
+    train, dev = (s if s.name in PARTS[judgments] else replace(s, qrels={}) for s in session.task.splits[:2])
     context = context_of(session)
+    context = replace(context, task=replace(context.task, train=train, dev=dev))
     # the untrained policy, where it can be asked for passages
     writer = session.config.policy.model_dump_json() if context.write is not None else ""
-    name = fitted_name(baseline, session.task, (str(context.seed), writer))
+    name = fitted_name(baseline, context.task, (str(context.seed), writer))
     return BaselineProposer(baseline, context, session.environment, name, session.reporter.warn)
 
 

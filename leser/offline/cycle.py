@@ -96,8 +96,8 @@ def _edited(before: StoredEntry | None, row: dict[str, str], path: Path, line: i
     if same and state is before.state:
         return before
     expansions = before.expansions if same else read.expansions
-    made = {} if same else {"policy": "person", "reason": "", "by": ""}
-    return replace(before, expansions=expansions, state=state, time=now(), **made)
+    made = before if same else replace(before, policy="person", reason="", by="")
+    return replace(made, expansions=expansions, state=state, time=now())
 
 
 def _same(first: Sequence[Expansion], second: Sequence[Expansion]) -> bool:

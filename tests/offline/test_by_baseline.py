@@ -27,6 +27,7 @@ from leser.offline.refresh import Refreshed, refresh
 from leser.plugins import load_plugins
 from leser.session import context_of, open_session
 from leser.stores import open_store
+from leser.task import Query, Split
 
 NOTHING_REFUSED = ("precompute.overlap=0", "precompute.margin=0")
 DICTIONARY = "evaluation.baseline_options.dictionary"
@@ -51,7 +52,9 @@ def plugin(folder: Path, body: str) -> Path:
     file = folder / "own_baseline.py"
     file.write_text(
         "from leser.backend import Term\nfrom leser.baseline import Baseline\nfrom leser.hooks import hookimpl\n\n\n"
-        f'class Own(Baseline):\n    """A team\'s own."""\n\n    name = "own"\n\n    def terms(self, queries):\n        {body}\n'
+        f'class Own(Baseline):\n    """A team\'s own."""\n\n    name = "own"\n\n'
+        "    def fit(self, context):\n        self.task = context.task\n\n"
+        f"    def terms(self, queries):\n        {body}\n"
         "\n\n@hookimpl\ndef leser_baselines():\n    return [Own]\n"
     )
     return file
@@ -167,6 +170,17 @@ def test_who_cannot_propose_is_said_before_a_store_is_made(shop: Path, tmp_path:
     assert "need its run folder" in refused(*task, "--by", "policy,rm3")
     assert "--by names nobody" in refused(*task, "--by", ",")
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("judgments", "read"), [("none", (0, 0)), ("train", (80, 0)), ("train+dev", (80, 8))])
+def test_it_is_fitted_on_the_judgments_that_may_be_read(shop: Path, tmp_path: Path, judgments, read) -> None:
+    own = plugin(
+        tmp_path, "return [(Term(f'{len(self.task.train.qrels)} {len(self.task.dev.qrels)}'),)] * len(queries)"
+    )
+    with open_job(Source(flags=flags_of(shop), plugins=(own,)), "own", judgments) as job:
+        (proposed,) = job.proposers[0].propose([Query("q", "red sofa")], Split("none", (), {}))
+    assert [e.text for e in proposed.expansions] == [" ".join(map(str, read))]
+    assert proposed.expansions[0].weight == 2.0, "times expansion.weight: the weight of the clause"
 
 
 def test_names_of_proposers() -> None:
