@@ -39,11 +39,20 @@ ANSWERED = StoredEntry("armchair", (Expansion("sofas", 0.5),), state=EntryState.
 WAITING = entry("sectional seat", "sofas", state=EntryState.PROPOSED)
 PROPOSED = [entry(f"tv {number}", "television", state=EntryState.PROPOSED) for number in range(3)]
 
+BY = {"rm3": "rm3", "search": "verified search", "shop@1a2b": "the policy shop@1a2b", "shop@1a2b+rm3": "shop@1a2b+rm3"}
+"""Who proposes, as entries and as the page name it."""
+PROPOSERS = [
+    StoredEntry(f"from {by}", (Expansion("sofas", 0.5),), state=EntryState.LIVE, policy="shop@1a2b+rm3@3c4d", by=by)
+    for by in BY
+]
+
 
 @pytest.fixture(scope="module")
 def served(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("page")
-    store = write_store(folder / "head.db", KNOWN, LEFT_ALONE, ANSWERED, WAITING, entry(EVIL, "safe"), *PROPOSED)
+    store = write_store(
+        folder / "head.db", KNOWN, LEFT_ALONE, ANSWERED, WAITING, entry(EVIL, "safe"), *PROPOSED, *PROPOSERS
+    )
     with serving(folder, store, "--policy", str(made)) as running:
         end = time.monotonic() + 240
         while running.client.get("/v1/search", params={"q": QUERY}).status_code != 200:  # the engine is loaded
@@ -80,6 +89,15 @@ def look(page: Page, query: str) -> None:
 
 def why(page: Page) -> dict[str, str]:
     return dict(zip(page.locator("#why dt").all_inner_texts(), page.locator("#why dd").all_inner_texts(), strict=True))
+
+
+def test_it_says_who_proposed_the_expansions(page: Page) -> None:
+    shown = {}
+    for by in BY:
+        look(page, f"from {by}")
+        expect(page.locator("#said")).to_contain_text(f"“from {by}”")
+        shown[by] = why(page)["Proposed by"]
+    assert shown == BY
 
 
 def test_a_query_shows_its_expansions_both_lists_and_why(page: Page, served: Served) -> None:
