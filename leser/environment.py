@@ -155,6 +155,10 @@ class Environment:
             return parsed.expansions, Code.RULE_VIOLATION, str(broken)
         return parsed.expansions, Code.OK if parsed.expansions else Code.NONE, ""
 
+    def codes(self, attempts: Sequence[Attempt]) -> list[Code]:
+        """What `read` makes of each completion, for a batch; engine_error where a rule had no answer from the engine."""
+        return [code for _, code, _ in self._read_all(attempts)]
+
     def _read_all(self, attempts: Sequence[Attempt]) -> list[tuple[tuple[Expansion, ...], Code, str]]:
         """`read` for a batch, after one request that analyses all its words.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from leser.options import Options
@@ -37,7 +39,16 @@ class VerifiedOptions(Options):
         min_length=1,
         description="weights tried for a term; 1 counts as much as the same word in the original query",
     )
-    max_terms: int = Field(3, ge=1, description="most terms added to a query")
+    max_terms: int = Field(3, ge=1, description="most terms added to a query one at a time")
+    ready: tuple[Annotated[int, Field(ge=2)], ...] = Field(
+        (3, 5),
+        description="ready-made sets that the search also starts from, where there is an encoder: the first so many words of its "
+        "`nearest` documents, those that stand out most in the nearest of them; sizes above expansion.max_expansions are "
+        "left out; empty: none",
+    )
+    ready_weights: tuple[float, ...] = Field(
+        (0.2, 0.35), min_length=1, description="weights at which a ready-made set is tried"
+    )
     beam: int = Field(3, ge=1, description="sets of terms kept from one round to the next")
     pool: int = Field(8, ge=1, description="best single terms that sets are made of")
     margin: float = Field(

@@ -19,13 +19,14 @@ from leser.errors import LeserError
 from leser.expansion import Expansion
 from leser.task import Query, Split
 from leser.text import STOP_WORDS
-from leser.verified.beam import Beam, BeamState, Single, grow, start
+from leser.verified.beam import Beam, BeamState, Single, grow, sow, start
 from leser.verified.candidates import Candidate, candidates_of
 from leser.verified.halves import halve
 from leser.verified.judging import Judge, Reading, Trial
 from leser.verified.noise import noise_of
 from leser.verified.opinions import Opinions
 from leser.verified.options import VerifiedOptions
+from leser.verified.ready import ReadySets
 from leser.verified.result import Alternative, VerifiedAnswer, VerifiedExpansions
 from leser.verified.sources import CandidateSource
 from leser.verified.support import Support, TermGain
@@ -70,7 +71,9 @@ class VerifiedSearch:
             if not any(split.qrels.get(query.id) for query in self.queries):
                 raise LeserError("verified.confirm needs judgments, and these queries have none. Leave it out.")
             split, self._confirming = halve(split, self.seed)
-        self._written = {weight: self._write(weight) for weight in self.options.weights}
+        self._ready = ReadySets(self.environment, self.sources, self.options)
+        ready = self.options.ready_weights if self._ready.sizes else ()
+        self._written = {weight: self._write(weight) for weight in (*self.options.weights, *ready)}
         opinions = Opinions.of(self.environment, self.sources, self.options)
         self._further = self.options.further if opinions else self.options.margin
         self._strict = self._limits()
@@ -129,7 +132,8 @@ class VerifiedSearch:
     def _of(
         self, readings: dict[tuple[int, tuple[Expansion, ...]], Reading], row: int, candidate: Candidate
     ) -> tuple[Reading, ...]:
-        found = (readings.get((row, (Expansion(candidate.text, w),))) for w in self._written.values())
+        weights = (self._written[weight] for weight in self.options.weights)
+        found = (readings.get((row, (Expansion(candidate.text, w),))) for w in weights)
         return tuple(reading for reading in found if reading is not None)
 
     def support(self, probes: Sequence[Probe]) -> Support:
@@ -171,7 +175,9 @@ class VerifiedSearch:
         for row, probe in zip(rows, probes, strict=True):
             judge.spent[row], judge.failed[row] = probe.searches, probe.failed
             beams.append(self._start(row, probe, support))
-        grow(judge, beams, self._strict)
+        ready = self._ready_sets([beam.row for beam in beams if beam.before.value is not None])
+        sow(judge, [(beam, singles) for beam in beams for singles in ready.get(beam.row, ())], self._strict)
+        grow(judge, beams, self._strict, self._ready.longest)
         confirmed = self._confirm(beams)
         return [self._found(beam, pair) for beam, pair in zip(beams, confirmed, strict=True)]
 
@@ -183,6 +189,18 @@ class VerifiedSearch:
                 expansion = Expansion(candidate.text, self._written[weight])
                 tried.append((Single(expansion, weight, candidate.key, gain.value - worth, worth), reading))
         return start(row, probe.before, tried, self._strict)
+
+    def _ready_sets(self, rows: Sequence[int]) -> dict[int, list[tuple[Single, ...]]]:
+        """Each query's ready-made sets at each of their weights. No word was chosen by its own gain: nothing is shrunk."""
+        sets = self._ready([self.queries[row] for row in rows])
+        return {
+            row: [
+                tuple(Single(Expansion(c.text, self._written[weight]), weight, c.key, 0.0, 0.0) for c in words)
+                for words in found
+                for weight in self.options.ready_weights
+            ]
+            for row, found in zip(rows, sets, strict=True)
+        }
 
     def _confirm(self, beams: Sequence[Beam]) -> list[tuple[Reading, Reading] | None]:
         """Under `confirm` the original's and the chosen set's reading on the other half of the judgments."""

@@ -1,0 +1,91 @@
+"""Ready-made sets: the first words of a query's nearest documents together, as starting states of the beam.
+
+Terms that are added one at a time must each be good alone. The first words by p log(p/q), documents weighed by DCG's discount
+of their rank (leser.distinctive), need no such proof: together and at a low weight they gain without any search. Here they are
+tried as whole sets and held to the same proof as a first term. One margin is enough: a few fixed sets are tried, not the best
+of many, and no word of them was chosen by what the judge said of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leser.backend import Ranking
+from leser.environment import Attempt, Environment
+from leser.expansion import Code, Expansion
+from leser.prompt import PromptOptions
+from leser.shown_words import ShownWords
+from leser.similarity import NearestDocuments
+from leser.task import Query
+from leser.verified.candidates import Candidate, candidates_of
+from leser.verified.options import VerifiedOptions
+from leser.verified.sources import CandidateSource, DocumentWords
+
+_READ = 2
+"""How many times more words are read than the largest set has: rules forbid some."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearestWords:
+    """The first words of an encoder's nearest documents, weighed by rank: those that a prompt shows with `prompt.nearest`."""
+
+    environment: Environment
+    nearest: NearestDocuments
+    options: VerifiedOptions
+    count: int
+
+    def __call__(self, queries: Sequence[Query]) -> list[list[str]]:
+        """At most `count` words per query, best first, none of them a word of the query."""
+        options = self.options
+        shown = PromptOptions(
+            fields=options.fields,
+            nearest=options.nearest,
+            terms=self.count,
+            lift=options.lift,
+            min_documents=options.min_documents,
+            digits=options.digits,
+        )
+        environment = self.environment
+        words = ShownWords(environment.rules.site.words, environment.title_field, lambda: self.nearest)
+        read = words.read(queries, [Ranking(())] * len(queries), shown)
+        ids = sorted({hit.id for row in read for hit in row})
+        documents = environment.client.fetch(ids, words.fields(shown)) if ids else {}
+        return [list(row) for row in words(queries, read, documents, shown)]
+
+
+class ReadySets:
+    """The sets that are tried for each query; none where no encoder brings nearest documents."""
+
+    def __init__(self, environment: Environment, sources: Sequence[CandidateSource], options: VerifiedOptions) -> None:
+        self.environment, self.options = environment, options
+        self.sizes = [size for size in options.ready if size <= environment.expansion.max_expansions]
+        nearest = next((s.nearest for s in sources if isinstance(s, DocumentWords) and s.nearest is not None), None)
+        self._source = None
+        if nearest is not None and options.nearest and self.sizes:
+            self._source = NearestWords(environment, nearest, options, _READ * self.longest)
+
+    @property
+    def longest(self) -> int:
+        """How many terms a set that began ready-made may grow to: those of the largest one tried."""
+        return max(self.sizes, default=0)
+
+    def __call__(self, queries: Sequence[Query]) -> list[list[tuple[Candidate, ...]]]:
+        """For each query the first words, as many as each size says; words that a rule forbids are passed over."""
+        if self._source is None or not queries:
+            return [[] for _ in queries]
+        found = candidates_of(self.environment, queries, [self._source], self._source.count)
+        allowed = iter(
+            self.environment.codes(
+                [
+                    Attempt(query, 0, self.environment.say((Expansion(candidate.text),)))
+                    for query, row in zip(queries, found, strict=True)
+                    for candidate in row
+                ]
+            )
+        )
+        sets = []
+        for row in found:
+            words = [candidate for candidate in row if next(allowed) is Code.OK]
+            sets.append(list(dict.fromkeys(tuple(words[:size]) for size in self.sizes if len(words) > 1)))
+        return sets
