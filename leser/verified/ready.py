@@ -9,7 +9,6 @@ of many, and no word of them was chosen by what the judge said of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from leser.backend import Ranking
 from leser.environment import Attempt, Environment
@@ -26,32 +25,29 @@ _READ = 2
 """How many times more words are read than the largest set has: rules forbid some."""
 
 
-@dataclass(frozen=True, slots=True)
 class NearestWords:
-    """The first words of an encoder's nearest documents, weighed by rank: those that a prompt shows with `prompt.nearest`."""
+    """The first `count` words of an encoder's nearest documents, weighed by rank: as a prompt shows with `prompt.nearest`."""
 
-    environment: Environment
-    nearest: NearestDocuments
-    options: VerifiedOptions
-    count: int
-
-    def __call__(self, queries: Sequence[Query]) -> list[list[str]]:
-        """At most `count` words per query, best first, none of them a word of the query."""
-        options = self.options
-        shown = PromptOptions(
+    def __init__(
+        self, environment: Environment, nearest: NearestDocuments, options: VerifiedOptions, count: int
+    ) -> None:
+        self.count, self._client = count, environment.client
+        self._words = ShownWords(environment.rules.site.words, environment.title_field, lambda: nearest)
+        self._shown = PromptOptions(
             fields=options.fields,
             nearest=options.nearest,
-            terms=self.count,
+            terms=count,
             lift=options.lift,
             min_documents=options.min_documents,
             digits=options.digits,
         )
-        environment = self.environment
-        words = ShownWords(environment.rules.site.words, environment.title_field, lambda: self.nearest)
-        read = words.read(queries, [Ranking(())] * len(queries), shown)
+
+    def __call__(self, queries: Sequence[Query]) -> list[list[str]]:
+        """At most `count` words per query, best first, none of them a word of the query."""
+        read = self._words.read(queries, [Ranking(())] * len(queries), self._shown)
         ids = sorted({hit.id for row in read for hit in row})
-        documents = environment.client.fetch(ids, words.fields(shown)) if ids else {}
-        return [list(row) for row in words(queries, read, documents, shown)]
+        documents = self._client.fetch(ids, self._words.fields(self._shown)) if ids else {}
+        return [list(row) for row in self._words(queries, read, documents, self._shown)]
 
 
 class ReadySets:
@@ -59,10 +55,11 @@ class ReadySets:
 
     def __init__(self, environment: Environment, sources: Sequence[CandidateSource], options: VerifiedOptions) -> None:
         self.environment, self.options = environment, options
-        self.sizes = [size for size in options.ready if size <= environment.expansion.max_expansions]
         nearest = next((s.nearest for s in sources if isinstance(s, DocumentWords) and s.nearest is not None), None)
+        most = environment.expansion.max_expansions if nearest is not None and options.nearest else 0
+        self.sizes = [size for size in options.ready if size <= most]
         self._source = None
-        if nearest is not None and options.nearest and self.sizes:
+        if nearest is not None and self.sizes:
             self._source = NearestWords(environment, nearest, options, _READ * self.longest)
 
     @property

@@ -72,8 +72,9 @@ class VerifiedSearch:
                 raise LeserError("verified.confirm needs judgments, and these queries have none. Leave it out.")
             split, self._confirming = halve(split, self.seed)
         self._ready = ReadySets(self.environment, self.sources, self.options)
-        ready = self.options.ready_weights if self._ready.sizes else ()
-        self._written = {weight: self._write(weight) for weight in (*self.options.weights, *ready)}
+        self._written = {weight: self._write(weight) for weight in self.options.weights}
+        if self._ready.sizes:
+            self._written |= {w: self._write(w, "verified.ready_weights") for w in self.options.ready_weights}
         opinions = Opinions.of(self.environment, self.sources, self.options)
         self._further = self.options.further if opinions else self.options.margin
         self._strict = self._limits()
@@ -84,13 +85,13 @@ class VerifiedSearch:
         least = {"margin": self.options.margin + more, "further": self._further + more}
         return self.options.model_copy(update=least)
 
-    def _write(self, weight: float) -> float:
+    def _write(self, weight: float, option: str = "verified.weights") -> float:
         """The weight a completion must name for the engine to be asked with `weight`."""
         expansion = self.environment.expansion
         written = float(f"{weight / expansion.weight:g}")
         if not 0 < written <= expansion.max_weight:
             raise LeserError(
-                f"verified.weights {weight:g} is not valid: a completion would have to write ^{written:g}, outside "
+                f"{option} {weight:g} is not valid: a completion would have to write ^{written:g}, outside "
                 f"(0, {expansion.max_weight:g}] (expansion.max_weight). Change one of them, or expansion.weight."
             )
         return written

@@ -148,5 +148,6 @@ def test_a_word_that_does_harm_is_taken_out_and_all_sets_can_be_written() -> Non
 
 
 def test_a_weight_that_no_completion_may_write_is_refused() -> None:
-    with pytest.raises(LeserError, match="weights 9 is not valid"):
+    with pytest.raises(LeserError, match=r"verified\.ready_weights 9 is not valid"):
         searched(shop(), Near(), ready_weights=(9.0,))
+    assert searched(shop(), None, ready_weights=(9.0,)).failed == 0, "without an encoder they are not needed"
