@@ -28,6 +28,7 @@ from leser.similarity import nearest_of
 from leser.task import Query, Split
 
 SEARCHES_AT_ONCE = 2048
+"""Completions that callers have judged at once: outcomes hold their rankings, which is a bound on memory."""
 OBSERVED_AT_ONCE = 1024
 """Queries whose documents are in memory at once: whole descriptions, where prompts show words of them."""
 ORIGINAL_DEPTH = 100

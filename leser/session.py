@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from leser.backend import Backend
 from leser.baseline import BaselineContext
-from leser.composition import leaves
 from leser.config.build import backend_of, task_of
 from leser.config.tables import RunConfig
 from leser.constraints.asking import QueryConstraints
@@ -29,7 +28,7 @@ from leser.progress import Reporter
 from leser.reward import Reward
 from leser.rules import build_book
 from leser.scoring import RewardSet
-from leser.similarity import ComparesDocuments
+from leser.similarity import comparing
 from leser.task import Task
 
 MOST_MISSING = 0.5
@@ -148,7 +147,7 @@ def check_nearest(config: RunConfig, rewards: RewardSet, task: Task | None) -> N
     """Raises LeserError where prompts are to show words of nearest documents, and nothing can say which those are."""
     if not (config.prompt.context and config.prompt.nearest):
         return
-    if not any(isinstance(reward, ComparesDocuments) for reward in leaves(rewards.rewards)):
+    if comparing(rewards.rewards) is None:
         raise LeserError(
             "prompt.nearest needs a reward with an encoder, and there is none. Add one, such as --reward encoder@10=0.1, "
             "or set -o prompt.nearest=0."

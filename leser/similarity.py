@@ -85,9 +85,14 @@ class EncodesDocuments(Protocol):
         """Encode the documents that it has not met before, here or by workers of a Ray. Raises LeserError."""
 
 
+def comparing(rewards: Iterable[object]) -> ComparesDocuments | None:
+    """The first of these rewards, those within products among them, that compares documents, or None."""
+    return next((reward for reward in leaves(rewards) if isinstance(reward, ComparesDocuments)), None)
+
+
 def nearest_of(rewards: Iterable[object], documents: Iterable[Document]) -> NearestDocuments | None:
     """The documents under the model of the first of these rewards that has one, or None."""
-    judge = next((reward for reward in leaves(rewards) if isinstance(reward, ComparesDocuments)), None)
+    judge = comparing(rewards)
     return judge.nearest_documents(documents) if judge else None
 
 

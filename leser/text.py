@@ -40,6 +40,12 @@ STOP_WORDS = frozenset(
 )
 
 
+def content_stems(text: str, most: int | None = None) -> tuple[str, ...]:
+    """The different stems of a text's words, of the first `most` of them, in order; no function words."""
+    found = [word for word in words(text) if word not in STOP_WORDS][:most]
+    return tuple(dict.fromkeys(stem(word) for word in found))
+
+
 def stem(word: str) -> str:
     """The Porter stem of a lower-cased word; a possessive ending is dropped first, as Lucene does."""
     return _stem(word)

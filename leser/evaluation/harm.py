@@ -19,7 +19,7 @@ from leser.backend import Ranking
 from leser.evaluation.statistics import TIE, share_interval
 from leser.evaluation.systems import SystemRun
 from leser.task import Query
-from leser.text import STOP_WORDS, stem, words
+from leser.text import content_stems, stem, words
 
 TOP = 10
 
@@ -85,8 +85,7 @@ def _top(run: SystemRun, query: Query) -> tuple[str, ...]:
 
 def _lost(query: Query, before: Sequence[str], after: Sequence[str], held: Mapping[str, set[str]]) -> float:
     """How much the query's word that fell most fell; a word that no title before held cannot fall."""
-    terms = {stem(word) for word in words(query.text) if word not in STOP_WORDS}
-    falls = [_share(term, before, held) - _share(term, after, held) for term in terms]
+    falls = [_share(term, before, held) - _share(term, after, held) for term in content_stems(query.text)]
     return max([0.0, *falls])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -91,6 +91,11 @@ def proposers_of(by: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: (POLICY, SEARCH, name).index(name)))
 
 
+def _fitted(proposers: Sequence[str]) -> list[str]:
+    """Those of the proposers that are baselines."""
+    return [name for name in proposers if name not in (POLICY, SEARCH)]
+
+
 def check_by(source: Source, by: str) -> None:
     """Raises LeserError where nobody is named, a policy is to propose without a run, or a baseline without a task."""
     names = proposers_of(by)
@@ -98,7 +103,7 @@ def check_by(source: Source, by: str) -> None:
         raise LeserError("--by names nobody. Write policy, search, both, or a baseline's name.")
     if POLICY in names and source.run is None:
         raise LeserError("A policy's expansions need its run folder. Name one, or write --by search.")
-    fitted = [name for name in names if name not in (POLICY, SEARCH)]
+    fitted = _fitted(names)
     if fitted and not source.names_task:
         raise LeserError(
             f"The baseline '{fitted[0]}' is fitted on a task's train and dev. Name one with --task, or a run."
@@ -110,7 +115,7 @@ def baselines_named(by: str, read: tuple[RunConfig, Registry]) -> list[Baseline]
     config, registry = read
     there = {offer.name for offer in registry.offers() if offer.kind == "baseline"}
     made = []
-    for name in (name for name in proposers_of(by) if name not in (POLICY, SEARCH)):
+    for name in _fitted(proposers_of(by)):
         if name not in there:
             storable = (n for n, cls in registry.all("baseline").items() if not ranks_itself(cls))
             raise unknown_name("proposer", name, (POLICY, SEARCH, BOTH, *storable))

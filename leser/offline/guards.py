@@ -83,7 +83,8 @@ class Guards:
         self.environment, self.options = environment, options
         self.chosen_on, self.confirmed_on = halve(labels, seed)
         self._filter = ServingFilter(environment.rules)
-        self._depth = deep_enough(self.chosen_on, deep_enough(self.confirmed_on, max(environment.depth, options.top)))
+        depth = max(environment.depth, options.top)
+        self._depth = max(deep_enough(half, depth) for half in (self.chosen_on, self.confirmed_on))
 
     def weigh(self, queries: Sequence[Query], proposals: Sequence[Sequence[ProposedExpansions]]) -> list[GuardedAnswer]:
         """One answer per query, in order; `proposals` are each query's. Raises EngineDown once the engine stops answering."""

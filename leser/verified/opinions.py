@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from leser.backend import Ranking
-from leser.composition import leaves
 from leser.environment import Environment
 from leser.originals import keep_last
 from leser.reward import Outcome
-from leser.similarity import ComparesDocuments, NearestDocuments, discounted_mean
+from leser.similarity import NearestDocuments, comparing, discounted_mean
 from leser.verified.options import VerifiedOptions
-from leser.verified.sources import CandidateSource, DocumentWords
+from leser.verified.sources import CandidateSource, nearest_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +46,9 @@ class Opinions:
         is no cosine, and another encoder beside it has other vectors.
         """
         rewards = environment.rewards
-        judge: object = next((r for r in leaves(rewards.rewards) if isinstance(r, ComparesDocuments)), None)
+        judge: object = comparing(rewards.rewards)
         weight = next((w for r, w in zip(rewards.rewards, rewards.weights, strict=True) if r is judge), 0.0)
-        nearest = next((s.nearest for s in sources if isinstance(s, DocumentWords) and s.nearest is not None), None)
+        nearest = nearest_in(sources)
         if nearest is None or weight <= 0 or not options.opinions:
             return None
         return cls(nearest, weight, options)

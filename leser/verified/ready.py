@@ -19,7 +19,7 @@ from leser.similarity import NearestDocuments
 from leser.task import Query
 from leser.verified.candidates import Candidate, candidates_of
 from leser.verified.options import VerifiedOptions
-from leser.verified.sources import CandidateSource, DocumentWords
+from leser.verified.sources import CandidateSource, nearest_in
 
 _READ = 2
 """How many times more words are read than the largest set has: rules forbid some."""
@@ -55,7 +55,7 @@ class ReadySets:
 
     def __init__(self, environment: Environment, sources: Sequence[CandidateSource], options: VerifiedOptions) -> None:
         self.environment, self.options = environment, options
-        nearest = next((s.nearest for s in sources if isinstance(s, DocumentWords) and s.nearest is not None), None)
+        nearest = nearest_in(sources)
         most = environment.expansion.max_expansions if nearest is not None and options.nearest else 0
         self.sizes = [size for size in options.ready if size <= most]
         self._source = None

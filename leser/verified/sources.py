@@ -22,7 +22,7 @@ from leser.formats.files import bad_line, json_lines, text_of
 from leser.lesson import SuggestsWords
 from leser.similarity import NearestDocuments
 from leser.task import Query
-from leser.text import STOP_WORDS, stem, words
+from leser.text import content_stems, stem, words
 from leser.verified.options import VerifiedOptions
 
 
@@ -106,6 +106,11 @@ class DocumentWords:
         return [w for w in found if stem(w) in common and (self.options.digits or not DIGIT.search(w))]
 
 
+def nearest_in(sources: Iterable[CandidateSource]) -> NearestDocuments | None:
+    """An encoder's comparison of the documents, where one of the sources reads them by it."""
+    return next((s.nearest for s in sources if isinstance(s, DocumentWords) and s.nearest is not None), None)
+
+
 class SuggestedWords:
     """Words that a reward suggests, such as those that the train judgments speak for (learned@k)."""
 
@@ -123,7 +128,7 @@ class CountedDictionary:
     def __init__(self, pairs: Iterable[tuple[str, Sequence[str]]], least: int = 2) -> None:
         self._terms: dict[str, Counter[str]] = defaultdict(Counter)
         for query, terms in pairs:
-            for word in _content_words(query):
+            for word in content_stems(query):
                 self._terms[word].update(dict.fromkeys(terms, 1))
         self.least = least
 
@@ -132,7 +137,7 @@ class CountedDictionary:
         rows = []
         for query in queries:
             counts: Counter[str] = Counter()
-            for word in _content_words(query.text):
+            for word in content_stems(query.text):
                 counts.update({t: n for t, n in self._terms.get(word, Counter()).items() if n >= self.least})
             rows.append(sorted(counts, key=lambda term: (-counts[term], term)))
         return rows
@@ -155,7 +160,3 @@ def in_turn(*rows: Sequence[str]) -> list[str]:
     """The rows' first ones, then their second ones, and so on; each text once."""
     longest = max(map(len, rows), default=0)
     return list(dict.fromkeys(row[place] for place in range(longest) for row in rows if place < len(row)))
-
-
-def _content_words(text: str) -> set[str]:
-    return {stem(word) for word in words(text) if word not in STOP_WORDS}

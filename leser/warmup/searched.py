@@ -19,7 +19,7 @@ from leser.expansion import Expansion, ExpansionOptions, ParseError, parse, rend
 from leser.formats.files import bad_line, json_lines, text_of
 from leser.precompute import sources_of
 from leser.task import Query, Split, Task, drawn
-from leser.text import STOP_WORDS, stem, words
+from leser.text import content_stems
 from leser.verified.options import VerifiedOptions
 from leser.verified.result import VerifiedAnswer
 from leser.verified.search import VerifiedSearch
@@ -96,7 +96,7 @@ _Read = tuple[str, Sequence[Expansion], float]
 
 def _shared(rows: Sequence[_Read], queries: Mapping[str, Query], least: int) -> list[_Read]:
     """The rows with those terms alone that targets of so many queries sharing a word hold: others are luck of one query."""
-    asked = {id: {stem(word) for word in words(queries[id].text) if word not in STOP_WORDS} for id, _, _ in rows}
+    asked = {id: content_stems(queries[id].text) for id, _, _ in rows}
     held = Counter(
         (word, term) for id, term in {(id, e.text) for id, terms, _ in rows for e in terms} for word in asked[id]
     )

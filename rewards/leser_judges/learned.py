@@ -18,9 +18,10 @@ from leser.options import Options
 from leser.reward import Outcome, Reward, RewardSpec
 from leser.similarity import discounted_mean
 from leser.task import Query, Split
+from leser.text import content_stems
 from leser_judges.documents import text_of
 from leser_judges.options import one_or_more
-from leser_judges.word_pairs import WordPairs, WorthExample, stems
+from leser_judges.word_pairs import WordPairs, WorthExample
 
 LEAST_QUERIES = 50
 """Train queries with a relevant document below which there is too little to learn from."""
@@ -123,7 +124,7 @@ class Learned(Reward):
         if id not in self._stems:
             document = outcome.documents.get(id)
             text = text_of(document, self.fields) if document is not None else ""
-            self._stems[id] = stems(text, self.options.words)
+            self._stems[id] = content_stems(text, self.options.words)
         return self._stems[id]
 
 

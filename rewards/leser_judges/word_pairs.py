@@ -14,7 +14,7 @@ worth to expect.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leser.holes.calibration import Calibration
-from leser.text import STOP_WORDS, stem, words
+from leser.text import content_stems, stem, words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,10 +51,10 @@ class WorthExample:
     worth: float
 
 
-def stems(text: str, most: int | None = None) -> tuple[str, ...]:
-    """The different stems of a text's first `most` words, in order; no function words."""
-    found = [word for word in words(text) if word not in STOP_WORDS][:most]
-    return tuple(dict.fromkeys(stem(word) for word in found))
+def matched(asked: Sequence[str], held: Sequence[str], rarity: Mapping[str, float], usual: float) -> float:
+    """The share of the query's stems that a document holds, by their rarity; `usual` is that of a stem no document holds."""
+    weight, own = {word: rarity.get(word, usual) for word in asked}, set(held)
+    return sum(value for word, value in weight.items() if word in own) / (sum(weight.values()) or 1.0)
 
 
 class WordPairs:
@@ -69,7 +69,9 @@ class WordPairs:
         most: int = 100,
     ) -> None:
         self.most = most
-        table = _Table(examples, [stems(text) for text in queries], [stems(text, most) for text in documents], seed)
+        table = _Table(
+            examples, [content_stems(text) for text in queries], [content_stems(text, most) for text in documents], seed
+        )
         held = np.isin(table.rows[:, 0], table.order[::HELD_OUT])
         told, asked = table.part(~held), table.part(held)
         fits = [told.fit(ridge) for ridge in RIDGES]
@@ -80,8 +82,7 @@ class WordPairs:
         self.calibration = Calibration.of(asked.sums(fits[best]), asked.worths)
         fitted = table.part(np.ones(len(held), dtype=bool)).fit(self.ridge)
         self.base, self.match = fitted[0], fitted[1] * _MATCH_SCALE
-        self.rarity, self.terms = table.rarity, table.terms
-        self._usual = log(1 + len(documents))
+        self.rarity, self.terms, self._usual = table.rarity, table.terms, table.usual
         self._pairs = table.by_word(fitted[2:])
         shown = Counter((stem(word), word) for text in documents for word in set(words(text)))
         best_form: dict[str, str] = {}
@@ -94,7 +95,7 @@ class WordPairs:
         """What each known word of a document is worth for a query, shape (terms,)."""
         if self._last is None or self._last[0] != text:
             total = np.zeros(len(self.terms))
-            for word in stems(text):
+            for word in content_stems(text):
                 known = self._pairs.get(word)
                 if known is not None:
                     total[known[0]] += known[1]
@@ -103,20 +104,17 @@ class WordPairs:
 
     def worths(self, query: str, documents: Sequence[tuple[str, ...]]) -> NDArray[np.float64]:
         """The worth to expect of documents, given as their stems, shape (documents,), 0 to 1."""
-        asked, per_term = stems(query), self.query(query)
-        weight = {word: self.rarity.get(word, self._usual) for word in asked}
-        whole = sum(weight.values()) or 1.0
+        asked, per_term = content_stems(query), self.query(query)
         sums = np.empty(len(documents))
         for number, held in enumerate(documents):
-            own = set(held)
-            match = sum(value for word, value in weight.items() if word in own) / whole
+            match = matched(asked, held, self.rarity, self._usual)
             places = [self.terms[word] for word in held if word in self.terms]
             sums[number] = self.base + self.match * match + per_term[places].sum()
         return np.clip(self.calibration(sums), 0.0, 1.0)
 
     def suggested(self, query: str, count: int) -> list[str]:
         """Words whose presence is worth most for a query, those above 0, best first, as most documents write them."""
-        per_term, own, names = self.query(query), set(stems(query)), list(self.terms)
+        per_term, own, names = self.query(query), set(content_stems(query)), list(self.terms)
         order = np.argsort(-per_term, kind="stable")[: count + len(own)].tolist()
         return [self._forms[n] for n in order if per_term[n] > 0 and names[n] not in own][:count]
 
@@ -157,7 +155,7 @@ class _Table:
         self.terms = {w: n for n, w in enumerate(sorted(w for w, c in frequency.items() if 1 < c <= common))}
         self.rarity = {word: log(1 + len(documents) / count) for word, count in frequency.items()}
         self.words = {w: n for n, w in enumerate(sorted({word for asked in queries for word in asked}))}
-        self._usual = log(1 + len(documents))
+        self.usual = log(1 + len(documents))
         rows = np.array([(e.query, e.document) for e in examples], dtype=np.int64)
         worths = np.array([e.worth for e in examples])
         asked = [np.array([self.words[w] for w in found], dtype=np.int64) for found in queries]
@@ -167,13 +165,8 @@ class _Table:
         kept = np.sort(drawn[np.cumsum(sizes[drawn]) <= MOST_ENTRIES])
         self.rows, self.worths = rows[kept], worths[kept]
         self.order = np.random.default_rng([seed, 1]).permutation(len(queries))
-        matches = [self._match(queries[q], documents[d]) for q, d in self.rows.tolist()]
+        matches = [matched(queries[q], documents[d], self.rarity, self.usual) for q, d in self.rows.tolist()]
         self._build(asked, held, np.array(matches))
-
-    def _match(self, asked: Sequence[str], held: Sequence[str]) -> float:
-        weight = {word: self.rarity.get(word, self._usual) for word in asked}
-        own = set(held)
-        return sum(value for word, value in weight.items() if word in own) / (sum(weight.values()) or 1.0)
 
     def _build(self, asked: Sequence[Any], held: Sequence[Any], matches: NDArray[np.float64]) -> None:
         from scipy.sparse import csr_matrix, hstack

@@ -6,7 +6,9 @@ import random
 
 import numpy as np
 import pytest
-from leser_judges.word_pairs import WordPairs, WorthExample, stems
+from leser_judges.word_pairs import WordPairs, WorthExample
+
+from leser.text import content_stems
 
 TYPES = {"settee": "sofa", "mac": "jacket", "carpet": "rug", "mower": "lawnmower"}
 """What customers type, and what the catalogue says."""
@@ -32,7 +34,7 @@ def test_the_catalogues_word_for_what_customers_type_is_found_from_clean_and_fro
     model = WordPairs(*shop(wrong))
     assert {typed: model.suggested(typed, 1) for typed in TYPES} == {typed: [name] for typed, name in TYPES.items()}
     found = model.worths(
-        "navy settee", [stems(text) for text in ("navy sofa", "red sofa", "navy jacket", "red jacket")]
+        "navy settee", [content_stems(text) for text in ("navy sofa", "red sofa", "navy jacket", "red jacket")]
     )
     assert found[0] > found[1] > max(found[2], found[3])
 
@@ -42,7 +44,7 @@ def test_what_is_never_shown_together_is_learned_from_queries_that_share_a_word(
     blind = [e for e in examples if queries[e.query] != "navy settee"]
     model = WordPairs(blind, queries, documents)
     seen = WordPairs(examples, queries, documents)
-    held = [stems("navy sofa"), stems("green rug")]
+    held = [content_stems("navy sofa"), content_stems("green rug")]
     assert model.worths("navy settee", held) == pytest.approx(seen.worths("navy settee", held), abs=0.1)
 
 
@@ -50,7 +52,7 @@ def test_worths_are_calibrated_and_stay_within_their_bounds() -> None:
     examples, queries, documents = shop(0.3)
     model = WordPairs(examples, queries, documents)
     assert model.error < model.spread
-    held = [stems(text) for text in documents]
+    held = [content_stems(text) for text in documents]
     predicted = np.concatenate([model.worths(query, held) for query in queries[:20]])
     assert predicted.min() >= 0.0
     assert predicted.max() <= 1.0
