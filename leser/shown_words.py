@@ -14,6 +14,7 @@ from functools import cached_property
 
 from leser.backend import Document, Hit, Ranking
 from leser.distinctive import Distinctive, size_of
+from leser.engine import SearchClient
 from leser.engine.words import EngineWords
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.prompt import PromptOptions
@@ -57,6 +58,15 @@ class ShownWords:
         if not options.nearest or self._nearest is None:
             return [ranking.hits[: options.feedback_docs] for ranking in rankings]
         return [ranking.hits for ranking in self._nearest.rank([query.text for query in queries], options.nearest)]
+
+    def of_nearest(
+        self, client: SearchClient, queries: Sequence[Query], options: PromptOptions
+    ) -> list[tuple[str, ...]]:
+        """The words of each query's nearest documents, which are fetched for it; `options.nearest` is 1 or more."""
+        read = self.read(queries, [Ranking(())] * len(queries), options)
+        ids = sorted({hit.id for row in read for hit in row})
+        documents = client.fetch(ids, self.fields(options)) if ids else {}
+        return self(queries, read, documents, options)
 
     def __call__(
         self,

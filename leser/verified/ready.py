@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leser.backend import Ranking
 from leser.environment import Attempt, Environment
 from leser.expansion import Code, Expansion
 from leser.prompt import PromptOptions
@@ -44,10 +43,7 @@ class NearestWords:
 
     def __call__(self, queries: Sequence[Query]) -> list[list[str]]:
         """At most `count` words per query, best first, none of them a word of the query."""
-        read = self._words.read(queries, [Ranking(())] * len(queries), self._shown)
-        ids = sorted({hit.id for row in read for hit in row})
-        documents = self._client.fetch(ids, self._words.fields(self._shown)) if ids else {}
-        return [list(row) for row in self._words(queries, read, documents, self._shown)]
+        return [list(row) for row in self._words.of_nearest(self._client, queries, self._shown)]
 
 
 class ReadySets:

@@ -229,11 +229,7 @@ class EncoderFeedback(_NearestBaseline):
         options = self.options.words.model_copy(update={"terms": max(self.options.terms)})
         found: list[tuple[str, ...]] = []
         for first in range(0, len(queries), QUERIES_AT_ONCE):
-            part = queries[first : first + QUERIES_AT_ONCE]
-            read = self._shown.read(part, [Ranking(())] * len(part), options)
-            ids = sorted({hit.id for row in read for hit in row})
-            documents = self._context.client.fetch(ids, self._shown.fields(options)) if ids else {}
-            found += self._shown(part, read, documents, options)
+            found += self._shown.of_nearest(self._context.client, queries[first : first + QUERIES_AT_ONCE], options)
         return found
 
 
