@@ -9,7 +9,6 @@ the first term a mean over pairs, the second over the chosen completions' tokens
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,8 +18,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from leser.policy.packed import group_logprobs
-from leser.policy.sharding import agree, idle_passes, learning, passes_short, whole_norm
-from leser.processes import add_gradients, all_sum
+from leser.policy.sharding import agree, learning
+from leser.processes import all_sum
+from leser.training.supervised import update_once
 from leser.warmup.pairs import Pair, preference_pairs, read_pairs, write_pairs
 from leser.warmup.reasoning import encoded
 from leser.warmup.targets import Target
@@ -82,31 +82,15 @@ def _step(
     bound: int,
     options: WarmupOptions,
 ) -> float | None:
-    policy.model.train()
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.zero_grad(set_to_none=True)
     pairs, tokens = all_sum([len(batch), sum(len(e.chosen) for e in batch)], policy.device)
-    total = 0.0
-    planned = list(_passes(batch, bound))
-    short = passes_short(policy, len(planned))
-    for part in planned:
+
+    def loss_of(part: Sequence[PairExample]) -> Tensor:
         logprobs = _logprobs(policy, part)
         reference = torch.tensor([e.reference for e in part], device=policy.device)
         loss = preference_loss(logprobs[:, 0], logprobs[:, 1], reference, options.dpo_beta).sum() / pairs
-        loss = loss - options.dpo_likelihood * logprobs[:, 0].sum() / tokens
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += float(loss.detach())
-    idle_passes(policy, short)
-    trained = [p for p in policy.model.parameters() if p.requires_grad]
-    if policy.root is None:  # shards are added up as they are made
-        add_gradients(trained)
-    total, *_ = all_sum([total], policy.device)
-    if not math.isfinite(whole_norm(torch.nn.utils.clip_grad_norm_(trained, 1.0))):
-        optimizer.zero_grad(set_to_none=True)
-        return None
-    optimizer.step()
-    return total
+        return loss - options.dpo_likelihood * logprobs[:, 0].sum() / tokens
+
+    return update_once(policy, optimizer, rate, list(_passes(batch, bound)), loss_of)
 
 
 def find_pairs(state: TrainingState) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -17,6 +17,7 @@ from leser.processes import add_gradients, all_sum
 if TYPE_CHECKING:
     from leser.policy.policy import Policy
 
+Part = TypeVar("Part")
 QUERIES_PER_PASS = 16
 """Most queries in one pass where memory is not asked: more make products on a CPU no faster."""
 
@@ -59,31 +60,49 @@ def supervised_step(
 def _step(
     policy: Policy, optimizer: torch.optim.Optimizer, batch: Sequence[Example], rate: float, bound: int
 ) -> float | None:
-    policy.model.train()
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.zero_grad(set_to_none=True)
     own = sum(len(c) for e in batch for c in e.completions) - sum(sum(e.given) for e in batch)
     tokens, *_ = all_sum([own], policy.device)
-    total = 0.0
     most = len(batch) if policy.device.type == "cuda" else QUERIES_PER_PASS
-    planned = list(passes(batch, bound, most))
-    short = passes_short(policy, len(planned))
-    for part in planned:
+
+    def loss_of(part: Sequence[Example]) -> torch.Tensor:
         result = group_logprobs(policy, [e.prompt for e in part], [e.completions for e in part], temperature=1.0)
         mask = result.mask.clone()
         for row, example in enumerate(part):
             for column, given in enumerate(example.given):
                 mask[row, column, :given] = False
-        loss = -(result.logprobs * mask).sum() / tokens
+        return -(result.logprobs * mask).sum() / tokens
+
+    return update_once(policy, optimizer, rate, list(passes(batch, bound, most)), loss_of)
+
+
+def update_once(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    parts: Sequence[Part],
+    loss_of: Callable[[Part], torch.Tensor],
+) -> float | None:
+    """One update on the losses of all parts, of all processes, added up; returns their sum.
+
+    The policy is the one that `leser.policy.sharding.learning` gives. A gradient that is not finite changes no weight, and None
+    is returned.
+    """
+    policy.model.train()
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    total = 0.0
+    short = passes_short(policy, len(parts))
+    for part in parts:
+        loss = loss_of(part)
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     idle_passes(policy, short)
+    trained = [p for p in policy.model.parameters() if p.requires_grad]
     if policy.root is None:  # shards are added up as they are made
-        add_gradients(p for p in policy.model.parameters() if p.requires_grad)
+        add_gradients(trained)
     total, *_ = all_sum([total], policy.device)
-    norm = whole_norm(torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0))
-    if not math.isfinite(norm):
+    if not math.isfinite(whole_norm(torch.nn.utils.clip_grad_norm_(trained, 1.0))):
         optimizer.zero_grad(set_to_none=True)
         return None
     optimizer.step()
