@@ -6,6 +6,7 @@ refused document) is never taken for a whole one. An index that was there before
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,9 @@ PEEKED = 1000  # documents read before anything is written, to know their fields
 CHUNK = 500  # documents in a bulk request
 LONGEST_ID = 512
 LISTED = 5  # failed documents named in the message
-PATIENCE = 3600.0  # seconds for a bulk request, a refresh or a merge
+PATIENCE = 3600.0  # seconds for a bulk request or a refresh
+MERGE_PATIENCE = 900.0  # seconds for a merge, which the index is whole without
+_log = logging.getLogger(__name__)
 ANALYZER = "leser"  # the name of the analyzer with its own stop words
 
 
@@ -58,10 +61,27 @@ class ElasticsearchWriter:
         self._create(name, first)
         self._fill(name, chain(first, rows), added=False)
         self._client.indices.refresh(index=name)
-        # one segment searches fastest, and keeps documents of one score in one order
-        self._client.indices.forcemerge(index=name, max_num_segments=1)
+        self._merge(name)
         self._mark_whole(name)
         return counted.distinct
+
+    def _merge(self, name: str) -> None:
+        """Merge the index to one segment, which searches fastest and keeps documents of one score in one order.
+
+        The server goes on with a merge that nobody waits for any more. It holds merges back while its disk is nearly full.
+        """
+        from elasticsearch import ConnectionTimeout
+
+        once = self._client.options(request_timeout=MERGE_PATIENCE, max_retries=0, retry_on_timeout=False)
+        try:
+            once.indices.forcemerge(index=name, max_num_segments=1)
+        except ConnectionTimeout:
+            _log.warning(
+                "The index '%s' is whole, but not merged to one segment after %.0f seconds; Elasticsearch goes on. If its "
+                "disk is nearly full (GET _cat/allocation) it waits for room. Until then equal scores may change places.",
+                name,
+                MERGE_PATIENCE,
+            )
 
     def _check_found(self, name: str, found: Mapping[str, Any]) -> None:
         """Refuse, before anything is written, what may not or cannot be written to."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -30,6 +32,36 @@ def test_an_index_is_never_overwritten_unasked(elasticsearch_8: Server) -> None:
     recreating = opened(elasticsearch_8, name, analysis="standard", existing="recreate")
     assert recreating.index(DOCUMENTS[1:3]) == 2
     assert recreating.check()["documents"] == 2
+
+
+def test_a_merge_that_the_server_holds_back_is_told_and_not_waited_for(
+    elasticsearch_8: Server, cluster: Elasticsearch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Elasticsearch 8.19 merges nothing while its disk is nearly full: here, while less than 1000 TB are free."""
+    held = {"indices.merge.disk.check_interval": "1s", "indices.merge.disk.watermark.high": "1000tb"}
+    monkeypatch.setattr("leser_elasticsearch.writer.CHUNK", 1)
+    monkeypatch.setattr("leser_elasticsearch.writer.PEEKED", 1)
+    monkeypatch.setattr("leser_elasticsearch.writer.MERGE_PATIENCE", 2.0)
+    name = made(elasticsearch_8, DOCUMENTS[:1])
+    backend = opened(elasticsearch_8, name, analysis="standard", existing="recreate")
+    cluster.cluster.put_settings(transient=held)
+
+    def in_segments() -> Iterator[Document]:
+        for document in DOCUMENTS[:4]:
+            yield document
+            cluster.indices.refresh(index=name)
+
+    try:
+        time.sleep(2)
+        with caplog.at_level(logging.WARNING):
+            assert backend.index(in_segments()) == 4
+    finally:
+        # what was last seen of the disk stays in force where nobody looks any more: it must be seen to be roomy first
+        cluster.cluster.put_settings(transient={**held, "indices.merge.disk.watermark.high": "0b"})
+        time.sleep(2)
+        cluster.cluster.put_settings(transient=dict.fromkeys(held))
+    assert f"The index '{name}' is whole, but not merged to one segment after 2 seconds" in caplog.text
+    assert backend.check()["documents"] == 4
 
 
 def test_appending_keeps_what_others_noted_in_the_mapping(elasticsearch_8: Server, cluster: Elasticsearch) -> None:

@@ -67,7 +67,7 @@ def start_elasticsearch(
         command=[*_as_nobody(), str(home / "bin" / "elasticsearch")],
         environment=_environment(folder, java, quick),
     )
-    (config / "elasticsearch.yml").write_text(_settings(folder, server.port, secure))
+    (config / "elasticsearch.yml").write_text(_settings(folder, server.port, secure, merges_held=version == "8"))
     for name in ("data", "logs", "tmp"):
         (folder / name).mkdir()
     if secure:
@@ -100,7 +100,8 @@ def _trim_jvm_options(options: Path, *, whole_jdk: bool) -> None:
     options.write_text("".join(line for line in lines if not any(option in line for option in dropped)))
 
 
-def _settings(folder: Path, port: int, secure: bool) -> str:
+def _settings(folder: Path, port: int, secure: bool, *, merges_held: bool) -> str:
+    """`merges_held`: this version holds merges back while the disk is nearly full, which is not what tests are about."""
     lines = [
         "discovery.type: single-node",
         f"http.port: {port}",
@@ -108,6 +109,7 @@ def _settings(folder: Path, port: int, secure: bool) -> str:
         f"path.logs: {folder / 'logs'}",
         "cluster.routing.allocation.disk.threshold_enabled: false",
         f"xpack.security.enabled: {str(secure).lower()}",
+        *(["indices.merge.disk.check_interval: 0"] if merges_held else []),
     ]
     if secure:
         lines += [
