@@ -216,7 +216,7 @@ def prepare(policy: Policy, options: PolicyOptions, seed: int) -> Policy:
             module.p = 0.0
         elif isinstance(getattr(module, "attention_dropout", None), float):
             module.attention_dropout = 0.0
-    policy.precision = resolve(options.precision, device)
+    policy.precision = resolve(options.precision, device, sum(p.numel() for p in model.parameters()))
     if model.device.type == "cuda":
         set_matrix_precision(policy.precision)
     policy.shared = _shared(model, options)

@@ -46,7 +46,8 @@ class PolicyOptions(Options):
     precision: PrecisionOption = Field(
         "auto",
         description="what passes compute in, over trained weights that stay float32: bf16 (autocast), tf32 (float32 "
-        "with rounded matrix products, GPU only), fp32; auto: bf16 on a GPU that has it, else fp32",
+        "with rounded matrix products, GPU only), fp32; auto: bf16 on a GPU that has it and, from 100 million weights on, on a "
+        "CPU that multiplies it (AVX512-BF16, AMX); else fp32",
     )
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="type the frozen weights under LoRA are held in; trained weights are always float32"

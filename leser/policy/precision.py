@@ -1,4 +1,4 @@
-"""What a policy computes in: float32 weights always, and passes under autocast where the device has bfloat16.
+"""What a policy computes in: float32 weights always, and passes under autocast where the device has fast bfloat16.
 
 AdamW's steps are a few millionths of a weight, far below bfloat16's last digit (2^-8), so trained weights stay in float32
 and only the matrix products round. Sums, softmax and log-probabilities are float32 in every precision.
@@ -6,7 +6,7 @@ and only the matrix products round. Sums, softmax and log-probabilities are floa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,18 @@ LARGEST_GAP = {"fp32": 1e-3, "tf32": 3e-2}
 """Largest gap of any token without bfloat16; rounding leaves a tenth of it or less."""
 
 
-def resolve(asked: PrecisionOption, device: torch.device | str) -> PrecisionName:
-    """The precision that passes on `device` run in; raises LeserError for one that the device does not have."""
+LARGE_ON_CPU = 100_000_000
+"""From so many weights on, a CPU's bfloat16 products save far more than rounding the weights costs (measured at 135 million)."""
+
+
+def resolve(asked: PrecisionOption, device: torch.device | str, weights: int = 0) -> PrecisionName:
+    """The precision that passes on `device` run in, of a model of so many weights; raises LeserError for one that the device
+    does not have."""
     kind = torch.device(device).type
     bf16 = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     if asked == "auto":
-        return "bf16" if bf16 else "fp32"
+        large = kind == "cpu" and weights >= LARGE_ON_CPU and cpu_multiplies_bf16()
+        return "bf16" if bf16 or large else "fp32"
     if asked == "bf16" and kind == "cuda" and not bf16:
         raise LeserError(
             "policy.precision 'bf16' is not valid: this GPU does not compute in bfloat16. Set fp32, or auto."
@@ -44,6 +50,13 @@ def resolve(asked: PrecisionOption, device: torch.device | str) -> PrecisionName
             f"policy.precision 'tf32' is not valid: the device '{kind}' does not have it. Set fp32, or auto."
         )
     return asked
+
+
+def cpu_multiplies_bf16() -> bool:
+    """Whether this CPU has instructions for bfloat16 products (AVX512-BF16, AMX); False where torch cannot say."""
+    said: Callable[[], dict[str, Any]] | None = getattr(torch.cpu, "get_capabilities", None)
+    found = said() if said is not None else {}
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
 def set_matrix_precision(precision: PrecisionName) -> None:

@@ -49,6 +49,10 @@ class VerifiedOptions(Options):
     ready_weights: tuple[float, ...] = Field(
         (0.2, 0.35), min_length=1, description="weights at which a ready-made set is tried"
     )
+    ready_proven: bool = Field(
+        True,
+        description="a ready-made set holds only words that alone, at the heaviest of `weights`, bring the judge something",
+    )
     beam: int = Field(3, ge=1, description="sets of terms kept from one round to the next")
     pool: int = Field(8, ge=1, description="best single terms that sets are made of")
     margin: float = Field(

@@ -26,7 +26,7 @@ from leser.verified.judging import Judge, Reading, Trial
 from leser.verified.noise import noise_of
 from leser.verified.opinions import Opinions
 from leser.verified.options import VerifiedOptions
-from leser.verified.ready import ReadySets
+from leser.verified.ready import ReadySets, not_losing
 from leser.verified.result import Alternative, VerifiedAnswer, VerifiedExpansions
 from leser.verified.sources import CandidateSource
 from leser.verified.support import Support, TermGain
@@ -176,7 +176,9 @@ class VerifiedSearch:
         for row, probe in zip(rows, probes, strict=True):
             judge.spent[row], judge.failed[row] = probe.searches, probe.failed
             beams.append(self._start(row, probe, support))
-        ready = self._ready_sets([beam.row for beam in beams if beam.before.value is not None])
+        ready = self._ready_sets(
+            [(b.row, probe) for b, probe in zip(beams, probes, strict=True) if b.before.value is not None]
+        )
         sow(judge, [(beam, singles) for beam in beams for singles in ready.get(beam.row, ())], self._strict)
         grow(judge, beams, self._strict, self._ready.longest)
         confirmed = self._confirm(beams)
@@ -191,17 +193,32 @@ class VerifiedSearch:
                 tried.append((Single(expansion, weight, candidate.key, gain.value - worth, worth), reading))
         return start(row, probe.before, tried, self._strict)
 
-    def _ready_sets(self, rows: Sequence[int]) -> dict[int, list[tuple[Single, ...]]]:
+    def _ready_sets(self, asked: Sequence[tuple[int, Probe]]) -> dict[int, list[tuple[Single, ...]]]:
         """Each query's ready-made sets at each of their weights. No word was chosen by its own gain: nothing is shrunk."""
-        sets = self._ready([self.queries[row] for row in rows])
+        words = self._ready.words([self.queries[row] for row, _ in asked])
+        if self.options.ready_proven:
+            words = self._not_losing(asked, words)
         return {
             row: [
-                tuple(Single(Expansion(c.text, self._written[weight]), weight, c.key, 0.0, 0.0) for c in words)
-                for words in found
+                tuple(Single(Expansion(c.text, self._written[weight]), weight, c.key, 0.0, 0.0) for c in chosen)
+                for chosen in self._ready.sets_of(own)
                 for weight in self.options.ready_weights
             ]
-            for row, found in zip(rows, sets, strict=True)
+            for (row, _), own in zip(asked, words, strict=True)
         }
+
+    def _not_losing(
+        self, asked: Sequence[tuple[int, Probe]], words: Sequence[Sequence[Candidate]]
+    ) -> list[list[Candidate]]:
+        """The words that alone cost the judge nothing; what was probed at the heaviest weight is not searched again."""
+        known = {
+            (row, candidate.key): readings[-1]
+            for row, probe in asked
+            for candidate, readings in zip(probe.candidates, probe.readings, strict=True)
+            if len(readings) == len(self.options.weights)
+        }
+        before = [(row, probe.before.value or 0.0) for row, probe in asked]
+        return not_losing(self._judge, before, words, self._written[self.options.weights[-1]], known)
 
     def _confirm(self, beams: Sequence[Beam]) -> list[tuple[Reading, Reading] | None]:
         """Under `confirm` the original's and the chosen set's reading on the other half of the judgments."""

@@ -17,7 +17,7 @@ from leser.options import validate_options
 from leser.policy.options import PolicyOptions
 from leser.policy.packed import group_logprobs, plain_logprobs
 from leser.policy.policy import Policy
-from leser.policy.precision import resolve
+from leser.policy.precision import LARGE_ON_CPU, resolve
 
 
 def trained(updates: int = 4, **options: Any) -> tuple[Policy, list[tuple[float, float]]]:
@@ -109,6 +109,16 @@ def test_frozen_weights_under_adapters_may_be_bfloat16() -> None:
     assert policy.causal_lm.get_input_embeddings().weight.dtype == torch.bfloat16
     assert group_logprobs(policy, *ragged_batch()).logprobs.requires_grad
     assert policy.shared.enabled
+
+
+def test_a_large_model_computes_in_bfloat16_on_a_cpu_that_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has, name in (({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has, raising=False)
+        assert resolve("auto", "cpu", LARGE_ON_CPU) == name
+        assert resolve("auto", "cpu", LARGE_ON_CPU - 1) == "fp32", "rounding the weights costs what products save"
+        assert resolve("fp32", "cpu", LARGE_ON_CPU) == "fp32"
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert resolve("auto", "cpu", LARGE_ON_CPU) == "fp32", "an older torch does not say"
 
 
 def test_precision_follows_the_device() -> None:

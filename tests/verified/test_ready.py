@@ -95,6 +95,17 @@ def test_the_anchor_and_the_budget_hold_for_ready_made_sets() -> None:
     assert (tight.answer, tight.searches) == (VerifiedAnswer.NONE, searches)
 
 
+def test_words_that_alone_cost_the_judge_something_are_left_out_of_ready_made_sets() -> None:
+    titles = TITLES | {"short": "couch silver"}  # found first as typed, and lost as soon as a colour is added
+    kept = searched(shop(titles), Near(), ready_proven=False)
+    assert {e.text for e in kept.expansions} == {"red", "blue", "green"}
+    proven = searched(shop(titles), Near())
+    assert (proven.answer, proven.before) == (VerifiedAnswer.NONE, 0.5)
+    unread = searched(shop(titles), Near(), candidates=1)
+    assert unread.answer is VerifiedAnswer.NONE, "words that were no candidates are searched alone first"
+    assert unread.searches == 1 + 1 + 3, "the original, the candidate, and the three other words"
+
+
 class NoStools(Rule):
     """Forbids a word."""
 
