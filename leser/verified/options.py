@@ -41,7 +41,7 @@ class VerifiedOptions(Options):
     )
     max_terms: int = Field(3, ge=1, description="most terms added to a query one at a time")
     ready: tuple[Annotated[int, Field(ge=2)], ...] = Field(
-        (3, 5),
+        (3, 5, 8),
         description="ready-made sets that the search also starts from, where there is an encoder: the first so many words of its "
         "`nearest` documents, those that stand out most in the nearest of them; sizes above expansion.max_expansions are "
         "left out; empty: none",
