@@ -92,9 +92,12 @@ class Environment:
         return self._originals.refusal(query)
 
     def prepare(self, options: PromptOptions) -> None:
-        """Open what these prompts need, such as an encoder's vectors of all documents, before somebody waits for one."""
+        """Open what these prompts need in a service, such as an encoder's vectors of all documents, before somebody waits.
+
+        From then on the vectors of queries are kept in memory, the last ones, and none is written to disk.
+        """
         if options.context and options.nearest:
-            self._words.open()
+            self._words.serve()
 
     def observe(self, queries: Sequence[Query], options: PromptOptions) -> list[Observation]:
         """What the engine shows for each query, ready for its prompt."""

@@ -18,7 +18,7 @@ from leser.engine import SearchClient
 from leser.engine.words import EngineWords
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.prompt import PromptOptions
-from leser.similarity import NearestDocuments
+from leser.similarity import NearestDocuments, ServesQueries
 from leser.task import Query
 from leser.text import stem, words
 
@@ -35,9 +35,11 @@ class ShownWords:
     def _nearest(self) -> NearestDocuments | None:
         return self._open_nearest()
 
-    def open(self) -> None:
-        """Open the comparison now: documents that the encoder has not met are encoded."""
-        _ = self._nearest
+    def serve(self) -> None:
+        """Open the comparison now, for a service: documents that the encoder has not met are encoded, and queries that users
+        type will not be written to disk."""
+        if isinstance(self._nearest, ServesQueries):
+            self._nearest = self._nearest.for_service()
 
     @cached_property
     def _size(self) -> int:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from leser.cluster.connection import Cluster
 
 
+TYPED_QUERIES = 10_000
+"""Queries whose vectors a service keeps in memory: 15 MB of vectors of 384 numbers."""
+
+
 class EncodingFailed(LeserError):
     """A model gave no vector for some texts: a fact about the model, never a similarity of 0."""
 
@@ -58,6 +62,14 @@ class NearestDocuments(Protocol):
 
     def likeness(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each text, such as a word, shape (texts,). Raises EncodingFailed."""
+
+
+@runtime_checkable
+class ServesQueries(Protocol):
+    """Nearest documents that can be asked by users for as long as a process lives."""
+
+    def for_service(self, most: int = TYPED_QUERIES) -> NearestDocuments:
+        """The same documents, ready at once; vectors of the `most` last queries are kept in memory, and none on disk."""
 
 
 @runtime_checkable

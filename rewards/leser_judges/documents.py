@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from leser.backend import Document, Hit, Ranking
 from leser.options import validate_options
+from leser.similarity import TYPED_QUERIES
 from leser_judges.encoder import Encoder
 from leser_judges.options import EncoderOptions
+from leser_judges.typed import TypedQueries
 from leser_judges.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ class DocumentIndex:
         held = sorted(id for id, text in texts.items() if text)
         found = vectors.rows([texts[id] for id in held]).tolist()
         self.vectors = vectors
+        self._typed: TypedQueries | None = None
         self._row_of = {id: row for id, row in zip(held, found, strict=True) if row >= 0}
         # documents of one text share a row, and are compared once: rounding cannot tell them apart
         self._ids_of: dict[int, list[str]] = {}
@@ -49,13 +53,23 @@ class DocumentIndex:
     def __len__(self) -> int:
         return len(self._row_of)
 
+    def for_service(self, most: int = TYPED_QUERIES) -> Self:
+        """The same documents for queries without end: vectors of the `most` last ones are kept in memory, none on disk.
+
+        The model is loaded now. Raises EncodingFailed where it fails.
+        """
+        served = copy(self)
+        self.vectors.encoder.encode(["a"], query=True)  # the first user must not wait for the model
+        served._typed = TypedQueries(self.vectors, most)
+        return served
+
     def nearest(self, query: str, n: int) -> Ranking:
         """The `n` documents most similar to a query, scores are cosines; of equal ones the lower id. Raises EncodingFailed."""
         return self.rank([query], n)[0]
 
     def rank(self, queries: Sequence[str], n: int) -> list[Ranking]:
         """`nearest` for a batch of queries, which costs far less than one by one."""
-        asked = self.vectors.of_texts(queries, query=True)
+        asked = self._queries(queries)
         best: list[list[tuple[float, str]]] = [[] for _ in queries]
         for start in range(0, len(self._rows), _BLOCK):
             rows = self._rows[start : start + _BLOCK]
@@ -65,7 +79,7 @@ class DocumentIndex:
 
     def similarity(self, query: str, ids: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each document, shape (ids,); NaN for one without text. Raises EncodingFailed."""
-        found: NDArray[np.float32] = self.compare(self.vectors.of_texts([query], query=True), ids)[0]
+        found: NDArray[np.float32] = self.compare(self._queries([query]), ids)[0]
         return found
 
     def compare(self, vectors: NDArray[np.float32], ids: Sequence[str]) -> NDArray[np.float32]:
@@ -80,7 +94,7 @@ class DocumentIndex:
     def views(self, queries: Sequence[str], n: int) -> NDArray[np.float32]:
         """Two vectors of each query, shape (queries, 2, dimension): its own, and its own plus the mean direction of its `n`
         nearest documents. Raises EncodingFailed."""
-        own = self.vectors.of_texts(queries, query=True)
+        own = self._queries(queries)
         fed = own.copy()
         for place, ranking in enumerate(self.rank(queries, n)):
             if ranking.hits:
@@ -91,8 +105,11 @@ class DocumentIndex:
 
     def likeness(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """The cosine of a query and each text, shape (texts,); new texts are encoded and kept. Raises EncodingFailed."""
-        found: NDArray[np.float32] = self.vectors.of_texts(texts) @ self.vectors.of_texts([query], query=True)[0]
+        found: NDArray[np.float32] = self.vectors.of_texts(texts) @ self._queries([query])[0]
         return found
+
+    def _queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._typed(texts) if self._typed is not None else self.vectors.of_texts(texts, query=True)
 
     def _top(self, scores: NDArray[np.float32], rows: NDArray[np.int64], n: int) -> list[tuple[float, str]]:
         """The documents of these rows' best `n` as (negative score, id), all that are equal to the last of them included."""

@@ -161,7 +161,7 @@ class Vectors:
 
         `elsewhere` encodes blocks of texts in other processes; the file is the same, bit for bit, as without.
         """
-        keys = [_key(text, query) for text in texts]
+        keys = [key_of(text, query=query) for text in texts]
         missing = self.file.missing(keys)
         if missing:
             self._encode([keys[place] for place in missing], [texts[place] for place in missing], query, elsewhere)
@@ -170,7 +170,7 @@ class Vectors:
 
     def new(self, texts: Sequence[str], *, query: bool = False) -> int:
         """How many of these texts have no vector yet."""
-        return len(self.file.missing([_key(text, query) for text in texts]))
+        return len(self.file.missing([key_of(text, query=query) for text in texts]))
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Vectors of these rows, shape (rows, dimension)."""
@@ -214,7 +214,8 @@ class Vectors:
             log.warning("%s %d of %d new texts are left out of what is judged.", cause, lost, len(texts))
 
 
-def _key(text: str, query: bool) -> bytes:
+def key_of(text: str, *, query: bool) -> bytes:
+    """The digest that a text is known by; a query is another text than a document of the same words."""
     return hashlib.blake2b(
         text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES, person=b"query" if query else b"document"
     ).digest()
