@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from leser.backend import Document, Ranking, SearchError, Term
 from leser.constraints.asking import QueryConstraints
@@ -71,6 +71,10 @@ class BaselineContext:
                 failed[query.text] = answer
         return [self._originals.get(query.text) or failed[query.text] for query in queries]
 
+    def know(self, rankings: Mapping[str, Ranking]) -> None:
+        """Take rankings of queries as they stand, by text, which somebody searched already: they are not searched again."""
+        self._originals.update(rankings)
+
     def forget(self) -> None:
         """Forget the queries' own rankings; they are searched again when somebody asks for them."""
         self._originals.clear()
@@ -114,6 +118,20 @@ class Baseline(ABC):
 
     def fit(self, context: BaselineContext) -> None:  # noqa: B027 - a baseline may have nothing to fit
         """Learn from train and tune on dev; test is not to be read."""
+
+    def state(self) -> Mapping[str, Any] | None:
+        """What `fit` found, as plain JSON values from which `restore` makes the same baseline on a machine without judgments.
+
+        None, as here where `fit` is a class's own: it cannot be kept, and so not be served by `leser serve`.
+        """
+        return {} if type(self).fit is Baseline.fit else None
+
+    def restore(self, state: Mapping[str, Any], context: BaselineContext) -> None:  # noqa: B027 - there may be none
+        """Take a `state` in the place of `fit`, and open what `terms` needs, such as a model, before somebody waits for it.
+
+        `context` has the engine; its task has the documents, where it had any, no queries and no judgments. `terms` is then asked
+        for as long as a service lives: keep nothing per query without a bound.
+        """
 
     @abstractmethod
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:

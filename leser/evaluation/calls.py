@@ -5,19 +5,21 @@ A baseline is asked after the training, when an error costs most: a run also tri
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leser.backend import Ranking, SearchError, Term
+from leser.baseline import Baseline
 from leser.engine.answers import WrongAnswer, shown
 from leser.engine.checked import raised
 from leser.errors import LeserError
 from leser.options import validate_options
 
 if TYPE_CHECKING:
-    from leser.baseline import Baseline, BaselineContext
+    from leser.baseline import BaselineContext
     from leser.task import Query
 
 Called = TypeVar("Called")
@@ -38,6 +40,34 @@ def make_baseline(cls: type[Baseline], given: Mapping[str, Any]) -> Baseline:
 def fit_baseline(baseline: Baseline, context: BaselineContext) -> None:
     """Fit a baseline; raises PluginFault for what it raises, LeserError apart."""
     _guarded(type(baseline), "fit", lambda: baseline.fit(context))
+
+
+def state_of(baseline: Baseline) -> dict[str, Any] | None:
+    """What a fitted baseline keeps, as it will be read back; None where it keeps nothing. Raises PluginFault."""
+    state: object = _guarded(type(baseline), "state", baseline.state)
+    if state is None:
+        return None
+    who = _who(type(baseline), "state")
+    wanted = (
+        "None, or a dictionary of plain JSON values: texts, numbers, lists, dictionaries by text, True, False, None"
+    )
+    if not isinstance(state, Mapping):
+        raise WrongAnswer(who, shown(state), wanted)
+    try:
+        kept: dict[str, Any] = json.loads(json.dumps(dict(state), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise WrongAnswer(who, f"a dictionary that JSON does not hold ({error})", wanted) from error
+    return kept
+
+
+def restore_baseline(baseline: Baseline, state: Mapping[str, Any], context: BaselineContext) -> None:
+    """Make a baseline what it was when it was fitted; raises PluginFault for what it raises, LeserError apart."""
+    _guarded(type(baseline), "restore", lambda: baseline.restore(state, context))
+
+
+def ranks_itself(cls: type[Baseline]) -> bool:
+    """Whether baselines of a class rank documents themselves, and so have no clauses to store or to serve."""
+    return cls.rankings is not Baseline.rankings
 
 
 def rankings_of(baseline: Baseline, queries: Sequence[Query], k: int) -> list[Ranking | SearchError] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from math import log
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -69,6 +70,15 @@ class Dictionary(Baseline):
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """Each query's words looked up; terms the query already holds are left out."""
         return [self._look_up(query, self.weight) for query in queries]
+
+    def state(self) -> dict[str, Any]:
+        """The weight, and the entry of each word."""
+        return {"weight": self.weight, "entries": self.entries}
+
+    def restore(self, state: Mapping[str, Any], context: BaselineContext) -> None:  # noqa: ARG002 - nothing is searched
+        """Take weight and entries."""
+        self.weight = float(state["weight"])
+        self.entries = {str(word): str(term) for word, term in state["entries"].items()}
 
     def _look_up(self, query: Query, weight: float) -> tuple[Term, ...]:
         held = {stem(word) for word in words(query.text)}

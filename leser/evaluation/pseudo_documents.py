@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -29,6 +30,7 @@ from leser.baseline import Baseline, BaselineContext
 from leser.errors import LeserError
 from leser.evaluation.grid import best_setting
 from leser.feedback import FeedbackOptions, rm3_terms
+from leser.originals import keep_last
 from leser.policy.passages import _END, writes_sentences
 from leser.prompt import Message
 from leser.task import Query, drawn
@@ -42,6 +44,8 @@ NEEDS_SENTENCES = (
     "A policy 'tiny' reads marked words, no sentences, and cannot write a passage: take the baseline {name} out "
     "of evaluation.baselines, or train another policy (--policy smollm2, a hub id or a folder)."
 )
+MOST_PASSAGES = 10_000
+"""Passages that are remembered at least: a run asks for fewer, a service without end."""
 
 
 class _Passages(Baseline):
@@ -59,6 +63,7 @@ class _Passages(Baseline):
         )
 
     options: _Passages.Options
+    chosen: tuple[int, float]
 
     def fit(self, context: BaselineContext) -> None:
         """Write a passage for dev's queries, search with every setting, keep the one of the highest mean reward."""
@@ -70,17 +75,32 @@ class _Passages(Baseline):
             raise LeserError(
                 f"{self.name} is tuned on dev, and the task {context.task.name} has no dev queries. Drop it, or add some."
             )
-        self._context, self._passages = context, dict[str, str]()
+        self._begin(context)
         self._write(queries)
         grid = list(product(self.options.terms, self._weights()))
-        self.chosen: tuple[int, float]
         self.chosen, self.dev_reward = best_setting(
             self.name, context, dev, queries, grid, lambda point: self._terms(queries, *point)
         )
 
+    def state(self) -> dict[str, Any]:
+        """Words added and their weight, as dev chose them."""
+        return {"chosen": list(self.chosen)}
+
+    def restore(self, state: Mapping[str, Any], context: BaselineContext) -> None:
+        """Take what dev chose; the policy is loaded when it is first asked. Raises LeserError where it cannot write."""
+        if context.write is None:
+            raise LeserError(NEEDS_SENTENCES.format(name=self.name))
+        self._begin(context)
+        count, weight = state["chosen"]
+        self.chosen = (int(count), float(weight))
+
+    def _begin(self, context: BaselineContext) -> None:
+        self._context, self._passages = context, dict[str, str]()
+
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """The passages' clauses at the setting chosen on dev."""
         self._write(queries)
+        keep_last(self._passages, max(MOST_PASSAGES, len(queries)))
         return self._terms(queries, *self.chosen)
 
     def passage(self, query: Query) -> str:
@@ -126,12 +146,26 @@ class Query2Doc(_Passages):
 
     options: Query2Doc.Options
 
+    def state(self) -> dict[str, Any]:
+        """What dev chose, and the examples, which come out of train."""
+        return {**super().state(), "examples": self._examples}
+
+    def restore(self, state: Mapping[str, Any], context: BaselineContext) -> None:
+        """As for every passage, with the examples."""
+        super().restore(state, context)
+        self._examples = [(str(query), str(text)) for query, text in state["examples"]]
+
+    def _begin(self, context: BaselineContext) -> None:
+        super()._begin(context)
+        self.__dict__.pop("_examples", None)
+
     def _prompts(self, queries: Sequence[Query]) -> list[list[Message]]:
         shown = [Message("system", "Write a passage that answers the given query.")]
-        for query, text in self._examples():
+        for query, text in self._examples:
             shown += [Message("user", f"Query: {query}\nPassage:"), Message("assistant", text)]
         return [[*shown, Message("user", f"Query: {_line(query.text)}\nPassage:")] for query in queries]
 
+    @cached_property
     def _examples(self) -> list[tuple[str, str]]:
         """Train queries spread over the split, each with the start of a relevant document."""
         train, wanted = self._context.task.train, self.options.examples

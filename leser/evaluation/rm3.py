@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 from pydantic import Field
 
@@ -37,6 +38,7 @@ class RM3(Baseline):
         )
 
     options: RM3.Options
+    chosen: tuple[int, int, float]
 
     def fit(self, context: BaselineContext) -> None:
         """Search dev with every setting of the grid and keep the one of the highest mean reward."""
@@ -49,10 +51,19 @@ class RM3(Baseline):
             )
         self._read(queries)
         grid = list(product(self.options.fb_docs, self.options.fb_terms, self.options.original_weight))
-        self.chosen: tuple[int, int, float]
         self.chosen, self.dev_reward = best_setting(
             self.name, context, dev, queries, grid, lambda point: self._terms(queries, *point)
         )
+
+    def state(self) -> dict[str, Any]:
+        """Hits read, terms added and the weight of the original, as dev chose them."""
+        return {"chosen": list(self.chosen)}
+
+    def restore(self, state: Mapping[str, Any], context: BaselineContext) -> None:
+        """Take what dev chose."""
+        self._context = context
+        docs, terms, weight = state["chosen"]
+        self.chosen = (int(docs), int(terms), float(weight))
 
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """RM3's clauses at the setting chosen on dev."""

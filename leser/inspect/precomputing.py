@@ -18,10 +18,10 @@ from leser.config.load import load_config
 from leser.config.tables import RunConfig
 from leser.environment import Environment
 from leser.errors import LeserError, unknown_name
-from leser.evaluation.calls import make_baseline
+from leser.evaluation.calls import make_baseline, ranks_itself
 from leser.expansion_store import query_key
 from leser.inspect.opening import configured, open_folder, open_sampler
-from leser.offline.by_baseline import BaselineProposer, fitted_name, no_clauses, ranks_itself
+from leser.offline.by_baseline import BaselineProposer, fitted_name, no_clauses
 from leser.offline.guards import Guards
 from leser.offline.job import BlockAnswerer, PrecomputeJob, judged_of
 from leser.offline.options import PrecomputeOptions

@@ -20,16 +20,11 @@ from leser.printable import printable
 from leser.task import Query, Split, Task
 
 
-def ranks_itself(cls: type[Baseline]) -> bool:
-    """Whether baselines of a class rank documents themselves, and so have no clauses to store."""
-    return cls.rankings is not Baseline.rankings
-
-
 class BaselineProposer:
     """A baseline's clauses at the weights that the engine is to be asked with, whatever `expansion.weight` is.
 
     A clause made of the query's own words only is left out: an expansion adds words, and cannot weigh those of the query.
-    `warn` is told once where the limits of [expansion] cut what the baseline proposes.
+    `warn` is told once where the limits of [expansion] cut what the baseline proposes. `fitted` says that it is already.
     """
 
     def __init__(
@@ -39,10 +34,12 @@ class BaselineProposer:
         environment: Environment,
         name: str,
         warn: Callable[[str], None],
+        *,
+        fitted: bool = False,
     ) -> None:
         self.name, self.by = name, baseline.name
         self._baseline, self._context, self._environment, self._warn = baseline, context, environment, warn
-        self._fitted = False
+        self._fitted = fitted
         self._cut: set[str] = set()
 
     def propose(self, queries: Sequence[Query], split: Split) -> list[ProposedExpansions]:  # noqa: ARG002
@@ -53,6 +50,9 @@ class BaselineProposer:
             self._fitted = True
         if rankings_of(baseline, queries[:1], 1) is not None:
             raise LeserError(no_clauses(baseline.name))
+        originals = self._environment.originals(queries)
+        refused = self._environment.refusal
+        self._context.know({q.text: originals[q.id] for q in queries if refused(q) is None})
         rows = terms_of(baseline, queries)
         self._context.forget()
         own = self._own_words(queries, rows)

@@ -43,11 +43,15 @@ class GuardReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProposedExpansions:
-    """Expansions with a completion's weights, and who proposes them; `lacking` says why there is no answer at all."""
+    """Expansions with a completion's weights, and who proposes them; `lacking` says why there is no answer at all.
+
+    `unread` says that something was written which could not be read or checked, so that nothing of it is proposed.
+    """
 
     by: str
     expansions: tuple[Expansion, ...]
     lacking: GuardReason | None = None
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

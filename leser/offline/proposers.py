@@ -15,6 +15,7 @@ from leser.verified.search import search_expansions
 from leser.verified.sources import CandidateSource
 
 if TYPE_CHECKING:
+    from leser.rollout import Sample
     from leser.sampler import Sampler
 
 SEARCH = "search"
@@ -38,25 +39,26 @@ class Proposer(Protocol):
 
 
 class PolicyProposer:
-    """The policy's greedy completions; what the rules refuse of one is taken out."""
+    """The policy's greedy completions; what the rules refuse of one is taken out.
 
-    def __init__(self, sampler: Sampler, name: str) -> None:
+    Prompts and hits of the `remembered` queries that came last are kept, none given: those of the block.
+    """
+
+    def __init__(self, sampler: Sampler, name: str, remembered: int = 0) -> None:
         self.name = self.by = name
-        self._sampler = sampler
+        self._sampler, self._remembered = sampler, remembered
         self._filter = ServingFilter(sampler.environment.rules)
 
     def propose(self, queries: Sequence[Query], split: Split) -> list[ProposedExpansions]:  # noqa: ARG002
-        """Prompts, generation and reading for the whole block; nothing of it is kept in memory afterwards."""
+        """Prompts, generation and reading for the whole block."""
         sampler = self._sampler
         samples = [row[0] for row in sampler.sample(queries, 1, seed=0, step=0, temperature=0.0)]
-        sampler.forget(len(queries))
-        return [
-            ProposedExpansions(
-                self.name,
-                self._filter.completion(q.text, sampler.policy.decode(s.tokens), finished=s.finished).expansions,
-            )
-            for q, s in zip(queries, samples, strict=True)
-        ]
+        sampler.forget(max(self._remembered, len(queries)))
+        return [self._proposed(q, s) for q, s in zip(queries, samples, strict=True)]
+
+    def _proposed(self, query: Query, sample: Sample) -> ProposedExpansions:
+        kept = self._filter.completion(query.text, self._sampler.policy.decode(sample.tokens), finished=sample.finished)
+        return ProposedExpansions(self.name, kept.expansions, unread=bool(kept.error))
 
 
 class SearchProposer:

@@ -16,8 +16,8 @@ from statistics import fmean
 from typing import Any
 
 from leser.backend import Ranking, SearchError, Term
-from leser.baseline import BaselineContext
-from leser.errors import EngineDown, LeserError
+from leser.baseline import Baseline, BaselineContext
+from leser.errors import EngineDown, LeserError, PluginFault
 from leser.evaluation.calls import fit_baseline, make_baseline
 from leser.evaluation.evaluate import IDEAL, Evaluation, evaluate
 from leser.evaluation.grid import best_setting
@@ -37,6 +37,7 @@ from leser.run.abstaining import ABSTAINING, answers_where_sure
 from leser.run.harm_files import FILE as HARM_FILE
 from leser.run.harm_files import harm_content
 from leser.run.holes import holes_content
+from leser.run.keeping import keep_fitted
 from leser.run.primary import measures_shown
 from leser.run.search_row import SEARCH, search_run
 from leser.run.systems_table import table
@@ -65,7 +66,17 @@ def evaluate_on_test(state: TrainingState) -> dict[str, Any]:
         left_out.append(said)
         reporter.warn(said)
 
-    runs = [*baseline_runs(session, test, leave_out), *_search_runs(session, test, leave_out), *_policy_runs(state)]
+    def keep(baseline: Baseline) -> None:
+        try:
+            keep_fitted(baseline, session, folder.path)
+        except PluginFault as error:  # its row is well
+            reporter.warn(f"The baseline '{baseline.name}' is not kept for `leser serve`. {error}")
+
+    runs = [
+        *baseline_runs(session, test, leave_out, keep),
+        *_search_runs(session, test, leave_out),
+        *_policy_runs(state),
+    ]
     sure, abstained = _abstaining_run(state)
     runs += sure
     result = evaluate(
@@ -135,8 +146,15 @@ def depth_of(session: Session, split: Split) -> int:
     return max(DEPTH, Measurer(split, measures, session.registry.all("reward")).depth)
 
 
-def baseline_runs(session: Session, split: Split, leave_out: Callable[[str], None]) -> list[SystemRun]:
+def baseline_runs(
+    session: Session,
+    split: Split,
+    leave_out: Callable[[str], None],
+    keep: Callable[[Baseline], None] = lambda _: None,
+) -> list[SystemRun]:
     """The configured baselines, fitted on train and dev, and the task's ideal expansions, on a split.
+
+    `keep` is called with each baseline once it was fitted and asked.
 
     One that fails is left out, and `leave_out` told why: it must not cost what was trained. An engine that is down and a
     full disk are raised, for --resume continues from there.
@@ -154,7 +172,9 @@ def baseline_runs(session: Session, split: Split, leave_out: Callable[[str], Non
         given = config.evaluation.baseline_options.get(name, {})
         baseline = make_baseline(session.registry.get("baseline", name), given)
         fit_baseline(baseline, context)
-        return run_of_baseline(baseline, asked, depth, found)
+        answered = run_of_baseline(baseline, asked, depth, found)
+        keep(baseline)
+        return answered
 
     names = (*baselines_of(config.evaluation, config.policy), *((IDEAL,) if task.ideal is not None else ()))
     return [run for name in names for run in _unless_failed(name, partial(ran, name), leave_out)]

@@ -26,6 +26,7 @@ from leser.baseline import Baseline, BaselineContext
 from leser.engine import SearchClient, SearchOptions
 from leser.errors import LeserError
 from leser.evaluation.builtin import run_baseline
+from leser.evaluation.calls import ranks_itself, state_of
 from leser.evaluation.evaluate import evaluate
 from leser.options import Options
 from leser.prompt import Message
@@ -63,10 +64,16 @@ class SealedJudgments(dict[str, dict[str, int]]):
     __iter__ = __len__ = __getitem__ = __contains__ = get = items = keys = values = _refuse
 
 
-def fitting(engine: ShopEngine, *, sealed: bool = True, **given: Any) -> BaselineContext:
-    """What a baseline is fitted with; nobody can look at its test split unless `sealed` is False."""
+def fitting(engine: ShopEngine, *, sealed: bool = True, judged: bool = True, **given: Any) -> BaselineContext:
+    """What a baseline is fitted with; nobody can look at its test split unless `sealed` is False.
+
+    Without `judged` it is what a baseline is restored with: the documents, and no query.
+    """
     task = shop_task()
-    if sealed:
+    if not judged:
+        train, dev, test = (Split(split.name, (), {}) for split in task.splits)
+        task = replace(task, train=train, dev=dev, test=test)
+    elif sealed:
         task = replace(task, test=Split("test", Sealed(), SealedJudgments(), Sealed()))
     options = SearchOptions(retries=0, deadline=5.0, breaker_window=NEVER_FULL)
     return BaselineContext(SearchClient(engine, options), task, shop_rewards(), **{"k": 10, "write": write, **given})
@@ -156,6 +163,20 @@ class BaselineContract(Kit, kit=True):
         """If this fails, check what is drawn: from context.seed alone, and never in the order of a set."""
         first, second = fitted(seed=3), fitted(seed=3)
         assert second.terms(_queries()) == first.terms(_queries())
+
+    def test_the_same_after_it_was_kept(self, baseline: Baseline, fitted: Callable[..., Baseline]) -> None:
+        """If this fails, check `state` and `restore`: plain JSON values, of which a machine without judgments makes the same
+        baseline. Without `state` it is not kept, and `leser serve` cannot answer by it.
+        """
+        made, queries = fitted(), _queries()
+        state = None if ranks_itself(type(made)) else state_of(made)
+        again = type(baseline)(baseline.options)
+        context = fitting(ShopEngine(), judged=False)
+        with context.client:
+            if state is not None:
+                again.restore(state, context)
+                assert again.terms(queries) == made.terms(queries)
+                assert state_of(again) == state, "a restored baseline keeps the same"
 
     @pytest.mark.parametrize("which", ["some", "expanded", "all"])
     def test_searches_that_fail(self, fitted: Callable[..., Baseline], which: str) -> None:

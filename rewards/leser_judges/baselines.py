@@ -22,7 +22,7 @@ from leser.errors import LeserError
 from leser.evaluation.grid import best_setting
 from leser.prompt import PromptOptions
 from leser.shown_words import ShownWords
-from leser.similarity import EncodingFailed
+from leser.similarity import EncodingFailed, NearestDocuments
 from leser.task import Query, drawn
 from leser.verified.anchor import agreement
 from leser_judges.documents import DocumentIndex, text_of
@@ -54,6 +54,9 @@ class _EncoderBaseline(Baseline):
 
     def fit(self, context: BaselineContext) -> None:
         """Open the encoder; nothing is learned."""
+        self._open(context)
+
+    def _open(self, context: BaselineContext) -> None:
         judges = [r.options.encoder for r in leaves(context.rewards.rewards) if isinstance(r, EncoderSimilarity)]
         usual = EncoderOptions(fields=(context.task.title_field,))
         self.encoder = self.options.encoder or next(iter(judges), usual)
@@ -109,9 +112,11 @@ class EncoderRerank(_EncoderBaseline):
 class _NearestBaseline(_EncoderBaseline):
     """What those share that compare the query with all documents of the task."""
 
-    def fit(self, context: BaselineContext) -> None:
+    documents: NearestDocuments
+
+    def _open(self, context: BaselineContext) -> None:
         """Encode all documents of the task. Raises LeserError where it brings none."""
-        super().fit(context)
+        super()._open(context)
         if context.task.documents is None:
             raise LeserError(
                 f"The baseline {self.name} needs all documents, and the task {context.task.name} brings none. "
@@ -187,12 +192,16 @@ class EncoderFeedback(_NearestBaseline):
             return words
 
     options: EncoderFeedback.Options
+    chosen: tuple[int, float]
+
+    def _open(self, context: BaselineContext) -> None:
+        super()._open(context)
+        words = EngineWords(context.client.backend, context.client.ask)
+        self._shown = ShownWords(words, context.task.title_field, lambda: self.documents)
 
     def fit(self, context: BaselineContext) -> None:
         """Search dev with every setting of the grid and keep the one of the highest mean reward."""
-        super().fit(context)
-        words = EngineWords(context.client.backend, context.client.ask)
-        self._shown = ShownWords(words, context.task.title_field, lambda: self.documents)
+        self._open(context)
         dev = context.task.dev
         queries = drawn(dev.queries, self.options.dev_queries, context.seed)
         if not queries:
@@ -200,7 +209,6 @@ class EncoderFeedback(_NearestBaseline):
                 f"{self.name} is tuned on dev, and the task {context.task.name} has no dev queries. Drop it, or add some."
             )
         found, grid = self._words(queries), list(product(self.options.terms, self.options.weights))
-        self.chosen: tuple[int, float]
         self.chosen, self.dev_reward = best_setting(
             self.name,
             context,
@@ -211,8 +219,26 @@ class EncoderFeedback(_NearestBaseline):
             lambda clauses: self._agreements(queries, clauses),
         )
 
+    def state(self) -> dict[str, Any]:
+        """Words added and their weight, as dev chose them, and which encoder compared."""
+        return {"chosen": list(self.chosen), "encoder": self.encoder.compared()}
+
+    def restore(self, state: Mapping[str, Any], context: BaselineContext) -> None:
+        """Take what dev chose, and open the documents' vectors. Raises LeserError where another encoder is configured."""
+        count, weight = state["chosen"]
+        self.chosen = (int(count), float(weight))
+        self._open(context)
+        if state["encoder"] != self.encoder.compared():
+            raise LeserError(
+                f"{self.name} was fitted with the encoder {state['encoder']}, and the configuration names "
+                f"{self.encoder.compared()}. Fit it anew, or name the encoder that it was fitted with."
+            )
+        self._shown.serve()
+
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """The words of each query's nearest documents at the setting chosen on dev."""
+        if not self.chosen[0]:
+            return [()] * len(queries)
         return [_clauses(words, *self.chosen) for words in self._words(queries)]
 
     def _agreements(self, queries: Sequence[Query], clauses: Sequence[Sequence[Term]]) -> list[float]:

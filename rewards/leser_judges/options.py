@@ -52,6 +52,10 @@ class EncoderOptions(Options):
     cache: Path | None = Field(None, description="folder for vectors; none: `leser/encoder` in the user's cache")
     cache_gib: float = Field(4.0, gt=0, description="size of a model's file of vectors at most, GiB")
 
+    def compared(self) -> dict[str, Any]:
+        """What decides a comparison, as plain values: not where vectors are kept, nor on which device they are made."""
+        return self.model_dump(mode="json", exclude={"cache", "cache_gib", "device", "batch_size"})
+
 
 class SimilarityOptions(EncoderOptions):
     """The encoder of a similarity reward, and what a rank is worth that holds no document."""

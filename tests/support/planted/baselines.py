@@ -64,6 +64,42 @@ def planted(first):
 planted(None)(Good)
 
 
+@planted(None)
+class Kept(Good):
+    """Can be kept, and made again."""
+
+    def state(self):
+        return {"most": self.most}
+
+    def restore(self, state, context):
+        self.context, self.most = context, state["most"]
+
+
+@planted("test_the_same_after_it_was_kept")
+class KeepsHalf(Kept):
+    """Forgets what dev liked."""
+
+    def state(self):
+        return {"most": 2}
+
+
+@planted("test_the_same_after_it_was_kept")
+class KeepsObjects(Kept):
+    """Keeps what JSON does not hold."""
+
+    def state(self):
+        return {"most": {self.most}}
+
+
+@planted("test_the_same_after_it_was_kept")
+class FitsAgain(Kept):
+    """Asks the judgments again, which are not there."""
+
+    def restore(self, state, context):
+        self.fit(context)
+        assert context.task.dev.queries
+
+
 @planted("test_is_declared")
 class NoDocstring(Good):
     __doc__ = None
