@@ -2,7 +2,7 @@
 
     python -m benchmarks.live_rules --platform examples/platforms/us.toml RUN [--count 100000] [--evidence]
 
-RUN is a run of that profile. What the service runs in its policy's process (leser.serving.live.LivePolicy) is asked, in batches
+RUN is a run of that profile. What the service runs in its policy's process (leser.serving.live.LiveProposer) is asked, in batches
 as the service makes them, with the shop's own queries, with those beside words of its catalogue, and with queries that want the
 rules broken: no query twice. tests/support/naive_checker.py, which shares no code with leser.rules and reads the profile's TOML
 itself, looks at every answer.
@@ -30,7 +30,7 @@ from leser.config.build import task_of
 from leser.expansion_store import query_key
 from leser.inspect.opening import configured, open_folder
 from leser.serving.answers import LiveAnswer
-from leser.serving.live import LivePolicy
+from leser.serving.live import LiveProposer
 from leser.serving.options import ServingOptions
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
@@ -85,7 +85,7 @@ def audit(answers: Iterator[tuple[str, LiveAnswer]], forbidden: Forbidden, weigh
     }
 
 
-def answered(policy: LivePolicy, texts: Iterator[str]) -> Iterator[tuple[str, LiveAnswer]]:
+def answered(policy: LiveProposer, texts: Iterator[str]) -> Iterator[tuple[str, LiveAnswer]]:
     """Each query and its live answer, batch by batch; a query that the engine did not answer has none."""
     while batch := list(islice(texts, BATCH)):
         for text, answer in zip(batch, policy([(text, "") for text in batch]), strict=True):
@@ -105,7 +105,7 @@ def main() -> None:
     config, registry = configured(open_folder(given.run))
     own = list(dict.fromkeys(query.text for split in task_of(config, registry).splits for query in split.queries))
     forbidden = forbidden_of(given.platform)
-    policy = LivePolicy(given.run, ServingOptions(batch=BATCH, hung_s=600))  # a busy machine is not what is looked at
+    policy = LiveProposer(given.run, ServingOptions(batch=BATCH, hung_s=600))  # a busy machine is not what is looked at
     began = time.perf_counter()
     answers = islice(answered(policy, queries(own, forbidden, given.seed)), given.count)
     found = audit(answers, forbidden, config.expansion.weight)

@@ -17,6 +17,7 @@ A third party's reader is one class and a hook `leser_readers()` that returns it
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -25,6 +26,7 @@ from pydantic import Field
 from leser.options import Options, Seed
 
 if TYPE_CHECKING:
+    from leser.backend import Document
     from leser.task import Task
 
 
@@ -65,3 +67,10 @@ class Reader(ABC):
     @abstractmethod
     def read(self) -> Task:
         """Read the task; raises LeserError naming the file and line of what cannot be read."""
+
+    def catalogue(self) -> Callable[[], Iterable[Document]] | None:
+        """The documents alone, for a machine that serves and holds no judgments; None where the task brings none.
+
+        Here the whole task is read, with `unjudged` "all". A reader that finds documents without it overrides this.
+        """
+        return self.read().documents

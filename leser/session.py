@@ -101,11 +101,12 @@ def open_session(
 
 
 def open_environment(
-    config: RunConfig, registry: Registry, task: Task | None = None
+    config: RunConfig, registry: Registry, task: Task | None = None, *, judging: bool = True
 ) -> tuple[Environment, dict[str, Any]]:
     """Open the engine, check that it answers, and build the judge; also what the engine says of itself.
 
-    `task` brings the documents of an engine in process; it may lack judgments. The caller closes the environment's client.
+    `task` brings the documents of an engine in process; it may lack judgments. Without `judging` the rewards are built and
+    taught nothing: they are there for their models. The caller closes the environment's client.
     Raises LeserError saying what to do; nothing stays open then.
     """
     ask = QueryConstraints(config.constraints.at(config.platform.locale))
@@ -121,7 +122,8 @@ def open_environment(
         words, table = EngineWords(backend, client.ask), config.rules
         rules = build_book(table.given, registry.all("rule"), words, config.expansion, table.locale)
         check_nearest(config, rewards, task)
-        expected = expected_of(config.evaluation.judge, rewards, registry.all("reward"), client, task, config.seed)
+        judge = config.evaluation.judge
+        expected = expected_of(judge, rewards, registry.all("reward"), client, task, config.seed) if judging else None
         bind(rewards.rewards, expected)
         environment = Environment(
             client,
@@ -134,7 +136,8 @@ def open_environment(
             expected,
             task.documents if task else None,
         )
-        teach(rewards.rewards, lesson_of(task, environment, config.seed))
+        if judging:
+            teach(rewards.rewards, lesson_of(task, environment, config.seed))
         if len(rules.codes) > 1:
             facts["rules"] = ", ".join(rules.codes)
         if config.constraints.enabled:

@@ -25,6 +25,7 @@ COMMANDS = {
     "search-expansions": "leser.cli.search_expansions",
     "precompute": "leser.cli.precompute",
     "promote": "leser.cli.promote",
+    "fit": "leser.cli.fit",
     "entries": "leser.cli.entries",
     "export": "leser.cli.export",
     "serve": "leser.cli.serve",

@@ -18,7 +18,19 @@ _LINE = "KEY=VALUE"
 )
 @click.option("--store", required=True, metavar="STORE", help="A file (head.db, head.jsonl) or redis://host:6379/0.")
 @click.option(
-    "--policy", type=click.Path(path_type=Path), metavar="RUN", help="Run whose policy and engine answer new queries."
+    "--run",
+    "--policy",
+    "run",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Run whose policy (or --by NAME) and engine answer new queries.",
+)
+@click.option(
+    "--by",
+    default="policy",
+    show_default=True,
+    metavar="NAME",
+    help="Who answers new queries: the run's policy, or a baseline that it keeps, e.g. encoder-feedback.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -31,7 +43,8 @@ _LINE = "KEY=VALUE"
 @plugin_files
 def command(
     store: str,
-    policy: Path | None,
+    run: Path | None,
+    by: str,
     host: str,
     port: int,
     events: Path | None,
@@ -40,7 +53,7 @@ def command(
     store_options: tuple[str, ...],
     plugins: tuple[Path, ...],
 ) -> None:
-    """Answer GET /v1/expand?q=...: frequent queries from a store, others by a policy within a time budget.
+    """Answer GET /v1/expand?q=...: frequent queries from a store, others by a policy or a baseline within a time budget.
 
     Whatever fails, the answer is the original query. API keys come from the environment variable LESER_API_KEYS. The page at /
     shows expansions and both result lists, and takes decisions.
@@ -50,7 +63,7 @@ def command(
     from leser.plugins import load_plugins
     from leser.serving.options import ServingOptions
     from leser.serving.service import Service
-    from leser.serving.tail import check_run
+    from leser.store.fitted import POLICY, check_served
     from leser.stores.opening import assigned, open_store
 
     try:
@@ -61,7 +74,9 @@ def command(
         ) from error
     given = {**assigned(assignments), "log_queries": log_queries, **({"events": events} if events else {})}
     options = validate_options(ServingOptions, given, "the service")
-    if policy is not None:
-        check_run(policy)  # before a large store is read
+    if run is not None:
+        check_served(run, by)  # before a large store is read
+    elif by != POLICY:
+        raise LeserError(f"--by {by} needs the run that keeps it. Name it with --run RUN; `leser fit` makes one.")
     opened = open_store(store, load_plugins(plugins), options=assigned(store_options))
-    serve(Service(opened, options, policy), host, port)
+    serve(Service(opened, options, run, by), host, port)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leser.config.given import NOT_GIVEN, at, unset
@@ -12,11 +12,11 @@ from leser.engine.checked import built
 from leser.errors import LeserError, PluginFault
 from leser.evaluation.calls import table_of
 from leser.evaluation.pseudo_documents import PASSAGES
-from leser.formats.read import find_reader, read_task
+from leser.formats.read import find_reader, read_catalogue, read_task
 from leser.options import Options, validate_options
 
 if TYPE_CHECKING:
-    from leser.backend import Backend
+    from leser.backend import Backend, Document
     from leser.plugins import Registry
     from leser.rollout import RolloutEngine
     from leser.task import Task
@@ -69,8 +69,21 @@ def _baseline_options(config: RunConfig, registry: Registry) -> dict[str, dict[s
 def task_of(config: RunConfig, registry: Registry) -> Task:
     """Read the configured task; raises LeserError."""
 
-    chosen = {"format": config.task.format} if config.task.format else {}
-    return read_task(config.task.name, registry.all("reader"), {**config.task.given, **chosen})
+    return read_task(config.task.name, registry.all("reader"), _reading(config))
+
+
+def documents_of(config: RunConfig, registry: Registry) -> Iterable[Document]:
+    """The documents of the configured task, read without its judgments; raises LeserError where it brings none."""
+    documents = read_catalogue(config.task.name, registry.all("reader"), _reading(config))
+    if documents is None:
+        raise LeserError(
+            f"The documents of the task {config.task.name} are needed, and it brings none. Put its corpus.jsonl there."
+        )
+    return documents()
+
+
+def _reading(config: RunConfig) -> dict[str, Any]:
+    return {**config.task.given, **({"format": config.task.format} if config.task.format else {})}
 
 
 def backend_of(config: RunConfig, registry: Registry) -> Backend:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from leser.backend import Document
 from leser.errors import LeserError
 from leser.formats.files import (
     add_judgment,
@@ -83,6 +85,11 @@ class Beir(Reader):
             notes=notes,
             unjudged=self.options.unjudged,
         )
+
+    def catalogue(self) -> Callable[[], Iterable[Document]] | None:
+        """The documents of corpus.jsonl; neither queries nor judgments need to be there."""
+        corpus = data_file(self.options.path, "corpus.jsonl") if self.options.path else None
+        return partial(json_corpus, corpus) if corpus else None
 
 
 def _splits(folder: Path) -> tuple[dict[str, Path], list[Path]]:

@@ -46,12 +46,30 @@ def read(reader: type[Reader], options: ReaderOptions) -> Task:
         )
     if (ideal := task.ideal) is not None:
         task = replace(task, ideal=lambda query_id: _ideal(f"{who}, ideal()", reader, ideal, query_id))
-    documents = task.documents
+    return replace(task, documents=_checked(who, task.documents, "a Task whose documents are "))
+
+
+def catalogue(reader: type[Reader], options: ReaderOptions) -> Callable[[], Iterable[Document]] | None:
+    """The documents alone that a reader finds; raises PluginFault where they are none, and for what the reader raises."""
+    who = _who(reader, "catalogue")
+    try:
+        documents = reader(options).catalogue()
+    except LeserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise raised(who, error, reader) from error
+    return _checked(who, documents)
+
+
+def _checked(
+    who: str, documents: Callable[[], Iterable[Document]] | None, what: str = ""
+) -> Callable[[], Iterable[Document]] | None:
+    """A function whose documents are looked at as they come; None where there are none."""
     if documents is None:
-        return task
+        return None
     if not callable(documents):
-        raise WrongAnswer(who, f"a Task whose documents are {shown(documents)}", "a function that gives them, or None")
-    return replace(task, documents=lambda: _documents(f"{who}, documents()", documents()))
+        raise WrongAnswer(who, f"{what}{shown(documents)}", "a function that gives them, or None")
+    return lambda: _documents(f"{who}, documents()", documents())
 
 
 def _check_split(who: str, split: object) -> None:

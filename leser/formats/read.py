@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from leser.backend import Document
 from leser.errors import LeserError, unknown_name
-from leser.formats.checked import read, recognises
+from leser.formats.checked import catalogue, read, recognises
 from leser.formats.split import check_splits, with_unjudged
 from leser.options import validate_options
 from leser.reader import Reader
@@ -28,6 +29,18 @@ def read_task(
         values["path"] = path
     given = validate_options(reader.Options, values, f"task '{reader.name}'")
     return check_splits(with_unjudged(read(reader, given), given.unjudged))
+
+
+def read_catalogue(
+    source: str | Path, readers: Mapping[str, type[Reader]], options: Mapping[str, Any] | None = None
+) -> Callable[[], Iterable[Document]] | None:
+    """The documents of a task alone, as `read_task` reads the whole; None where it brings none. Raises LeserError."""
+    values = dict(options or {})
+    reader, path = find_reader(str(source), readers, values.pop("format", None))
+    if path is not None:
+        values["path"] = path
+    given = validate_options(reader.Options, {**values, "unjudged": "all"}, f"task '{reader.name}'")
+    return catalogue(reader, given)
 
 
 def find_reader(

@@ -50,7 +50,7 @@ def build_app(service: Service, host: str = "127.0.0.1") -> FastAPI:
 
     app = FastAPI(
         title="LESER", version=installed_version(), lifespan=lifespan, docs_url=None, redoc_url=None,
-        description="Verified query expansions: frequent queries from a store, others from a live policy.",
+        description="Verified query expansions: frequent queries from a store, others from a live policy or baseline.",
     )  # fmt: skip
     metrics = Metrics(service)
     app.add_exception_handler(RequestValidationError, _not_valid)
@@ -111,7 +111,7 @@ def _expanding(app: FastAPI, service: Service, metrics: Metrics) -> None:
             lists = await service.search(q, found.expansions, k, both)
         except ProcessUnavailable as error:
             if str(error) == "no_engine":
-                raise HTTPException(404, "The service has no engine. Start it with --policy RUN.") from None
+                raise HTTPException(404, "The service has no engine. Start it with --run RUN.") from None
             raise HTTPException(503, f"The engine does not answer: {error}. Search the original query.") from None
         if lists.error and not lists.refused:
             raise HTTPException(503, f"The engine does not answer: {lists.error} Search the original query.")
@@ -197,13 +197,14 @@ def _watching(app: FastAPI, service: Service, metrics: Metrics) -> None:
     async def ready() -> Response:
         generation = service.head.generation
         tail = service.tail
-        policy = tail.live.policy if tail else None
+        proposer = tail.live.proposer if tail else None
         said = {
             "generation": generation.number if generation else None,
             "entries": generation.entries if generation else 0,
             "store": service.head.trouble or "ok",
-            "policy": "none" if policy is None else "ready" if policy.ready else policy.trouble or "loading",
+            "policy": "none" if proposer is None else "ready" if proposer.ready else proposer.trouble or "loading",
             "run": tail.live.folder.name if tail else "",
+            "by": tail.live.by if tail else "",
         }
         return JSONResponse(said, 200 if generation else 503)
 
@@ -248,6 +249,7 @@ def _answer(query: str, platform: str, found: Expanded) -> dict[str, Any]:
         "source": found.source,
         "reason": found.reason,
         "state": found.state,
+        "by": found.by,
     }
 
 

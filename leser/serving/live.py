@@ -1,4 +1,4 @@
-"""What runs in the processes: a run's policy that expands batches of queries, and its engine that searches them.
+"""What runs in the processes: who proposes expansions of a run for batches of queries, and its engine that searches them.
 
 The service names this module in words and never imports it: torch is loaded in the processes alone.
 """
@@ -12,23 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from leser.backend import Ranking, SearchError
-from leser.errors import LeserError
+from leser.errors import EngineDown, LeserError
 from leser.expansion import Expansion
 from leser.expansion_store import query_key
 from leser.inspect.lookup import typed
-from leser.inspect.opening import configured, open_folder, open_sampler
+from leser.inspect.serving import REMEMBERED, open_proposer, open_to_serve
+from leser.offline.guards import ProposedExpansions
 from leser.rules import ServingFilter
 from leser.serving.answers import Found, LiveAnswer, Wanted
 from leser.serving.options import ServingOptions
-from leser.session import Session, open_session
-from leser.task import Query
+from leser.session import Session
+from leser.similarity import EncodingFailed
+from leser.store.fitted import POLICY
+from leser.task import Query, Split
 
 log = logging.getLogger("leser.serving")
-REMEMBERED = 5_000
 REOPEN_S = 5.0
 """Seconds for which an engine that failed is not asked."""
 DEEP = 100
 """How deep both lists are searched, so that a hit's place in the other list is known."""
+UNJUDGED = Split("typed", (), {})
 
 
 class _OpenRun:
@@ -38,8 +41,8 @@ class _OpenRun:
     is given up in half of the time after which the process would be taken for hung.
     """
 
-    def __init__(self, run: Path, options: ServingOptions) -> None:
-        self._run, self._options = run, options
+    def __init__(self, run: Path, options: ServingOptions, by: str = POLICY) -> None:
+        self._run, self._options, self._by = run, options, by
         self._session: Session | None = None
         self._again = 0.0
         self._open()
@@ -52,11 +55,12 @@ class _OpenRun:
         if self._session is None:
             if time.monotonic() < self._again:
                 raise LeserError("The engine failed a moment ago.")
-            config, registry = configured(open_folder(self._run))
-            deadline = min(config.search.deadline, self._options.hung_s / 2)
-            search = config.search.model_copy(update={"deadline": deadline})
-            session = open_session(config.model_copy(update={"search": search}), registry)
-            self._build(session)
+            session = open_to_serve(self._run, self._by, self._options.hung_s / 2)
+            try:
+                self._build(session)
+            except BaseException:
+                session.client.close()
+                raise
             self._session = session
         return self._session
 
@@ -76,22 +80,22 @@ class _OpenRun:
             self._session = None
 
 
-class LivePolicy(_OpenRun):
-    """A run's policy, its rules and its engine, for batches of queries."""
+class LiveProposer(_OpenRun):
+    """A run's policy, or a baseline that it keeps, with the run's rules and its engine, for batches of queries."""
 
-    def __init__(self, run: Path, options: ServingOptions) -> None:
+    def __init__(self, run: Path, options: ServingOptions, by: str = POLICY) -> None:
         import torch
 
         torch.set_num_threads(1)
-        super().__init__(run, options)
+        self._said = 0.0
+        super().__init__(run, options, by)
 
     def _build(self, session: Session) -> None:
-        self._sampler = open_sampler(open_folder(self._run), session)
-        session.environment.prepare(session.config.prompt)
+        self._proposer = open_proposer(self._run, self._by, session, log.warning)
         self._filter = ServingFilter(session.environment.rules)
 
     def __call__(self, questions: Sequence[tuple[str, str]]) -> list[LiveAnswer]:
-        """An answer for each query (with its platform); where the engine is sure of one, the policy is not asked."""
+        """An answer for each query (with its platform); where the engine is sure of one, nobody else is asked."""
         try:
             return self._answers(self._open(), [typed(text) for text, _ in questions])
         except LeserError as error:
@@ -100,30 +104,49 @@ class LivePolicy(_OpenRun):
 
     def _answers(self, session: Session, asked: list[Query]) -> list[LiveAnswer]:
         answers: dict[str, LiveAnswer] = {}
-        seen = self._sampler.observations(asked)
-        firsts = [o.original.ids[0] for o in seen if o.original.ids]
+        originals = session.environment.originals(asked)
+        firsts = [ranking.ids[0] for ranking in originals.values() if ranking.ids]
         titles = self._titles(session, firsts) if self._options.sure_title else {}
-        for query, observation in zip(asked, seen, strict=True):
+        for query in asked:
             if session.environment.refusal(query):
                 answers[query.id] = LiveAnswer((), "engine_error")
-            elif self._sure(query.text, observation.original, titles):
+            elif self._sure(query.text, originals[query.id], titles):
                 answers[query.id] = LiveAnswer((), "sure")
         left = [query for query in dict.fromkeys(asked) if query.id not in answers]
-        answers.update(zip((query.id for query in left), self._written(session, left), strict=True))
-        self._sampler.forget(REMEMBERED)
+        answers |= self._proposed(session, left) if left else {}
+        session.environment.forget(REMEMBERED)
         return [answers[query.id] for query in asked]
 
-    def _written(self, session: Session, queries: list[Query]) -> list[LiveAnswer]:
-        if not queries:
-            return []
+    def _proposed(self, session: Session, queries: Sequence[Query]) -> dict[str, LiveAnswer]:
+        """An answer for each query by its id. What fails for one of a batch, and not for the engine, is that one's alone.
+
+        Raises LeserError where the engine fails.
+        """
+        try:
+            found = self._proposer.propose(queries, UNJUDGED)
+        except EngineDown:
+            raise
+        except LeserError as error:
+            if len(queries) > 1:
+                return {id: one for query in queries for id, one in self._proposed(session, [query]).items()}
+            self._say_failed(error)
+            return {queries[0].id: LiveAnswer((), "encoder_failed" if isinstance(error, EncodingFailed) else "failed")}
         weight = session.environment.expansion.weight
-        answers = []
-        for query, row in zip(queries, self._sampler.sample(queries, 1, seed=0, step=0, temperature=0.0), strict=True):
-            text = self._sampler.policy.decode(row[0].tokens)
-            kept = self._filter.completion(query.text, text, finished=row[0].finished)
-            expansions = tuple(Expansion(e.text, e.weight * weight) for e in kept.expansions)
-            answers.append(LiveAnswer(expansions, "" if expansions else "unread" if kept.error else "nothing_to_add"))
-        return answers
+        return {q.id: self._answer(q.text, one, weight) for q, one in zip(queries, found, strict=True)}
+
+    def _answer(self, query: str, proposed: ProposedExpansions, weight: float) -> LiveAnswer:
+        kept = self._filter(query, proposed.expansions)
+        expansions = tuple(Expansion(e.text, e.weight * weight) for e in kept.expansions)
+        unread = proposed.unread or bool(kept.error)
+        return LiveAnswer(expansions, "" if expansions else "unread" if unread else "nothing_to_add")
+
+    def _say_failed(self, error: LeserError) -> None:
+        """A line in the log, from time to time; the message may hold the query, which the log does not unless wanted."""
+        if time.monotonic() < self._said:
+            return
+        self._said = time.monotonic() + REOPEN_S
+        said = f": {error}" if self._options.log_queries else ", --log-queries shows the message"
+        log.warning("A query is left as typed, %s failed on it (%s%s).", self._by, type(error).__name__, said)
 
     def _sure(self, query: str, ranking: Ranking, titles: dict[str, str]) -> bool:
         """Whether the engine knows what is meant: its first hit's title is the query, or its score stands far above."""

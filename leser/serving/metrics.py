@@ -27,10 +27,12 @@ class Metrics:
         self._gauge("leser_store_ok", "1 where the store could be read", lambda: float(not service.head.trouble))
         self._gauge("leser_answers_not_stored", "Live answers that the store did not take", lambda: service.not_stored)
         if tail := service.tail:
-            self._gauge("leser_policy_ready", "1 where the policy answers", lambda: float(tail.live.policy.ready))
             self._gauge(
-                "leser_policy_restarts", "Restarts of the policy's process", lambda: max(tail.live.policy.restarts, 0)
+                "leser_policy_ready",
+                "1 where the policy, or the baseline in its place, answers",
+                lambda: float(tail.live.proposer.ready),
             )
+            self._gauge("leser_policy_restarts", "Restarts of its process", lambda: max(tail.live.proposer.restarts, 0))
             self._gauge("leser_run_swaps", "Changed runs that were taken over", lambda: tail.swaps)
             self._gauge("leser_run_refusals", "Changed runs that were refused", lambda: tail.refusals)
 

@@ -19,38 +19,41 @@ from leser.serving.events import EventLog
 from leser.serving.head import Head
 from leser.serving.options import ServingOptions
 from leser.serving.process import ProcessUnavailable
-from leser.serving.tail import Tail
+from leser.serving.tail import LiveRun, Tail
+from leser.store.fitted import POLICY
 
 log = logging.getLogger("leser.serving")
 KEPT_REASONS = frozenset({"", "sure", "nothing_to_add"})
-"""Answers of the policy that hold on another day too; an engine's error does not."""
+"""Live answers that hold on another day too; an engine's error does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """What to search a query with: `source` is "store", "policy" or "original", `reason` says why it is left as typed.
+    """What to search a query with: `source` is "store", "policy", "baseline" or "original".
 
-    `state` is that of the store's entry, where it has one.
+    `reason` says why it is left as typed, `by` who proposed, where somebody did; `state` is that of the store's entry.
     """
 
     expansions: tuple[Expansion, ...] = ()
     source: str = "original"
     reason: str = ""
     state: str = ""
+    by: str = ""
 
 
 class Service:
-    """The store's head, the policy's tail, the engine and the file of events. `close` ends all of it.
+    """The store's head, the run's tail, the engine and the file of events. `close` ends all of it.
 
-    Raises LeserError where the store cannot be read or the events cannot be written.
+    `by` answers what the store does not hold: the run's "policy", or a baseline that it keeps. Raises LeserError where the store
+    or who is to answer cannot be read, or the events cannot be written.
     """
 
-    def __init__(self, store: Store, options: ServingOptions, run: Path | None = None) -> None:
+    def __init__(self, store: Store, options: ServingOptions, run: Path | None = None, by: str = POLICY) -> None:
         self.options = options
         self.head = Head(store, options.refresh_s)
         self.events = EventLog(options.events) if options.events else None
         self.not_stored = 0
-        self.tail = Tail(run, options, self._keep) if run is not None else None
+        self.tail = Tail(run, options, self._keep, by) if run is not None else None
 
     async def expand(self, query: str, platform: str) -> Expanded:
         """What to search a query with, within the budget; never raises for what a user typed, nor where a part fails."""
@@ -67,7 +70,7 @@ class Service:
             return Expanded(reason="lookup_failed")
         if entry is not None:
             left_alone = "" if entry.served else "nothing_to_add" if entry.state in SERVED else str(entry.state)
-            return Expanded(entry.served, "store", left_alone, str(entry.state))
+            return Expanded(entry.served, "store", left_alone, str(entry.state), entry.by or entry.policy)
         return await self._tail(query, platform)
 
     def previewed(self, query: str, platform: str, found: Expanded) -> Expanded:
@@ -112,17 +115,29 @@ class Service:
     async def _tail(self, query: str, platform: str) -> Expanded:
         if self.tail is None:
             return Expanded(reason="unknown")
+        live = self.tail.live
         try:
-            answer: LiveAnswer = await _within(self.tail.live.policy.ask((query, platform)), self.options.budget_ms)
+            answer: LiveAnswer = await _within(live.proposer.ask((query, platform)), self.options.budget_ms)
         except ProcessUnavailable as error:
-            return Expanded(reason=f"policy_{error}")
-        return Expanded(answer.expansions, "policy" if answer.expansions else "original", answer.reason)
+            return Expanded(reason=f"{live.kind}_{error}")
+        return Expanded(
+            answer.expansions,
+            live.kind if answer.expansions else "original",
+            answer.reason,
+            by=live.name if answer.expansions else "",
+        )
 
-    def _keep(self, run: str, pairs: Sequence[tuple[Any, Any]]) -> None:
-        """Store the answers of a run's policy, so that the next time they come from the head."""
+    def _keep(self, live: LiveRun, pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Store live answers, so that the next time they come from the head."""
         made = [
             StoredEntry(
-                query, answer.expansions, platform=platform, state=EntryState.LIVE, policy=run, judge="none: live"
+                query,
+                answer.expansions,
+                platform=platform,
+                state=EntryState.LIVE,
+                policy=live.made_with,
+                judge="none: live",
+                by="" if live.by == POLICY else live.by,
             )
             for (query, platform), answer in pairs
             if answer.reason in KEPT_REASONS and self.head.get(query, platform) is None
@@ -131,7 +146,7 @@ class Service:
             self.head.put(made, without_store=True)
         except LeserError as error:
             self.not_stored += len(made)
-            log.warning("The policy's answers could not be stored: %s", error)
+            log.warning("Live answers could not be stored: %s", error)
 
 
 async def _within(future: Future[Any], milliseconds: float) -> Any:

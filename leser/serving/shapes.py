@@ -22,9 +22,10 @@ class ExpandAnswer(BaseModel):
     query: str
     platform: str
     expansions: list[ExpansionShown]
-    source: str = Field(description="store, policy, or original: search the query as it was typed")
+    source: str = Field(description="store, policy, baseline, or original: search the query as it was typed")
     reason: str = Field(description="why there are no expansions; else empty")
     state: str = Field(description="proposed, approved, live or withdrawn, of an entry of the store; else empty")
+    by: str = Field(description="who proposed: a run, search, a baseline, by hand; empty where nobody did")
 
 
 class HitShown(BaseModel):
@@ -98,8 +99,9 @@ class Readiness(BaseModel):
     generation: int | None
     entries: int
     store: str = Field(description="ok, or why the store cannot be read")
-    policy: str = Field(description="none, loading, ready, or why it does not answer")
-    run: str = Field(description="the run whose policy answers; else empty")
+    policy: str = Field(description="who answers new queries: none, loading, ready, or why it does not answer")
+    run: str = Field(description="the run that answers; else empty")
+    by: str = Field(description="policy, or the baseline of the run that answers; else empty")
 
 
 class WrongPart(BaseModel):

@@ -15,7 +15,7 @@ from leser.config.build import task_of
 from leser.expansion import Expansion
 from leser.inspect.opening import configured, open_folder
 from leser.serving.answers import LiveAnswer
-from leser.serving.live import LivePolicy
+from leser.serving.live import LiveProposer
 from leser.serving.options import ServingOptions
 
 COUNT = 200
@@ -23,7 +23,7 @@ OPTIONS = ServingOptions(hung_s=600)  # on a machine that is slow too
 
 
 def live(run: Path, texts: list[str]) -> list[tuple[str, LiveAnswer]]:
-    return list(answered(LivePolicy(run, OPTIONS), iter(texts)))
+    return list(answered(LiveProposer(run, OPTIONS), iter(texts)))
 
 
 def test_what_is_banned_is_said_without_the_rule_and_never_with_it(made: Path, tmp_path: Path) -> None:
