@@ -4,6 +4,7 @@ config.toml            the resolved configuration (no secrets), and where its re
 metrics.jsonl          one line a step or evaluation; timeline.jsonl: who was busy when, one line per GRPO step
 rollouts/*.parquet     every completion with its expansions, rewards, advantage and code
 checkpoints/step-N/    last two and the best on dev; policy/: the best on dev, as save_pretrained writes it
+baselines/NAME/        what a baseline was fitted to, for whoever serves it (leser/store/fitted.py)
 evaluation.json        systems, intervals, and where they come from; written last: it marks the run as complete
 answers.jsonl          each test query: what it earned, what the policy wrote, the hits of those that changed most
 trec/*.run, report.html
