@@ -49,7 +49,8 @@ class ExpansionOptions(Options):
     tune_weight: bool = Field(
         False,
         description="choose the weight by searches, starting from `weight`: on train before targets are proven, on dev after "
-        "the warm-up and at the end; weight.json of the run folder holds what was chosen, and serving reads it",
+        "the warm-up and at the end; where a judge rewards without labels, the engine's own scores count beside it; weight.json "
+        "of the run folder holds what was chosen, and serving reads it",
     )
     max_weight: float = Field(4.0, gt=0, description="largest weight a completion may name")
     reasoning: bool = Field(False, description="the policy reasons before it lists expansions")

@@ -17,7 +17,7 @@ import ast
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -54,6 +54,10 @@ class Outcome:
     """Documents whose grade is kept for a confirmation (Split.withheld); a measure of judgments reads over them."""
     reason: str = ""
     """Why it was not searched with, or what the engine said; a broken rule's begins with the rule's code."""
+
+    def unlabelled(self) -> Outcome:
+        """The same as somebody sees it who knows no judgment of the query: without grades and subtopics."""
+        return replace(self, query=replace(self.query, subtopics={}), grades={})
 
 
 @dataclass(frozen=True, slots=True)

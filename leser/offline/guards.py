@@ -8,7 +8,7 @@ not speak against it. An engine's failure is no verdict: such a query is left fo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from leser.environment import Attempt, Environment
@@ -102,7 +102,7 @@ class Guards:
         ]
         part = self.chosen_on.part(queries)
         outcomes = self.environment.judge(attempts, part, self._depth)
-        judged, blind = self._scores(outcomes), self._scores([replace(o, grades={}) for o in outcomes])
+        judged, blind = self._scores(outcomes), self._scores([o.unlabelled() for o in outcomes])
         answers, first = [], 0
         seconds = self._seconds(queries, allowed, outcomes)
         for query, given, proposed in zip(queries, allowed, proposals, strict=True):

@@ -7,6 +7,9 @@ import numpy as np
 from leser.backend import Ranking
 from leser.similarity import discounted_mean
 
+BESIDE_A_JUDGE = 0.3
+"""What `agreement` counts beside a judge where one setting is chosen for all queries: with a judge alone the heaviest wins."""
+
 
 def kept_share(original: Ranking, expanded: Ranking, top: int, within: int) -> float:
     """kept@top: share of the original's first `top` hits among the expanded query's first `within`; 1 where it had none."""

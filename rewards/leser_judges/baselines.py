@@ -24,7 +24,7 @@ from leser.prompt import PromptOptions
 from leser.shown_words import ShownWords
 from leser.similarity import EncodingFailed, NearestDocuments
 from leser.task import Query, drawn
-from leser.verified.anchor import agreement
+from leser.verified.anchor import BESIDE_A_JUDGE, agreement
 from leser_judges.documents import DocumentIndex, text_of
 from leser_judges.options import EncoderOptions
 from leser_judges.similarity import EncoderSimilarity, open_vectors
@@ -170,7 +170,7 @@ class EncoderFeedback(_NearestBaseline):
             (0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.7), min_length=1, description="weights of a word"
         )
         agree: float = Field(
-            0.3,
+            BESIDE_A_JUDGE,
             ge=0,
             description="soft anchor on dev: what the engine's own scores count beside the rewards; 0: nothing",
         )
