@@ -51,9 +51,15 @@ class Outcome:
     split: str = "train"
     platform: str | None = None
     withheld: frozenset[str] = frozenset()
-    """Documents whose grade is kept for a confirmation (Split.withheld); a measure of judgments reads over them."""
+    """Documents whose grade is kept for a confirmation (Split.withheld); a measure of judgments reads over them, and the query's
+    subtopics do not name them."""
     reason: str = ""
     """Why it was not searched with, or what the engine said; a broken rule's begins with the rule's code."""
+
+    def __post_init__(self) -> None:
+        if self.withheld and self.query.subtopics:
+            left = {need: documents - self.withheld for need, documents in self.query.subtopics.items()}
+            object.__setattr__(self, "query", replace(self.query, subtopics=left))
 
     def unlabelled(self) -> Outcome:
         """The same as somebody sees it who knows no judgment of the query: without grades and subtopics."""

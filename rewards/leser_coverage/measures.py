@@ -41,7 +41,7 @@ class Coverage(Reward):
         needs = [documents for documents in outcome.query.subtopics.values() if documents]
         if not needs or outcome.expanded is None:
             return None
-        top = set(outcome.expanded.top(self.depth))
+        top = set(outcome.expanded.top(self.depth, outcome.withheld))
         return sum(not top.isdisjoint(documents) for documents in needs) / len(needs)
 
 

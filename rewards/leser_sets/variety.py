@@ -56,7 +56,8 @@ class AlphaNDCG(Reward):
             if not needs or outcome.expanded is None:
                 values.append(None)
             else:
-                values.append(min(self._gain(outcome.expanded.top(self.depth), needs) / best, 1.0))
+                top = outcome.expanded.top(self.depth, outcome.withheld)
+                values.append(min(self._gain(top, needs) / best, 1.0))
         return values
 
     def _prepared(self, outcome: Outcome) -> tuple[Needs, float]:

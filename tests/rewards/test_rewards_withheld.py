@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from leser_coverage import Rescued, UnionRecall
-from leser_sets import Marginal
+from leser_coverage import Coverage, Rescued, UnionRecall
+from leser_sets import AlphaNDCG, Marginal
 from leser_shape import Kept
 
 from leser.backend import Hit, Ranking
@@ -45,3 +47,15 @@ def test_what_is_withheld_takes_no_place_from_what_is_judged(
     reward = kind(parse_spec(spec))
     assert reward.score([outcome(*hits, NOTHING)]) == [as_unjudged]
     assert reward.score([outcome(*hits, frozenset("xy"))]) == [withheld]
+
+
+@pytest.mark.parametrize("reward", [Coverage(parse_spec("coverage@2")), AlphaNDCG(parse_spec("alpha_nDCG@2"))])
+def test_subtopics_do_not_name_what_is_withheld_either(reward: Reward) -> None:
+    """A set that was chosen by both halves' needs would have nothing left to confirm it."""
+    query = Query("q", "q", subtopics={"one": frozenset("ax"), "two": frozenset("y")})
+    base = outcome("", "xya", "", NOTHING)
+    whole, half, other = (replace(base, query=query, withheld=frozenset(ids)) for ids in ("", "xy", "a"))
+    assert reward.score([whole, half, other]) == [1.0, 1.0, 1.0]
+    missed = replace(half, expanded=ranking("xyz"))
+    assert reward.score([missed]) == [0.0], "of what this half knows nothing was found"
+    assert dict(missed.query.subtopics) == {"one": frozenset("a"), "two": frozenset()}
