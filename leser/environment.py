@@ -17,7 +17,8 @@ from leser.engine import SearchClient
 from leser.engine.words import EngineWords, Unanswered
 from leser.errors import EngineDown
 from leser.expansion import Code, Expansion, ExpansionOptions, Parsed, ParseError, parse, render
-from leser.holes.expected import ExpectedGrades
+from leser.holes.expected import ExpectedGrades, filled_from
+from leser.lesson import digest_of, lessons_of
 from leser.originals import Originals
 from leser.prompt import Observation, PromptOptions, titles_of
 from leser.reward import Outcome
@@ -90,6 +91,12 @@ class Environment:
     def refusal(self, query: Query) -> SearchError | None:
         """Why the engine refuses a query as it stands, once its original was asked for; None where it does not."""
         return self._originals.refusal(query)
+
+    @property
+    def learned_from(self) -> str | None:
+        """A digest of the judgments that the rewards have learned from, beside those they read; None where none has."""
+        rewards = self.rewards.rewards
+        return digest_of([*lessons_of(rewards), *filled_from(rewards, self.expected)])
 
     def prepare(self, options: PromptOptions) -> None:
         """Open what these prompts need in a service, such as an encoder's vectors of all documents, before somebody waits.

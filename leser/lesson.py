@@ -2,12 +2,15 @@
 
     class Mine(Reward):
         def learn(self, lesson): ...          # once, before anything is scored
+        def prepare(self, tell): ...          # if that takes long: before the first score, with progress
 
 A class that holds to these protocols comes as a plugin (leser_judges.learned); whoever uses one depends on this file alone.
 """
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -15,6 +18,7 @@ from typing import Protocol, runtime_checkable
 from leser.backend import Document, Ranking
 from leser.composition import leaves
 from leser.errors import LeserError
+from leser.progress import Reporter
 from leser.task import Query, Split
 
 
@@ -44,6 +48,18 @@ class LearnsFromTrain(Protocol):
 
 
 @runtime_checkable
+class Prepares(Protocol):
+    """A reward with work to do before its first score, such as searches that it learns from."""
+
+    @property
+    def prepared(self) -> bool:
+        """Whether that is done."""
+
+    def prepare(self, tell: Callable[[int, int], None]) -> None:
+        """Do it; `tell` is called with the searches done so far and their number."""
+
+
+@runtime_checkable
 class SuggestsWords(Protocol):
     """A reward that can say which words of documents are worth most for a query."""
 
@@ -63,10 +79,40 @@ def teach(rewards: Iterable[object], lesson: Lesson | None) -> None:
             reward.learn(lesson)
 
 
-def lessons_of(rewards: Iterable[object]) -> list[tuple[str, str, list[tuple[str, int]]]]:
-    """The texts and judgments that these rewards have learned from, as plain values; empty where none learns."""
-    lessons = [r.lesson for r in leaves(rewards) if isinstance(r, LearnsFromTrain) and r.lesson is not None]
-    return [(q.id, q.text, sorted(x.train.qrels.get(q.id, {}).items())) for x in lessons for q in x.train.queries]
+def prepare(rewards: Iterable[object], reporter: Reporter) -> None:
+    """Have these rewards do what they must before their first score, with a line of progress and one of the time it took."""
+    for reward in leaves(rewards):
+        if isinstance(reward, Prepares) and not reward.prepared:
+            begun, shown = time.monotonic(), _Shown(reporter, f"{named(reward)} learns, searches")
+            reward.prepare(shown)
+            reporter.say(f"{named(reward)} has learned ({shown.total} searches, {time.monotonic() - begun:.1f} s).")
+
+
+class _Shown:
+    """Progress as a reporter shows it: a phase that begins with the first news."""
+
+    def __init__(self, reporter: Reporter, name: str) -> None:
+        self._reporter, self._name, self.total = reporter, name, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if not self.total:
+            self._reporter.phase(self._name, total, done)
+        self.total = total
+        self._reporter.step(done, {})
+
+
+def lessons_of(rewards: Iterable[object]) -> list[Split]:
+    """The train splits that these rewards have learned from."""
+    learners = (reward for reward in leaves(rewards) if isinstance(reward, LearnsFromTrain))
+    return [reward.lesson.train for reward in learners if reward.lesson is not None]
+
+
+def digest_of(lessons: Iterable[Split]) -> str | None:
+    """A digest of these splits' texts and judgments, which changes with any of them; None where there is no query."""
+    taught = [(q.id, q.text, sorted(x.qrels.get(q.id, {}).items())) for x in lessons for q in x.queries]
+    if not taught:
+        return None
+    return hashlib.blake2b(repr(taught).encode("utf-8", "backslashreplace"), digest_size=12).hexdigest()
 
 
 def learned_from(rewards: Iterable[object], query: Query) -> bool:

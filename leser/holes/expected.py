@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from leser.composition import leaves
 from leser.errors import LeserError
 from leser.holes.calibration import Calibration, reliability, resampled
 from leser.holes.judge import DocumentJudge, Pair
@@ -50,7 +51,7 @@ class ExpectedGrades:
     def __init__(self, judge: DocumentJudge, train: Split, seed: int = 0) -> None:
         self.judge = judge
         self.seed = seed
-        self._train = train
+        self.train = train
         self._scores: dict[tuple[str, str], float] = {}
         self._judged: _Judged | None = None
         self._made: dict[tuple[float, ...], list[Calibration]] = {}
@@ -59,11 +60,11 @@ class ExpectedGrades:
     @property
     def lacking(self) -> str:
         """Why the train judgments cannot teach what a score is worth; empty where they can."""
-        return lacking_in(self._train)
+        return lacking_in(self.train)
 
     def try_out(self) -> None:
         """Have the judge score a few judged documents; raises LeserError where it fails on all of them."""
-        pairs = [(query, id) for query, id, _ in _sample(self._train, self.seed)[:_TRIED]]
+        pairs = [(query, id) for query, id, _ in _sample(self.train, self.seed)[:_TRIED]]
         if pairs and np.isnan(self.judge.scores(pairs)).all():
             raise LeserError(
                 f"The judge '{self.judge.name}' failed on {len(pairs)} judged documents; the log says why. Correct its "
@@ -120,7 +121,7 @@ class ExpectedGrades:
         if self._judged is None:
             if self.lacking:
                 raise LeserError(f"Holes cannot be filled: {self.lacking}. Use holes=skip, or judge more.")
-            pairs = _sample(self._train, self.seed)
+            pairs = _sample(self.train, self.seed)
             scores = self.judge.scores([(query, id) for query, id, _ in pairs])
             known = np.flatnonzero(~np.isnan(scores))
             if len(known) < LEAST_PAIRS:
@@ -148,7 +149,7 @@ class FillsHoles(Protocol):
 
 def bind(rewards: Iterable[object], expected: ExpectedGrades | None) -> None:
     """Give the rewards that fill holes what they fill them with; raises LeserError where there is no such thing."""
-    for reward in rewards:
+    for reward in leaves(rewards):
         if not isinstance(reward, FillsHoles) or not reward.fills:
             continue
         name = getattr(getattr(reward, "spec", None), "text", type(reward).__name__)
@@ -160,6 +161,12 @@ def bind(rewards: Iterable[object], expected: ExpectedGrades | None) -> None:
         if expected.lacking:
             raise LeserError(f"'{name}' cannot fill holes: {expected.lacking}. Use holes=skip, or judge more.")
         reward.fill_with(expected)
+
+
+def filled_from(rewards: Iterable[object], expected: ExpectedGrades | None) -> list[Split]:
+    """The train split by which these rewards fill holes; nothing where none does."""
+    fill = any(isinstance(reward, FillsHoles) and reward.fills for reward in leaves(rewards))
+    return [expected.train] if fill and expected is not None else []
 
 
 def lacking_in(train: Split) -> str:

@@ -35,14 +35,16 @@ class Recipe:
 def recipe_of(environment: Environment, names: Iterable[str], platform: str, settings: Iterable[str]) -> Recipe:
     """The recipe of a job: `names` are its proposers', `settings` everything that decides an answer besides.
 
-    The platform's rules belong to the settings. Raises EngineDown where the engine cannot say its fingerprint.
+    What the judge has learned from belongs to it: with other train judgments it is another judge. The platform's rules belong
+    to the settings. Raises EngineDown where the engine cannot say its fingerprint.
     """
+    learned = environment.learned_from
     own = [environment.expansion.model_dump_json(), *environment.rules.codes, *environment.rules.sentences(), *settings]
     return Recipe(
         "+".join(names),
         f"{platform or 'default'}@{digest(*own)}",
         digest(environment.client.backend.fingerprint()),
-        environment.rewards.formula,
+        environment.rewards.formula + (f"; learned from {learned}" if learned else ""),
     )
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from leser.errors import LeserError
-from leser.lesson import lessons_of
 from leser.verified.journal import Journal, probe_row, read_probe
 from leser.verified.result import VerifiedAnswer, VerifiedExpansions
 from leser.verified.search import Probe, VerifiedSearch
@@ -70,7 +69,7 @@ def settings_of(search: VerifiedSearch) -> dict[str, Any]:
         if search.split is None
         else {q.id: sorted(search.split.qrels.get(q.id, {}).items()) for q in search.queries}
     )
-    lessons = lessons_of(rewards.rewards)
+    learned = environment.learned_from
     return {
         "options": search.options.model_dump(mode="json"),
         "rewards": [f"{name}={weight!r}" for name, weight in zip(rewards.names, rewards.weights, strict=True)],
@@ -81,7 +80,7 @@ def settings_of(search: VerifiedSearch) -> dict[str, Any]:
         "queries": _digest([(query.id, query.text) for query in search.queries]),
         "judgments": _digest(judged),
         "seed": search.seed,
-        **({"learned from": _digest(lessons)} if lessons else {}),
+        **({"learned from": learned} if learned else {}),
     }
 
 
