@@ -16,6 +16,7 @@ from leser.api import configure
 from leser.environment import Attempt
 from leser.errors import EngineDown, LeserError
 from leser.expansion import Code
+from leser.lesson import prepare
 from leser.prompt import chat_prompt
 from leser.reward import Outcome
 from leser.session import Session, open_session
@@ -64,6 +65,7 @@ class Bridge:
 
     def __init__(self, session: Session, split: SplitName = "train") -> None:
         self.session = session
+        prepare(session.environment.rewards.rewards, session.reporter)
         self.split: Split = getattr(session.task, split)
         self._queries: dict[str, Query] = {query.id: query for query in self.split.queries}
 

@@ -14,7 +14,7 @@ from leser.environment import Environment
 from leser.errors import LeserError
 from leser.formats.beir import read_queries
 from leser.formats.files import numbered_lines
-from leser.lesson import suggesting
+from leser.lesson import prepare, suggesting
 from leser.progress import Reporter
 from leser.similarity import nearest_of
 from leser.task import Query, Split, Task
@@ -67,6 +67,7 @@ def precompute(
     search = VerifiedSearch(environment, split.queries, options, sources, split, seed, train)
     settings = {"configuration": _digest(configuration.encode()), "targets": _file_digest(wanted.targets)}
     with reporter or Reporter() as told:
+        prepare(environment.rewards.rewards, told)
         progress = _Progress(told, len(split.queries), environment)
         return write_expansions(search, wanted.out, settings=settings, resume=wanted.resume, progress=progress)
 
@@ -89,7 +90,7 @@ def sources_of(
         sources.append(read_dictionary(targets, environment.expansion))
     learned = suggesting(environment.rewards.rewards)
     if learned is not None:
-        sources.append(SuggestedWords(learned, options.candidates))
+        sources.append(SuggestedWords(learned, options))
     nearest = nearest_of(environment.rewards.rewards, documents()) if documents else None
     sources.append(DocumentWords(environment, options, nearest))
     return sources

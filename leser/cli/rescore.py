@@ -60,6 +60,7 @@ def command(
     """
     from leser.errors import LeserError
     from leser.inspect.opening import configured, open_folder
+    from leser.lesson import prepare
     from leser.replay.rescore import rescore, write_rescored
     from leser.replay.stored import queries_of, read_stored
     from leser.replay.summary import summarised
@@ -79,6 +80,7 @@ def command(
         queries = queries_of(split, stored, run)
         if (weight := kept_weights(run).get("grpo")) is not None:
             session.environment.weigh(weight)
+        prepare(session.environment.rewards.rewards, session.reporter)
         found = rescore(session.environment, split, queries, stored)
         formula = session.environment.rewards.formula
     summary = summarised(found, config.grpo.zero_variance_range)

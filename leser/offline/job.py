@@ -9,11 +9,13 @@ from typing import Any, Protocol
 
 from leser.expansion import Expansion
 from leser.expansion_store import StoredEntry, now
+from leser.lesson import prepare
 from leser.offline.blocks import QUERIES
 from leser.offline.frequent import FrequentQuery
 from leser.offline.guards import GuardedAnswer, Guards
 from leser.offline.proposers import SEARCH, Proposer
 from leser.offline.recipe import Recipe, digest
+from leser.progress import Reporter
 from leser.task import Query, Split
 
 Row = dict[str, Any]
@@ -55,6 +57,10 @@ class BlockAnswerer(Protocol):
         """What decides the answers."""
         ...
 
+    def prepare(self, reporter: Reporter) -> None:
+        """Do what must be done before the first block, with progress; it is done with the first block otherwise."""
+        ...
+
     def answers(self, blocks: Sequence[Sequence[FrequentQuery]]) -> Iterator[list[Row]]:
         """The rows of each block once, as soon as it is done; in any order of blocks. Raises LeserError."""
         ...
@@ -78,6 +84,10 @@ class PrecomputeJob:
     def facts(self) -> JobFacts:
         """What decides the answers."""
         return JobFacts(self.recipe, self.platform, self.guards.options.queries_at_once, self.judged)
+
+    def prepare(self, reporter: Reporter) -> None:
+        """Have rewards that learn do so."""
+        prepare(self.guards.environment.rewards.rewards, reporter)
 
     def answers(self, blocks: Sequence[Sequence[FrequentQuery]]) -> Iterator[list[Row]]:
         """One block after the other, in order."""

@@ -13,6 +13,7 @@ from leser.cluster.pool import Words, WorkerPool
 from leser.offline.frequent import FrequentQuery
 from leser.offline.job import BlockAnswerer, JobFacts, Row
 from leser.printable import printable
+from leser.progress import Reporter
 
 Opener = Callable[[], AbstractContextManager[BlockAnswerer]]
 """Opens a job; it is pickled and called in each worker."""
@@ -74,6 +75,9 @@ class RayJob:
         """What decides the answers, the same in each worker."""
         found: JobFacts = self._pool.facts
         return found
+
+    def prepare(self, reporter: Reporter) -> None:
+        """Nothing here: each worker does it with its first block."""
 
     def answers(self, blocks: Sequence[Sequence[FrequentQuery]]) -> Iterator[list[Row]]:
         """The rows of each block once, in the order in which they are done."""

@@ -62,8 +62,9 @@ def refresh(
     blocks = [left[first : first + facts.size] for first in range(0, len(left), facts.size)]
     done = len(todo) - len(left)
     with reporter or Reporter() as shown:
-        shown.phase("expanding", len(todo), done)
         try:
+            job.prepare(shown)
+            shown.phase("expanding", len(todo), done)
             for block in job.answers(blocks):
                 journal.append(block)
                 rows |= {row["key"]: row for row in block}

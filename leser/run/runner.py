@@ -18,6 +18,7 @@ from leser.errors import EngineDown, LeserError
 from leser.evaluation.pseudo_documents import baselines_of
 from leser.files import write_folder
 from leser.grpo.options import check_optimizer
+from leser.lesson import prepare
 from leser.monitor.monitor import Monitor, open_monitor
 from leser.monitor.tracking import Tracking, check_trackers
 from leser.plugins import Registry
@@ -83,6 +84,7 @@ def run(config: RunConfig, registry: Registry, *, own_process: bool = False) -> 
         session, said = settle_primary(session, folder)
         for text in filter(None, (said, unfilled(session))):
             reporter.say(text)
+        prepare(session.environment.rewards.rewards, reporter)
         try_rewards_and_rules(session)
         try_baselines(session)
         check_final(session, session.task.test)

@@ -32,7 +32,9 @@ class VerifiedOptions(Options):
         description="how many times more of these documents than of the whole index must hold a candidate",
     )
     min_documents: int = Field(3, ge=1, description="least number of these documents that hold a candidate")
-    digits: bool = Field(False, description="a candidate from documents may hold a digit")
+    digits: bool = Field(
+        False, description="a candidate from documents, or one that a reward suggests, may hold a digit"
+    )
     spelling: bool = Field(True, description="also try words of the index that are spelled like a rare query word")
     weights: tuple[float, ...] = Field(
         (0.2, 0.5),

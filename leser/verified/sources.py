@@ -25,6 +25,9 @@ from leser.task import Query
 from leser.text import content_stems, stem, words
 from leser.verified.options import VerifiedOptions
 
+_SPARE = 2
+"""How many times more words a reward is to suggest where those with digits are left out."""
+
 
 class CandidateSource(Protocol):
     """Words or phrases worth trying for each query, best first."""
@@ -112,14 +115,16 @@ def nearest_in(sources: Iterable[CandidateSource]) -> NearestDocuments | None:
 
 
 class SuggestedWords:
-    """Words that a reward suggests, such as those that the train judgments speak for (learned@k)."""
+    """Words that a reward suggests, such as those that the train judgments speak for (learned@k); digits as `options` say."""
 
-    def __init__(self, reward: SuggestsWords, count: int) -> None:
-        self.reward, self.count = reward, count
+    def __init__(self, reward: SuggestsWords, options: VerifiedOptions) -> None:
+        self.reward, self.options = reward, options
 
     def __call__(self, queries: Sequence[Query]) -> list[list[str]]:
-        """At most `count` words of each query."""
-        return [self.reward.suggested(query, self.count) for query in queries]
+        """At most `candidates` words of each query."""
+        count, digits = self.options.candidates, self.options.digits
+        rows = [self.reward.suggested(query, count if digits else _SPARE * count) for query in queries]
+        return [[word for word in row if digits or not DIGIT.search(word)][:count] for row in rows]
 
 
 class CountedDictionary:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from itertools import islice
 from random import Random
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BeforeValidator, Field
 
+from leser.backend import Ranking
 from leser.errors import LeserError
 from leser.expansion_store import query_key
 from leser.lesson import Lesson
@@ -26,6 +26,8 @@ from leser_judges.word_pairs import WordPairs, WorthExample
 LEAST_QUERIES = 50
 """Train queries with a relevant document below which there is too little to learn from."""
 _HITS = 50
+_SEARCHED_AT_ONCE = 256
+"""Queries between two lines of progress."""
 _MOST_SEEN, _MOST_QUERIES = 200_000, 4_000
 
 
@@ -69,30 +71,47 @@ class Learned(Reward):
         super().__init__(spec)
         self.fields = self.options.fields
         self.lesson: Lesson | None = None
+        self._model: WordPairs | None = None
         self._met: frozenset[str] = frozenset()
         self._stems: dict[str, tuple[str, ...]] = {}
         self._worths: dict[str, dict[str, float]] = {}
 
     def learn(self, lesson: Lesson) -> None:
-        """Take the lesson; the model is fitted at the first outcome. Raises LeserError where too few queries are judged."""
+        """Take the lesson; the model is fitted by `prepare`, or at the first outcome.
+
+        Raises LeserError where too few queries are judged.
+        """
         judged = _judged(lesson.train)
         if len(judged) < LEAST_QUERIES:
             raise LeserError(
                 f"'{self.spec.text}' has too little to learn from: {len(judged)} train queries have a relevant document, "
                 f"{LEAST_QUERIES} are needed. Take encoder@10, or judge more."
             )
+        self._model = None
         self.lesson, self._met = lesson, frozenset(query_key(query.text) for query in judged)
 
     def met(self, query: Query) -> bool:
         """Whether this query, spelled with whatever capitals and blanks, is one of those that it learned from."""
         return query_key(query.text) in self._met
 
-    @cached_property
-    def model(self) -> WordPairs:
-        """The fitted model."""
+    @property
+    def prepared(self) -> bool:
+        """Whether the model is fitted."""
+        return self._model is not None
+
+    def prepare(self, tell: Callable[[int, int], None]) -> None:
+        """Search the judged train queries as they stand, those that were not yet, and fit the model."""
         if self.lesson is None:
             raise LeserError(f"'{self.spec.text}' has not learned yet: it is a reward of a task with train judgments.")
-        return fitted(self.lesson, self.options)
+        self._model = fitted(self.lesson, self.options, tell)
+
+    @property
+    def model(self) -> WordPairs:
+        """The fitted model."""
+        if self._model is None:
+            self.prepare(_silent)
+        assert self._model is not None
+        return self._model
 
     def suggested(self, query: Query, count: int) -> list[str]:
         """The words whose presence in a document is worth most for a query, best first."""
@@ -128,12 +147,19 @@ class Learned(Reward):
         return self._stems[id]
 
 
-def fitted(lesson: Lesson, options: LearnedParameters) -> WordPairs:
+def _silent(_done: int, _total: int) -> None:
+    """Nobody looks on."""
+
+
+def fitted(lesson: Lesson, options: LearnedParameters, tell: Callable[[int, int], None] = _silent) -> WordPairs:
     """The model of a lesson: each judged query's relevant documents against others."""
     train, draw = lesson.train, Random(f"{lesson.seed} learned")
     judged = _judged(train)
     best = max(grade for q in judged for grade in train.qrels[q.id].values())
-    originals = lesson.originals(judged)
+    originals: dict[str, Ranking] = {}
+    for first in range(0, len(judged), _SEARCHED_AT_ONCE):
+        originals.update(lesson.originals(judged[first : first + _SEARCHED_AT_ONCE]))
+        tell(len(originals), len(judged))
     chosen: list[dict[str, float]] = []
     for query in judged:
         grades = {id: grade for id, grade in sorted(train.qrels[query.id].items()) if grade >= 0}

@@ -15,6 +15,7 @@ from leser.errors import EngineDown, LeserError
 from leser.inspect.precomputing import Source, open_job
 from leser.offline.frequent import FrequentQuery
 from leser.offline.job import BlockAnswerer, JobFacts
+from leser.progress import Reporter
 
 SIZE = 16
 """Queries of a block."""
@@ -41,6 +42,9 @@ class Noted:
     @property
     def facts(self) -> JobFacts:
         return self.job.facts
+
+    def prepare(self, reporter: Reporter) -> None:
+        self.job.prepare(reporter)
 
     def answers(self, blocks: Sequence[Sequence[FrequentQuery]]) -> Iterator[Any]:
         for block in blocks:
