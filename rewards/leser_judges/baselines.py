@@ -122,8 +122,7 @@ class _NearestBaseline(_EncoderBaseline):
                 f"The baseline {self.name} needs all documents, and the task {context.task.name} brings none. "
                 f"Give the task its corpus.jsonl, or take {self.name} out of evaluation.baselines."
             )
-        texts = {document.id: text_of(document, self.encoder.fields) for document in context.task.documents()}
-        self.documents = DocumentIndex(self.vectors, texts)
+        self.documents = DocumentIndex.shared(self.vectors, context.task.documents(), self.encoder.fields)
 
 
 class EncoderAlone(_NearestBaseline):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -49,6 +51,24 @@ class DocumentIndex:
         chosen = validate_options(EncoderOptions, {"model": model, **options}, "an encoder")
         vectors = Vectors.of(Encoder(chosen), chosen)
         return cls(vectors, {document.id: text_of(document, chosen.fields) for document in documents})
+
+    @classmethod
+    def shared(cls, vectors: Vectors, documents: Iterable[Document], fields: Sequence[str]) -> DocumentIndex:
+        """The index of these documents' fields, one per encoder and catalogue in this process while anybody uses it.
+
+        One that lacks documents on which the encoder failed is not shared: whoever comes next tries them again.
+        """
+        texts = {document.id: text_of(document, fields) for document in documents}
+        catalogue = hashlib.blake2b(digest_size=16)
+        for item in texts.items():
+            catalogue.update(repr(item).encode("utf-8", "backslashreplace"))
+        key = (vectors, catalogue.digest())
+        index = _OPEN.get(key)
+        if index is None:
+            index = cls(vectors, texts)
+            if len(index) == sum(map(bool, texts.values())):
+                _OPEN[key] = index
+        return index
 
     def __len__(self) -> int:
         return len(self._row_of)
@@ -116,6 +136,10 @@ class DocumentIndex:
         least = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf
         places = np.flatnonzero(scores >= least)
         return [(-float(scores[place]), id) for place in places.tolist() for id in self._ids_of[int(rows[place])]]
+
+
+_OPEN: WeakValueDictionary[tuple[Vectors, bytes], DocumentIndex] = WeakValueDictionary()
+"""The indexes that somebody uses, by their vectors and a digest of ids and texts."""
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

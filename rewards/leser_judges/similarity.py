@@ -62,7 +62,7 @@ class EncoderSimilarity(Reward):
 
     def nearest_documents(self, documents: Iterable[Document]) -> DocumentIndex:
         """These documents under the same model, for whoever needs a query's nearest ones; encodes those that are new."""
-        return DocumentIndex(self.vectors, {document.id: text_of(document, self.fields) for document in documents})
+        return DocumentIndex.shared(self.vectors, documents, self.fields)
 
     def encode_documents(self, documents: Iterable[Document], cluster: Cluster | None = None) -> Encoded:
         """Encode the documents that are new, here or by workers of a Ray: the file of vectors is the same, bit for bit."""
