@@ -101,7 +101,10 @@ class TrainedPolicy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RolloutPlace:
-    """Where an engine works: a folder of its own to write in, and the number of this process among `processes`."""
+    """Where an engine works: a folder of its own to write in, and the number of this process among `processes`.
+
+    The folder is removed before it opens and after it is closed: a run that was killed leaves it to the next.
+    """
 
     folder: Path
     process: int = 0

@@ -67,6 +67,7 @@ class Policy:
         config: Any = self.causal_lm.config
         values = config.to_dict()
         values.pop("quantization_config", None)  # what is saved are whole weights
+        values["architectures"] = values.get("architectures") or [type(self.causal_lm).__name__]  # saving adds it
         return json.dumps(values, default=str)
 
     @cached_property

@@ -7,6 +7,7 @@ completion comes back with the version that sampled it, which is held against th
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,9 @@ from leser.rollouts.vllm_calls import TRANSFER, check_installed
 from leser.rollouts.vllm_colocated import sample_of
 from leser.rollouts.vllm_nccl import WeightSender
 from leser.rollouts.vllm_wire import START, VllmWire
+
+_WEIGHTS = re.compile(r"weights-\d+|\.weights-\d+\.(part|old)")
+_FILES = {"model.safetensors", "config.json"}
 
 
 class VllmServerRollouts(RolloutEngine):
@@ -105,7 +109,8 @@ class VllmServerRollouts(RolloutEngine):
             self._sender = WeightSender(self._wire, policy, self.options.master_address, self.options.master_port)
         else:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_folder(self._folder / "policy", policy.save)
+            for left in filter(_is_weights, self._folder.iterdir()):  # of a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
 
     def sync_weights(self, policy: TrainedPolicy, step: int) -> None:
         """Hand the weights over while no completion is being sampled; their version is the step's number."""
@@ -150,7 +155,7 @@ class VllmServerRollouts(RolloutEngine):
 
     def _reload(self, wire: VllmWire, policy: TrainedPolicy, step: int) -> None:
         folder = self._folder / f"weights-{step}"
-        write_folder(folder, partial(_write_weights, policy, self._folder / "policy"))
+        write_folder(folder, partial(_write_weights, policy))
         seen = f"{self.options.server_folder.rstrip('/')}/{folder.name}" if self.options.server_folder else str(folder)
         wire.post("/collective_rpc", {"method": "reload_weights", "kwargs": {"weights_path": seen}})
         if self._last is not None and self._last != folder:
@@ -191,7 +196,13 @@ def _sample(choice: dict[str, Any], url: str) -> Sample:
     return sample_of(tokens, [float(at["logprob"]) for at in content], choice["finish_reason"])
 
 
-def _write_weights(policy: TrainedPolicy, saved: Path, folder: Path) -> None:
+def _is_weights(folder: Path) -> bool:
+    """Whether this is a folder of weights that an engine of this kind wrote, whole or in part."""
+    named = _WEIGHTS.fullmatch(folder.name) is not None and folder.is_dir() and not folder.is_symlink()
+    return named and {path.name for path in folder.iterdir()} <= _FILES
+
+
+def _write_weights(policy: TrainedPolicy, folder: Path) -> None:
     """The weights as a saved model's folder, in what the trainer computes in: half the bytes for bf16."""
     import torch
     from safetensors.torch import save_file
@@ -199,7 +210,7 @@ def _write_weights(policy: TrainedPolicy, saved: Path, folder: Path) -> None:
     wire = torch.bfloat16 if policy.precision == "bf16" else torch.float32
     tensors = {name: weight.detach().to("cpu", wire).contiguous() for name, weight in policy.weights()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    shutil.copy(saved / "config.json", folder / "config.json")
+    (folder / "config.json").write_text(policy.configuration, encoding="utf-8")
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from leser.store.timeline import Span
 from leser.task import Query, Split
 from leser.training.ahead import Ahead, Waiting, roll_out_ahead
 from leser.training.ending import end_in_time, keep_policy, note_dev, say_why, total_steps
+from leser.training.engine_open import rollouts_open
 from leser.training.rollout import (
     Rollout,
     advantages_of,
@@ -83,7 +84,7 @@ def train_grpo(state: TrainingState) -> None:
     session.reporter.phase("grpo", most, counters.done)
     end_in_time(state)
     ahead = _ahead(state)
-    with state.interruption, state.rollouts_open():
+    with state.interruption, rollouts_open(state.sampler, state.folder.path, state.processes):
         while not counters.stopped and counters.done < training.steps:
             started, before = time.monotonic(), session.client.stats()
             schedule = Schedule(rate, total_steps(state), session.config.seed)

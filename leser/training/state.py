@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,6 @@ from leser.policy.adapters import has_adapters, load_trained, save_trained
 from leser.policy.sharding import shard
 from leser.processes import ALONE, Processes
 from leser.progress import roughly
-from leser.rollout import RolloutPlace
 from leser.sampler import Answers, Sampler
 from leser.scoring import mean_of
 from leser.session import Session, context_of
@@ -225,17 +223,6 @@ class TrainingState:
     def keep_rollouts(self, rows: list[dict[str, Any]]) -> None:
         """Keep the rows of completions until the next checkpoint writes them."""
         self._pending += rows if self.processes.main else []
-
-    @contextmanager
-    def rollouts_open(self) -> Iterator[None]:
-        """Meanwhile the rollout engine is open; what it writes lies in rollout-engine/ of the run folder."""
-        engine, processes = self.sampler.rollouts, self.processes
-        place = RolloutPlace(self.folder.path / "rollout-engine", processes.rank, processes.count)
-        try:
-            engine.open(self.sampler.policy, place)
-            yield
-        finally:
-            engine.close()
 
     def note_time(self, step: int, spans: Iterable[Span]) -> None:
         """Put who was busy when into timeline.jsonl."""
