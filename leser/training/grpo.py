@@ -19,14 +19,12 @@ import torch
 
 from leser.config.training import UNBOUNDED
 from leser.engine import SearchStats
-from leser.grpo.batch import GroupBatch, Ragged, select
+from leser.grpo.batch import GroupBatch
 from leser.grpo.credit import term_credit
 from leser.grpo.metrics import behaviour, sampled_entropy
 from leser.grpo.options import GrpoOptions
 from leser.grpo.queries import batch_of, curriculum_batch, note_spreads
 from leser.grpo.update import policy_update
-from leser.policy.adapters import frozen_reference
-from leser.policy.packed import group_logprobs
 from leser.policy.policy import Policy
 from leser.processes import ALONE, Processes
 from leser.sampler import Answers, Sampler
@@ -36,6 +34,7 @@ from leser.task import Query, Split
 from leser.training.ahead import Ahead, Waiting, roll_out_ahead
 from leser.training.ending import end_in_time, keep_policy, note_dev, say_why, total_steps
 from leser.training.engine_open import rollouts_open
+from leser.training.reference import opened_reference, referenced
 from leser.training.rollout import (
     Rollout,
     advantages_of,
@@ -79,7 +78,7 @@ def train_grpo(state: TrainingState) -> None:
     if counters.stage != "grpo":
         _begin(state)
     rate = state.rate(options.learning_rate, 3e-4)
-    reference = _reference(state) if options.kl > 0 else None
+    reference = opened_reference(state) if options.kl > 0 else None
     most = training.steps if training.steps < UNBOUNDED else None
     session.reporter.phase("grpo", most, counters.done)
     end_in_time(state)
@@ -169,7 +168,7 @@ def grpo_step(
     if options.kl > 0:
         if reference is None:
             raise ValueError("grpo.kl is above 0, but no reference policy was given")
-        batch = replace(batch, reference_logprobs=_referenced(reference, batch, groups, options))
+        batch = replace(batch, reference_logprobs=referenced(reference, batch, groups, options))
     update = policy_update(
         sampler.policy, optimizer, batch, options, rate=schedule.rate, total=schedule.total, step=step
     )
@@ -225,15 +224,6 @@ def _batch(sampler: Sampler, found: Rollout, advantages: Any, active: Array, gro
     )
 
 
-def _referenced(reference: Policy, batch: GroupBatch, groups: Sequence[int], options: GrpoOptions) -> Ragged:
-    """The reference's log-probabilities of these groups, nothing for the others."""
-    rows: list[list[list[float]]] = [[[] for _ in group] for group in batch.completions]
-    part = select(batch, [(group, list(range(len(batch.completions[group])))) for group in groups])
-    for group, values in zip(groups, reference_logprobs(reference, part, options.temperature), strict=True):
-        rows[group] = values
-    return rows
-
-
 def rewards_by_query(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     """The rewards of a step's completions by query id, those that were not measured left out."""
     rewards: dict[str, list[float]] = {}
@@ -284,20 +274,3 @@ def _examined(state: TrainingState, row: dict[str, Any], step: Step | None, answ
     """The row as the monitor completes it, which watches in the main process alone."""
     rollouts = step.rollouts if step else []
     return state.processes.first(lambda: state.monitor.examine(row, rollouts, answers))
-
-
-def _reference(state: TrainingState) -> Policy:
-    """The policy GRPO started from, frozen."""
-    return frozen_reference(state.sampler.policy, state.policies / "warmup")
-
-
-def reference_logprobs(reference: Policy, batch: GroupBatch, temperature: float) -> list[list[list[float]]]:
-    """The frozen policy's log-probability of every completion token, few prompts at a time."""
-    rows: list[list[list[float]]] = []
-    with torch.no_grad():
-        for first in range(0, len(batch.prompts), 8):
-            part = slice(first, first + 8)
-            found = group_logprobs(reference, batch.prompts[part], batch.completions[part], temperature=temperature)
-            for values, group in zip(found.logprobs.tolist(), batch.completions[part], strict=True):
-                rows.append([row[: len(tokens)] for row, tokens in zip(values, group, strict=False)])
-    return rows
