@@ -46,8 +46,8 @@ class Said:
 class Cluster:
     """Where the workers run: how many, at which Ray cluster (None: a local one of this job), each with how many GPUs and CPUs.
 
-    With `join`, a Ray that this process is connected to already is used and left open. `store_bytes` is how much a local Ray
-    holds for all of them.
+    With `join`, a Ray that this process is connected to already is used and left open; the address of another one is refused.
+    `store_bytes` is how much a local Ray holds for all of them.
     """
 
     workers: int = 2
@@ -66,6 +66,7 @@ def open_ray(cluster: Cluster) -> Iterator[Any]:
     if running is not None and running.is_initialized():
         if not cluster.join:
             raise LeserError("Ray runs in this process already. Call ray.shutdown() first.")
+        check_joined(running.get_runtime_context().gcs_address, cluster)
         check_size(running.cluster_resources(), cluster)
         yield running
         return
@@ -113,6 +114,15 @@ def _variables(wanted: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+def check_joined(connected: str, cluster: Cluster) -> None:
+    """Raise LeserError where the address names another Ray than the one at `connected`, which this process has joined."""
+    if cluster.address not in (None, "auto", connected):
+        raise LeserError(
+            f"{cluster.said.address} {cluster.address} cannot be used: this process is connected to the Ray at {connected} "
+            f"already. Leave {cluster.said.address} out to use that one, or call ray.shutdown() first."
+        )
 
 
 def check_size(there: Mapping[str, float], cluster: Cluster) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,17 @@ def test_more_workers_than_there_could_be_are_refused(ray: Any, start: Policy, t
     with pytest.raises(LeserError, match=r"Ray has 4 CPUs, and 9 workers need 9\. Take fewer rollout\.workers\."):
         engine.open(start, RolloutPlace(tmp_path))
     engine.close()
+
+
+def test_another_ray_than_the_one_that_is_joined_is_refused(ray: Any) -> None:
+    joined = ray.get_runtime_context().gcs_address
+    with pytest.raises(
+        LeserError, match=rf"10\.0\.0\.5:6379 cannot be used: this process is connected to .* {joined} "
+    ):
+        open_ray(replace(TWO, address="10.0.0.5:6379")).__enter__()
+    for address in (joined, None, "auto"):
+        with open_ray(replace(TWO, address=address)) as found:
+            assert found is ray
 
 
 def test_answers_are_put_in_order() -> None:
