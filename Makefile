@@ -119,6 +119,7 @@ evidence-precompute-speed: $(STAMP) ## leser precompute beside one-by-one leser 
 
 evidence-without-labels: $(STAMP) ## What clicks, an encoder and wrong judgments teach, beside true ones: forty minutes; resumes.
 	$(BIN)/python -m benchmarks.without_labels
+	$(BIN)/python -m benchmarks.without_labels --search
 	$(BIN)/python -m benchmarks.without_labels --table --evidence
 
 runs/us-index.done: | $(STAMP)

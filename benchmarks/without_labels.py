@@ -3,6 +3,7 @@
     python -m benchmarks.without_labels --arms judged clicks ctr encoder --seeds 21 --out runs/teachers
     python -m benchmarks.without_labels --arms judged flipped-10 flipped-30 --seeds 21 --out runs/teachers
     python -m benchmarks.without_labels --looks 24 --seeds 21 --out runs/teachers
+    python -m benchmarks.without_labels --search --seeds 21 --out runs/teachers
     python -m benchmarks.without_labels --table --seeds 21 22 23 --out runs/teachers
 
 For each seed one shop, and on it one run per arm with the same model, the same steps and the same number of completions. Train
@@ -22,7 +23,8 @@ Stated before any run: the value is nDCG@10 of greedy answers to the test querie
 value less the original query's, paired by query; the share is the arm's mean gain over that of `judged` on the same queries, its
 interval a bootstrap over queries that draws both gains together. A run that is there is not made again; a killed one resumes.
 `--looks` bounds the warm-up: 80 updates before each look at dev, 7 looks unless given. Runs of another number are a series
-of their own.
+of their own. `--search` trains nothing: verified search with each arm's judge answers the test queries, their labels kept from it
+(benchmarks/searched_teachers.py); arms whose judge says nothing without labels are left out.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from leser_catalogue.generator import generate
 
 from benchmarks.click_log import Shoppers, write_log
 from benchmarks.evidence import ROOT, commit, machine, versions, write
+from benchmarks.searched_teachers import file_of, keep, search_rows, searched
 from leser.cli.console import replace_what_cannot_be_shown
 from leser.config.build import complete
 from leser.config.load import config_of
@@ -75,6 +78,8 @@ BASE: dict[str, Any] = {
 }  # fmt: skip
 
 
+SEARCHED = ("encoder", "judged-learned", "clicks-learned", "ctr-learned", "flipped-10-learned", "flipped-30-learned")
+"""The arms whose judge speaks of a query without its labels."""
 LEARNED = {"agree": 0.0}
 """learned@10 says itself what a document that the original did not find is worth: no second anchor."""
 
@@ -116,6 +121,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=seed_argument, nargs="+", default=[21, 22, 23])
     parser.add_argument("--out", type=Path, default=Path("runs/teachers"))
     parser.add_argument("--looks", type=int, default=LOOKS, help="looks at dev in the warm-up, at most")
+    parser.add_argument("--search", action="store_true", help="verified search with the arms' judges, without a policy")
     parser.add_argument("--dry-run", action="store_true", help="check the arms and say what their rewards see")
     parser.add_argument("--table", action="store_true", help="print the table of the runs that are there")
     parser.add_argument("--evidence", action="store_true", help="with --table: write docs/evidence/without-labels.json")
@@ -129,6 +135,9 @@ def main() -> None:
         return
     for seed in given.seeds:
         for arm in given.arms:
+            if given.search:
+                search(seed, arm, given.out)
+                continue
             trained(seed, arm, given.out, given.looks, dry=given.dry_run)
 
 
@@ -149,6 +158,16 @@ def trained(seed: int, arm: str, out: Path, looks: int = LOOKS, *, dry: bool = F
     )
     run(config, registry)
     print(json.dumps({"seed": seed, "arm": arm, "looks": looks, "wall_s": round(time.monotonic() - begun)}), flush=True)
+
+
+def search(seed: int, arm: str, out: Path) -> None:
+    """Verified search with one arm's judge, unless it is there; nothing where the judge reads labels alone."""
+    if arm not in SEARCHED or file_of(out, seed, arm).exists():
+        return
+    begun, registry = time.monotonic(), load_plugins([READER])
+    config = complete(config_of(values(seed, arm, out)), registry)
+    keep(out, seed, arm, searched(config, registry, MEASURE))
+    print(json.dumps({"seed": seed, "search": arm, "wall_s": round(time.monotonic() - begun)}), flush=True)
 
 
 def values(seed: int, arm: str, out: Path, looks: int = LOOKS, *, dry: bool = False) -> dict[str, Any]:
@@ -196,7 +215,8 @@ def table(seeds: Sequence[int], named: Sequence[str], out: Path) -> dict[str, An
                 name = arm if looks == LOOKS else f"{arm}, {80 * looks} updates of warm-up"
                 completions = [completions_of(folder_of(out, seed, arm, looks)) for seed in shared]
                 rows[name] = {**_row(by_seed, every[JUDGED], shared), "completions": completions}
-    return {"measure": MEASURE, "gain": "over the original query, test queries, true judgments", "arms": rows}
+    found = {"measure": MEASURE, "gain": "over the original query, test queries, true judgments"}
+    return {**found, "search": search_rows(out, seeds, named), "arms": rows}
 
 
 Values = Mapping[str, Mapping[str, float]]
