@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from leser.backend import Ranking
 from leser.holes.treatment import Forms, depth_of_holes
 from leser.shares import in_words
-from leser.task import Query, Split
+from leser.task import Query, Split, drawn
 
 JUDGED_ENOUGH = 0.85
 CONTRAST_ENOUGH = 0.5
@@ -51,6 +51,11 @@ def choose(first: str, forms: Forms | None, judged: float | None, contrast: floa
             "ranking would look perfect",
         )
     return Primary(forms.condensed, f"{seen}, fewer than {JUDGED_ENOUGH:.0%}: it is counted on judged documents alone")
+
+
+def settled_by(dev: Split, seed: int) -> list[Query]:
+    """The dev queries that settle it: ASKED of them, drawn by the seed as every sample of dev is."""
+    return drawn(dev.queries, ASKED, seed)
 
 
 def judged_share(queries: Sequence[Query], split: Split, rankings: Mapping[str, Ranking], depth: int) -> float | None:

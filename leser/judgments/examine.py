@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from leser.errors import LeserError
 from leser.holes.expected import ExpectedGrades
 from leser.holes.judge import DocumentJudge, usual_judge
-from leser.holes.primary import ASKED, choose, contrast_of, judged_share
+from leser.holes.primary import choose, contrast_of, judged_share, settled_by
 from leser.holes.treatment import Forms, depth_of_holes, forms_of
 from leser.judgments.facts import Contradictions, Depth, contradictions_of, depth_of
 from leser.judgments.headroom import HeadRoom, head_room, sample_of, systems_of
@@ -99,7 +99,7 @@ def examine(
         expected=expected,
     )
     depth = depth_of(task)
-    dev = task.dev.queries[:ASKED]  # what a run settles it by
+    dev = settled_by(task.dev, config.seed)
     share = judged_share(dev, task.dev, environment.originals(dev), depth_of_holes(first))
     primary = choose(first, forms, share, contrast_of(dev, task.dev))
     return Examination(

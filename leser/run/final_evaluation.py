@@ -261,7 +261,7 @@ def _abstaining_run(state: TrainingState) -> tuple[list[SystemRun], dict[str, An
     config, (_, dev, test) = state.session.config, state.session.task.splits
     if config.evaluation.abstain is None:
         return [], {}
-    asked, depth, tuned_on = asked_of(test), depth_of(state.session, test), dev.queries[: config.training.dev_queries]
+    asked, depth, tuned_on = asked_of(test), depth_of(state.session, test), state.dev_queries()
     answers, said = answers_where_sure(state.sampler, dev, tuned_on, test, asked, depth, config.evaluation.abstain)
     return [policy_run(ABSTAINING, answers)], {"abstain": said}
 

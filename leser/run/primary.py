@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from leser.errors import LeserError
 from leser.holes.expected import lacking_in
 from leser.holes.judge import usual_judge
-from leser.holes.primary import ASKED, Primary, choose, contrast_of, judged_share, names_with_forms
+from leser.holes.primary import Primary, choose, contrast_of, judged_share, names_with_forms, settled_by
 from leser.holes.treatment import Forms, Treatment, depth_of_holes, forms_of, split_name
 from leser.textfile import read_text
 
@@ -76,7 +76,7 @@ def _chosen(session: Session) -> Primary:
     forms = forms_of(first, session.registry.all("reward"), judge=False)
     if forms is None:
         return choose(first, None, None, 0.0)
-    queries = dev.queries[:ASKED]
+    queries = settled_by(dev, session.config.seed)
     rankings = session.environment.originals(queries)
     judged = judged_share(queries, dev, rankings, depth_of_holes(first))
     return choose(first, forms, judged, contrast_of(queries, dev))
