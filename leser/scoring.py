@@ -195,6 +195,11 @@ class RewardSet:
         total[excluded] = np.nan
         return Scores(self.names, self.weights, values, total, gated & ~excluded, excluded)
 
+    def reads_labels(self, outcomes: Sequence[Outcome], scores: Scores) -> bool:
+        """Whether the judgments of these outcomes' own queries had a part in their scores: without them something differs."""
+        blind = self.score([outcome.unlabelled() for outcome in outcomes])
+        return bool((~np.isnan(scores.values) & (scores.values != blind.values)).any())
+
     def components(self, outcomes: Sequence[Outcome], scores: Scores) -> tuple[NDArray[np.float64], tuple[float, ...]]:
         """The parts of the total one by one, (n, K), and their weights (K,): each reward, gates left out, and the term cost.
 

@@ -125,8 +125,7 @@ def _read(environment: Environment, split: Split, said: Sequence[tuple[Query, st
         reading.totals += scores.total.tolist()
         reading.agreed += [_agreement(outcome) for outcome in outcomes]
         if judged and not reading.labelled:
-            blind = environment.score([outcome.unlabelled() for outcome in outcomes])
-            reading.labelled = bool((~np.isnan(scores.values) & (scores.values != blind.values)).any())
+            reading.labelled = environment.rewards.reads_labels(outcomes, scores)
     return reading
 
 

@@ -7,9 +7,13 @@ of one half has no reason to lift those of the other, unless it says something a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from leser.task import Qrels, Split
+from leser.environment import Attempt, Environment
+from leser.errors import LeserError
+from leser.task import Qrels, Query, Split
+
+_ASKED = 8
 
 
 def halve(split: Split, seed: int) -> tuple[Split, Split]:
@@ -27,6 +31,29 @@ def halve(split: Split, seed: int) -> tuple[Split, Split]:
             for place, document in enumerate(_drawn(query, grades, relevant, seed)):
                 (second if place % 2 else first)[query][document] = grades[document]
     return _half(split, first, second), _half(split, second, first)
+
+
+def check_confirming(environment: Environment, queries: Sequence[Query], split: Split) -> None:
+    """Raise LeserError where no reward reads judgments: both halves would say the same, and nothing be confirmed.
+
+    The queries' own rankings are scored with the judgments of `split` and without, few at a time, until something differs.
+    """
+    scored = False
+    judged = [query for query in queries if any(grade > 0 for grade in split.qrels.get(query.id, {}).values())]
+    for first in range(0, len(judged), _ASKED):
+        part = judged[first : first + _ASKED]
+        attempts = [Attempt(query, number, environment.say()) for number, query in enumerate(part)]
+        outcomes = environment.judge(attempts, split.part(part))
+        scores = environment.score(outcomes)
+        if environment.rewards.reads_labels(outcomes, scores):
+            return
+        scored = scored or not scores.excluded.all()
+    if not scored:
+        return  # each search failed, or no reward applies: nothing will be chosen, either
+    raise LeserError(
+        f"verified.confirm has nothing to confirm by: of the rewards {', '.join(environment.rewards.names)} none reads a query's "
+        "own judgments, so that both halves say the same. Leave it out, or add one that does, such as nDCG@10."
+    )
 
 
 def _half(split: Split, own: Qrels, other: Qrels) -> Split:

@@ -21,7 +21,7 @@ from leser.task import Query, Split
 from leser.text import STOP_WORDS
 from leser.verified.beam import Beam, BeamState, Single, grow, sow, start
 from leser.verified.candidates import Candidate, candidates_of
-from leser.verified.halves import halve
+from leser.verified.halves import check_confirming, halve
 from leser.verified.judging import Judge, Reading, Trial
 from leser.verified.noise import noise_of
 from leser.verified.opinions import Opinions
@@ -71,6 +71,7 @@ class VerifiedSearch:
             if not any(split.qrels.get(query.id) for query in self.queries):
                 raise LeserError("verified.confirm needs judgments, and these queries have none. Leave it out.")
             split, self._confirming = halve(split, self.seed)
+            check_confirming(self.environment, self.queries, split)
         self._ready = ReadySets(self.environment, self.sources, self.options)
         self._written = {weight: self._write(weight) for weight in self.options.weights}
         if self._ready.sizes:
