@@ -6,6 +6,9 @@
 Starts the service on an empty store and sends test queries, each once, so that none is answered from the store: from so many
 clients, each of which sends its next query when it has its answer. Times are those of whole requests over HTTP on one machine.
 
+--work measures what the service runs in its process instead, one query after another: milliseconds of processor time, which a
+busy machine does not change as much as it changes a wait.
+
 --gain asks what the service runs in its process about all test queries instead, searches with the answers, and compares nDCG@10
 with that of the queries as they are.
 """
@@ -76,6 +79,17 @@ def waits(run: Path, by: str, texts: Sequence[str], clients: int) -> dict[str, A
             "answers": answers, "start_s": round(start, 1), "memory_mib": round(memory)}  # fmt: skip
 
 
+def work(run: Path, by: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Processor time of each answer, in milliseconds, on one thread."""
+    live, times = LiveProposer(run, ServingOptions(hung_s=600), by), []
+    for text in texts:
+        at = time.process_time()
+        live([(text, "")])
+        times.append(1000 * (time.process_time() - at))
+    found = np.percentile(times, [50, 95, 99]).round(1).tolist()
+    return {"by": by, "queries": len(times), **dict(zip(("p50_ms", "p95_ms", "p99_ms"), found, strict=True))}
+
+
 def gain(run: Path, by: str) -> dict[str, Any]:
     """nDCG@10 of the test queries, as they are and with the live answers."""
     config, registry = configured(open_folder(run))
@@ -105,6 +119,7 @@ def main() -> None:
     parser.add_argument("--by", default="policy")
     parser.add_argument("--count", type=int, default=1000, help="new queries")
     parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("--work", action="store_true")
     parser.add_argument("--gain", action="store_true")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -113,7 +128,8 @@ def main() -> None:
     else:
         queries = task_of(*configured(open_folder(given.run))).test.queries
         texts = list({query_key(query.text): query.text for query in queries}.values())[: given.count]
-        found = waits(given.run, given.by, texts, given.clients)
+        by, run = given.by, given.run
+        found = work(run, by, texts) if given.work else waits(run, by, texts, given.clients)
     said = json.dumps({**found, "commit": commit(), "machine": machine()}, indent=1, ensure_ascii=False)
     if given.out:
         given.out.write_text(said + "\n", encoding="utf-8")
