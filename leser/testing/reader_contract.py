@@ -152,6 +152,15 @@ class ReaderContract(Kit, kit=True):
             assert all(type(name) is str and type(text) is str for name, text in document.fields.items()), document
         assert any(document.fields.get(task.title_field) for document in documents), f"no '{task.title_field}'"
 
+    def test_the_catalogue_is_the_tasks_documents(self, case: ReaderCase, path: Path | None) -> None:
+        """If this fails, check `catalogue`: it gives the documents that `read` gives, or None where the task brings none."""
+        values = {**case.options, **({"path": path} if path is not None else {})}
+        alone = case.reader(validate_options(case.reader.Options, values, "task")).catalogue()
+        documents = case.read(path).documents
+        assert (alone is None) == (documents is None)
+        if alone is not None and documents is not None:
+            assert list(alone()) == list(documents())
+
     def test_reads_nothing_before_it_is_asked(self, case: ReaderCase, tmp_path: Path) -> None:
         """If this fails, check that __init__ only keeps its options: `read` opens files."""
         if case.write is not None:

@@ -243,6 +243,14 @@ class RecognisesAll(Good):
         return self.options.path / FILE
 
 
+@planted("test_the_catalogue_is_the_tasks_documents")
+class HalfACatalogue(Good):
+    """Serves half of the documents."""
+
+    def catalogue(self):
+        return lambda: list(self.documents()())[:2]
+
+
 @planted("test_lines_that_cannot_be_read")
 class SkipsBadLines(Good):
     """Leaves out, in silence, what it cannot read."""
