@@ -45,14 +45,15 @@ from served import serving, write_store
 BATCH = 8
 
 
-def waits(run: Path, by: str, texts: Sequence[str], clients: int) -> dict[str, Any]:
-    """Milliseconds of each request, and what became of it."""
+def waits(run: Path, by: str, texts: Sequence[str], clients: int, options: Sequence[str]) -> dict[str, Any]:
+    """Milliseconds of each request, and what became of it; `options` of the service, such as nice=0."""
+    flags = [part for option in options for part in ("-o", option)]
     times: list[float] = []
     reasons: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         began = time.perf_counter()
-        with serving(folder, write_store(folder / "head.db"), "--run", str(run), "--by", by) as served:
+        with serving(folder, write_store(folder / "head.db"), "--run", str(run), "--by", by, *flags) as served:
             served.until("/readyz policy", "ready", 600)
             start, address = time.perf_counter() - began, str(served.client.base_url)
 
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--by", default="policy")
     parser.add_argument("--count", type=int, default=1000, help="new queries")
     parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("-o", dest="options", action="append", default=[], help="option of the service")
     parser.add_argument("--work", action="store_true")
     parser.add_argument("--gain", action="store_true")
     parser.add_argument("--out", type=Path)
@@ -129,7 +131,7 @@ def main() -> None:
         queries = task_of(*configured(open_folder(given.run))).test.queries
         texts = list({query_key(query.text): query.text for query in queries}.values())[: given.count]
         by, run = given.by, given.run
-        found = work(run, by, texts) if given.work else waits(run, by, texts, given.clients)
+        found = work(run, by, texts) if given.work else waits(run, by, texts, given.clients, given.options)
     said = json.dumps({**found, "commit": commit(), "machine": machine()}, indent=1, ensure_ascii=False)
     if given.out:
         given.out.write_text(said + "\n", encoding="utf-8")

@@ -49,7 +49,7 @@ class RM3(Baseline):
             raise LeserError(
                 f"RM3 is tuned on dev, and the task {context.task.name} has no dev queries. Drop rm3, or add some."
             )
-        self._read(queries)
+        self._read(queries, max(self.options.fb_docs))
         grid = list(product(self.options.fb_docs, self.options.fb_terms, self.options.original_weight))
         self.chosen, self.dev_reward = best_setting(
             self.name, context, dev, queries, grid, lambda point: self._terms(queries, *point)
@@ -67,12 +67,11 @@ class RM3(Baseline):
 
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """RM3's clauses at the setting chosen on dev."""
-        self._read(queries)
+        self._read(queries, self.chosen[0])
         return self._terms(queries, *self.chosen)
 
-    def _read(self, queries: Sequence[Query]) -> None:
-        """Fetch the text of the queries' top hits once, for all settings."""
-        deepest = max(self.options.fb_docs)
+    def _read(self, queries: Sequence[Query], deepest: int) -> None:
+        """Fetch the text of the queries' top hits, as many as the deepest setting that will be asked for reads."""
         tops = [a.hits[:deepest] if isinstance(a, Ranking) else () for a in self._context.originals(queries)]
         texts = self._context.texts([hit.id for top in tops for hit in top])
         self._feedback: dict[tuple[str, int, int], tuple[FeedbackTerm, ...]] = {}

@@ -94,7 +94,7 @@ class BaselineProposer:
             self._cut.add(option)
             self._warn(
                 f"The baseline '{self._baseline.name}' proposes {proposed}, and expansion.{option}={limit:g} takes out what is "
-                f"beyond. Set -o expansion.{option} higher to store all of it."
+                f"beyond. To keep all of it set expansion.{option} higher, for `leser precompute` or `leser fit`."
             )
 
 

@@ -6,12 +6,14 @@ The service names this module in words and never imports it: torch is loaded in 
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from leser.backend import Ranking, SearchError
+from leser.engine.checked import CheckedBackend
 from leser.errors import EngineDown, LeserError
 from leser.expansion import Expansion
 from leser.expansion_store import query_key
@@ -31,6 +33,8 @@ REOPEN_S = 5.0
 """Seconds for which an engine that failed is not asked."""
 DEEP = 100
 """How deep both lists are searched, so that a hit's place in the other list is known."""
+FIRST = "a"
+"""The query that a process answers before it says that it is ready."""
 UNJUDGED = Split("typed", (), {})
 
 
@@ -45,7 +49,13 @@ class _OpenRun:
         self._run, self._options, self._by = run, options, by
         self._session: Session | None = None
         self._again = 0.0
-        self._open()
+        session = self._open()
+        # not by the client: what an engine in process makes for its first search may take longer than a user's search may
+        CheckedBackend(session.client.backend).search_one(session.environment.ask(typed(FIRST)), 1)
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Answer a first question: what is made then, an index in memory for one, is no user's wait, nor taken for a hang."""
 
     def _build(self, session: Session) -> None:
         """Build what answers need besides the session."""
@@ -84,15 +94,19 @@ class LiveProposer(_OpenRun):
     """A run's policy, or a baseline that it keeps, with the run's rules and its engine, for batches of queries."""
 
     def __init__(self, run: Path, options: ServingOptions, by: str = POLICY) -> None:
-        import torch
-
-        torch.set_num_threads(1)
         self._said = 0.0
         super().__init__(run, options, by)
 
     def _build(self, session: Session) -> None:
         self._proposer = open_proposer(self._run, self._by, session, log.warning)
         self._filter = ServingFilter(session.environment.rules)
+        if "torch" in sys.modules:  # of a policy or an encoder; others would pay half a gigabyte for it
+            import torch
+
+            torch.set_num_threads(1)
+
+    def _warm_up(self) -> None:
+        self([(FIRST, "")])
 
     def __call__(self, questions: Sequence[tuple[str, str]]) -> list[LiveAnswer]:
         """An answer for each query (with its platform); where the engine is sure of one, nobody else is asked."""
@@ -161,6 +175,9 @@ class LiveProposer(_OpenRun):
 
 class LiveEngine(_OpenRun):
     """A run's engine, for searches with given expansions."""
+
+    def _warm_up(self) -> None:
+        self([Wanted(FIRST, (), 1, both=False)])
 
     def __call__(self, wanted: Sequence[Wanted]) -> list[Found]:
         """The lists of each search."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -111,6 +113,25 @@ def test_the_engine_searches_without_judgments_too(apart: Path) -> None:
     (found,) = engine([Wanted("chair", (), 3, both=False)])
     assert found.hits
     assert found.hits[0]["title"]
+
+
+def test_no_user_waits_for_what_the_first_question_makes(apart: Path) -> None:
+    for opened in (LiveProposer(apart, OPTIONS, "rm3"), LiveEngine(apart, OPTIONS, "rm3")):
+        client = opened._open().client
+        assert client.stats().asked > 0, "the index in memory is made by the first search"
+        client.close()
+
+
+def test_a_baseline_without_a_model_loads_no_torch(apart: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from leser.serving.live import LiveProposer; "
+        "from leser.serving.options import ServingOptions; "
+        "live = LiveProposer(Path(sys.argv[1]), ServingOptions(sure_title=False), 'rm3'); "
+        "print([bool(one.expansions) for one in live([('soft chair', '')])], 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(apart)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[True] False"
 
 
 def test_it_answers_over_http_says_who_it_is_and_is_stored(apart: Path, tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ WHY = {
     "Typed": "311 times",
     "Since": "2026-11-27 10:00:00 UTC",
 }
+BY_BASELINE = StoredEntry(
+    "stool", (Expansion("seats", 0.5),), state=EntryState.LIVE, policy="rm3@1", judge="none: live", by="rm3"
+)
 KNOWN = StoredEntry(
     QUERY, (Expansion("sofas", 0.5), Expansion(EVIL, 0.25)), "", EntryState.LIVE, "search", "default@a1b2c3d4e5f6", "5e6f",
     "nDCG@10", "7081", scores={"gain": 0.0823, "overlap@10": 0.8, "nDCG(holes=skip)@10 confirmed": 0.031, "count": 311.0},
@@ -51,7 +54,15 @@ PROPOSERS = [
 def served(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("page")
     store = write_store(
-        folder / "head.db", KNOWN, LEFT_ALONE, ANSWERED, WAITING, entry(EVIL, "safe"), *PROPOSED, *PROPOSERS
+        folder / "head.db",
+        KNOWN,
+        LEFT_ALONE,
+        ANSWERED,
+        BY_BASELINE,
+        WAITING,
+        entry(EVIL, "safe"),
+        *PROPOSED,
+        *PROPOSERS,
     )
     with serving(folder, store, "--policy", str(made)) as running:
         end = time.monotonic() + 240
@@ -155,6 +166,9 @@ def test_an_answer_of_the_live_policy_is_not_said_to_have_passed_the_guards(page
     look(page, ANSWERED.query)
     assert why(page)["State"].startswith("live: the policy’s answer when the query was new")
     assert "Judge" not in why(page)
+    look(page, BY_BASELINE.query)
+    assert why(page)["State"].startswith("live: the answer of rm3 when the query was new")
+    assert why(page)["Proposed by"] == "rm3"
 
 
 def state_of(served: Served, query: str) -> object:
