@@ -36,6 +36,11 @@ class TinyOptions(Options):
     pretrain_tokens: int = Field(2048, ge=64, description="tokens in one pre-training step")
     pretrain_length: int = Field(64, ge=8, description="tokens in one row of a pre-training step")
     pretrain_lr: float = Field(1e-3, gt=0, description="peak learning rate of pre-training")
+    copying: bool = Field(
+        False,
+        description="begin with weights that say the words which a prompt shows, in their order, then end; needs architecture=qwen3 "
+        "and d_model of 128 or more. Pre-training and a warm-up on other words overwrite it: see warmup.targets=shown",
+    )
     seed: Seed | None = Field(None, description="seed of the weights and of the order of the text; none: the run's")
 
 
@@ -146,8 +151,7 @@ def check_policy(options: PolicyOptions) -> str:
                 "policy.quantize is not for the policy 'tiny', which is small. Set -o policy.quantize=none."
             )
     if options.name == "tiny":
-        if options.tiny.heads % options.tiny.kv_heads or options.tiny.d_model % (2 * options.tiny.heads):
-            raise LeserError("policy.tiny: kv_heads must divide heads, and d_model must be an even multiple of heads.")
+        check_shape(options.tiny)
         return "tiny: made from the task's own text"
     if options.name == "smollm2" and (gguf := smollm2_gguf()):
         return f"smollm2: {gguf.name} of the installed package {SMOLLM2_PACKAGE}"
@@ -157,6 +161,24 @@ def check_policy(options: PolicyOptions) -> str:
     ):
         return _check_folder(folder, options.name)
     return _check_hub(SMOLLM2_HUB_ID if options.name == "smollm2" else options.name, options)
+
+
+def check_shape(options: TinyOptions) -> None:
+    """Raise LeserError for a shape of `tiny` that does not fit together, or that has no room for what is built in."""
+    if options.heads % options.kv_heads or options.d_model % (2 * options.heads):
+        raise LeserError("policy.tiny: kv_heads must divide heads, and d_model must be an even multiple of heads.")
+    if not options.copying:
+        return
+    head = options.d_model // options.heads
+    if options.architecture != "qwen3":
+        raise LeserError(
+            "policy.tiny.copying needs the norms of queries and keys that Qwen3 has. Set policy.tiny.architecture=qwen3."
+        )
+    if min(options.layers, options.kv_heads) < 2 or options.heads < 2 * options.kv_heads or head < 32:
+        raise LeserError(
+            "policy.tiny.copying has no room: it needs 2 layers, 2 key/value heads, twice as many heads as those, and d_model of "
+            "32 for each head, at least. Set policy.tiny.d_model=192, layers=3, heads=4, kv_heads=2."
+        )
 
 
 def _check_folder(folder: Path, name: str) -> str:

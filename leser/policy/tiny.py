@@ -16,7 +16,8 @@ import torch
 
 from leser.characters import well_formed
 from leser.errors import LeserError
-from leser.policy.options import TinyOptions
+from leser.policy.copying import ROPE_THETA, write_copying
+from leser.policy.options import TinyOptions, check_shape
 from leser.policy.policy import MARKERS, Policy
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ def build_tiny(texts: Iterable[str], options: TinyOptions) -> Policy:
         raise LeserError(
             "Policy 'tiny' is made from the task's own text, and the task has none. Use policy smollm2 or a hub id."
         )
-    if options.heads % options.kv_heads or options.d_model % (2 * options.heads):
-        raise LeserError("policy.tiny: kv_heads must divide heads, and d_model must be an even multiple of heads.")
+    check_shape(options)
     tokenizer = train_tokenizer(corpus, options.vocabulary)
     model = make_model(len(tokenizer), options)
+    if options.copying:
+        write_copying(model, tokenizer, options.seed or 0)
     policy = Policy(model, tokenizer, "tiny", "tiny", (int(tokenizer.eos_token_id),), options.max_context)
     pretrain(policy, corpus, options)
     return policy
@@ -95,6 +97,7 @@ def make_model(vocabulary: int, options: TinyOptions) -> PreTrainedModel:
         pad_token_id=0,
         bos_token_id=1,
         eos_token_id=2,
+        **({"rope_parameters": {"rope_type": "default", "rope_theta": ROPE_THETA}} if options.copying else {}),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed or 0)

@@ -19,6 +19,7 @@ from leser.warmup.nothing import left_alone, limit_left_alone
 from leser.warmup.reasoning import reasoned
 from leser.warmup.replayed import replayed_targets
 from leser.warmup.searched import read_target_file, searched_targets
+from leser.warmup.shown import shown_targets
 from leser.warmup.targets import Target, proven_targets, read_targets, write_targets
 
 
@@ -48,7 +49,7 @@ def find_targets(state: TrainingState) -> list[Target]:
     if options.loss == "dpo":
         find_pairs(state)
         return []
-    if options.targets == "proven" and options.targets_file is None and options.from_rollouts is None:
+    if options.targets in ("proven", "shown") and options.targets_file is None and options.from_rollouts is None:
         tune_before_targets(state)
     if path.exists():
         return read_targets(path, train)
@@ -87,4 +88,6 @@ def _sought(state: TrainingState) -> list[Target]:
         path = state.folder.path / "targets-search.jsonl"
         return searched_targets(environment, task, options, session.config.verified, session.config.seed, path)
     asked = drawn(task.train.queries, options.max_queries, session.config.seed)  # nothing is asked of the others
+    if options.targets == "shown":
+        return shown_targets(environment, task.train, state.sampler.observations(asked), session.config.prompt, options)
     return proven_targets(environment, task.train, state.sampler.observations(asked), options, session.config.seed)

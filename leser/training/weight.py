@@ -24,6 +24,7 @@ from leser.reward import Outcome
 from leser.store.weights import keep_weight, kept_weights
 from leser.task import Query, Split
 from leser.verified.anchor import BESIDE_A_JUDGE, agreement
+from leser.warmup.shown import say_shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,14 +42,17 @@ QUERIES, TERMS = 100, 6
 
 
 def tune_before_targets(state: TrainingState) -> None:
-    """Choose the weight on train, by what the best single feedback term of each query earns; once per run."""
+    """Choose the weight on train, by what the best single feedback term of each query earns, or all that targets say; once per run."""
     train, config = state.session.task.train, state.session.config
     groups: list[list[tuple[Query, str]]] = []
     say = state.sampler.environment.say
     if config.expansion.tune_weight and TARGETS not in kept_weights(state.folder.path):
         spread = train.queries[:: max(1, len(train.queries) // QUERIES)][:QUERIES]
         seen = state.sampler.observations(spread)
-        groups = [[(o.query, say([Expansion(term)])) for term in o.terms[:TERMS]] for o in seen]
+        if config.warmup.targets == "shown":
+            groups = [[(o.query, say_shown(state.sampler.environment, o, config.prompt))] for o in seen]
+        else:
+            groups = [[(o.query, say([Expansion(term)])) for term in o.terms[:TERMS]] for o in seen]
     _choose(state, TARGETS, train, [group for group in groups if group])
 
 

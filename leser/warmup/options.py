@@ -14,10 +14,11 @@ class WarmupOptions(Options):
     """The supervised start: how targets are found and when it ends."""
 
     enabled: bool = Field(True, description="train on proven targets before GRPO")
-    targets: Literal["proven", "search"] = Field(
+    targets: Literal["proven", "search", "shown"] = Field(
         "proven",
         description="proven: words of relevant documents and of hits that raise the reward, which needs judgments; search: "
-        "verified search with the options of [verified], judged by any rewards",
+        "verified search with the options of [verified], judged by any rewards; shown: the words that the prompt shows, in their "
+        "order, or 'none' where they lower any rewards, for a policy that begins by saying them (policy.tiny.copying)",
     )
     targets_file: Path | None = Field(
         None,
