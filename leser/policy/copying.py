@@ -58,7 +58,7 @@ class _Shape:
         return slice(FLAGS, FLAGS + self.head - 2)
 
     def back(self, distance: int) -> slice:
-        """Which token stood `distance` places back: as `identity`, then whether it was <terms>."""
+        """Which token stood `distance` places back: as `identity`, then whether it was <terms> or <answer>: a list begins."""
         first = FLAGS + self.head - 2 + (distance - 1) * (self.head - 1)
         return slice(first, first + self.head - 1)
 
@@ -105,7 +105,12 @@ def _embed(weight: torch.Tensor, tokenizer: Any, shape: _Shape, generator: torch
     weight[:, CONSTANT] = FLAG
     for token in (answer, terms, first):
         weight[token, shape.identity] = 0.0
-    for flag, tokens in ((GATE, (answer, separator)), (SEPARATOR, (separator,)), (ANSWER, (answer,)), (TERMS, (terms,))):
+    for flag, tokens in (
+        (GATE, (answer, separator)),
+        (SEPARATOR, (separator,)),
+        (ANSWER, (answer,)),
+        (TERMS, (terms,)),
+    ):
         weight[list(tokens), flag] = FLAG
     weight[first, FIRST] = FLAG
     begins = [id for token, id in tokenizer.get_vocab().items() if token.startswith("\u0120")]
@@ -123,7 +128,7 @@ def _look_back(attention: Any, shape: _Shape, frequencies: np.ndarray, length: i
     value.zero_()
     read = torch.arange(shape.head - 2)
     value[read, read + FLAGS] = 1.0
-    value[shape.head - 2, TERMS] = 1.33  # as large as an identity: <terms> has none, so that its norm is small
+    value[shape.head - 2, TERMS], value[shape.head - 2, ANSWER] = 1.33, 1.6  # as large as an identity, which these lack
     for head in (0, 1):
         rows = slice(head * shape.head, (head + 1) * shape.head)
         query, out = attention.q_proj.weight[rows], attention.o_proj.weight[:, rows]

@@ -89,5 +89,5 @@ def _sought(state: TrainingState) -> list[Target]:
         return searched_targets(environment, task, options, session.config.verified, session.config.seed, path)
     asked = drawn(task.train.queries, options.max_queries, session.config.seed)  # nothing is asked of the others
     if options.targets == "shown":
-        return shown_targets(environment, task.train, state.sampler.observations(asked), session.config.prompt, options)
+        return shown_targets(environment, task.train, state.sampler.observations(asked), session.config.prompt)
     return proven_targets(environment, task.train, state.sampler.observations(asked), options, session.config.seed)

@@ -42,7 +42,7 @@ QUERIES, TERMS = 100, 6
 
 
 def tune_before_targets(state: TrainingState) -> None:
-    """Choose the weight on train, by what the best single feedback term of each query earns, or all that targets say; once per run."""
+    """Choose the weight on train, by what the best feedback term of each query earns, or all shown words; once per run."""
     train, config = state.session.task.train, state.session.config
     groups: list[list[tuple[Query, str]]] = []
     say = state.sampler.environment.say

@@ -13,7 +13,6 @@ from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
 from leser.expansion import Expansion
 from leser.prompt import Observation, PromptOptions
 from leser.task import Split
-from leser.warmup.options import WarmupOptions
 from leser.warmup.targets import Target
 
 
@@ -24,12 +23,11 @@ def say_shown(environment: Environment, seen: Observation, options: PromptOption
 
 
 def shown_targets(
-    environment: Environment, split: Split, seen: Sequence[Observation], prompt: PromptOptions, options: WarmupOptions
+    environment: Environment, split: Split, seen: Sequence[Observation], prompt: PromptOptions
 ) -> list[Target]:
-    """One target per query: its shown words where they raise the reward by `min_gain`, "none" where they lower it.
+    """One target per query: its shown words, or "none" where they lower the reward or there are none.
 
-    Between these nothing is proven and the shown words are taught, too, as what raises nothing may still be found by leaving
-    words out. Queries without a reward, or of which a search failed, have no target.
+    Queries to which no reward applies, or of which a search failed, have no target.
     """
     targets = []
     for first in range(0, len(seen), SEARCHES_AT_ONCE // 2):

@@ -9,7 +9,7 @@ from leser.verified.anchor import agreement
 
 
 class OwnScore(Reward):
-    """Scores that the expanded top k had for the query as typed, each divided by the best of them, discounted as in DCG (own_score@k).
+    """Scores that the expanded top k had for the query as typed, in shares of the best, discounted as in DCG (own_score@k).
 
     0 to 1; a hit that the original does not list counts 0. An anchor for judges that need no labels: a judge and an engine err
     differently, and their sum orders documents better than either (Fox and Shaw's CombSUM, TREC-2, 1994). Verified search and the
