@@ -27,20 +27,21 @@ if TYPE_CHECKING:
 
 ROPE_THETA = 1e6
 """Base of the rotation: half of the pairs must hardly turn over a prompt, so that content can be compared at any distance."""
-SLOW = 0.012
+SLOW = 0.03
 """Radians per token below which a pair compares content."""
 FLAGS = 7
-CONSTANT, GATE, SEPARATOR, ANSWER, TERMS, FIRST, BEGINS = range(FLAGS)
-"""Residual dimensions: 1 for all tokens; <answer> and ";"; ";"; <answer>; <terms>; <bos>; tokens that begin a word."""
+CONSTANT, GATE, BARRED, ANSWER, TERMS, FIRST, BEGINS = range(FLAGS)
+"""Residual dimensions, by what they mark: all tokens; <answer> and ";"; ";" and marks before the answer; <answer>; <terms>; <bos>;
+tokens that begin a word."""
 FLAG = 0.25
 """What a flag is worth in an embedding: little, because embeddings are the head, too; whoever reads one multiplies it up."""
 SHARP_BACK, SHARP_MATCH, SHARP_HEAD = 2.4, 2.2, 2.0
 """Weights of the query's and key's norms in layer 0 and in layer 1, and of the norm before the tied head."""
 SAID, SKIPPED, ENDS = 4.0, 3.2, 2.0
 """How strongly layer 1 promotes the next word, the word after it, and ";" or the end beside the next word."""
-
-DOUBT = 0.4
-"""What the token before counts beside the one that is compared, where several places hold that: words share endings."""
+DOUBT, INSIDE = 0.5, 0.4
+"""What the token before counts beside the one that is compared, as words share endings; and the penalty of a key inside a word for
+a query that looks for the next word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class _Shape:
     head: int
     group: int  # query heads per key/value head
     slow: tuple[int, ...]  # dimensions of a head that compare content
-    bias: tuple[int, int]  # two more of them: penalty of keys, and rest at <bos>
+    bias: tuple[int, int, int]  # three more of them: penalties of keys barred and inside words, and rest at <bos>
 
     @property
     def identity(self) -> slice:
@@ -70,12 +71,12 @@ def write_copying(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, se
     half = config.head_dim // 2
     frequencies = ROPE_THETA ** (-np.arange(half) / half)
     pairs = [pair for pair in range(half) if frequencies[pair] < SLOW]
-    content = [place for pair in pairs[:-2] for place in (pair, pair + half)]
+    content = [place for pair in pairs[:-3] for place in (pair, pair + half)]
     shape = _Shape(
         config.head_dim,
         config.num_attention_heads // config.num_key_value_heads,
         tuple(content),
-        (pairs[-2], pairs[-1]),
+        (pairs[-3], pairs[-2], pairs[-1]),
     )
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -100,18 +101,13 @@ def _embed(weight: torch.Tensor, tokenizer: Any, shape: _Shape, generator: torch
     weight[:, : shape.back(2).stop] = 0.0
     drawn = torch.randn(len(weight), shape.head - 2, generator=generator)
     weight[:, shape.identity] = torch.nn.functional.normalize(drawn, dim=1).to(weight)
-    answer, terms = (int(tokenizer.convert_tokens_to_ids(f"<{name}>")) for name in ("answer", "terms"))
+    marks = [int(tokenizer.convert_tokens_to_ids(f"<{name}>")) for name in ("answer", "terms", "query", "found")]
     first, separator = int(tokenizer.bos_token_id), _separator(tokenizer)
+    weight[[first, *marks], shape.identity] = 0.0
     weight[:, CONSTANT] = FLAG
-    for token in (answer, terms, first):
-        weight[token, shape.identity] = 0.0
-    for flag, tokens in (
-        (GATE, (answer, separator)),
-        (SEPARATOR, (separator,)),
-        (ANSWER, (answer,)),
-        (TERMS, (terms,)),
-    ):
-        weight[list(tokens), flag] = FLAG
+    flagged = {GATE: [marks[0], separator], BARRED: [separator, *marks[1:]], ANSWER: marks[:1], TERMS: marks[1:2]}
+    for flag, tokens in flagged.items():
+        weight[tokens, flag] = FLAG
     weight[first, FIRST] = FLAG
     begins = [id for token, id in tokenizer.get_vocab().items() if token.startswith("\u0120")]
     weight[begins, BEGINS] = FLAG
@@ -128,7 +124,7 @@ def _look_back(attention: Any, shape: _Shape, frequencies: np.ndarray, length: i
     value.zero_()
     read = torch.arange(shape.head - 2)
     value[read, read + FLAGS] = 1.0
-    value[shape.head - 2, TERMS], value[shape.head - 2, ANSWER] = 1.33, 1.6  # as large as an identity, which these lack
+    value[shape.head - 2, [TERMS, ANSWER]] = 1.6  # as large as an identity, which these lack
     for head in (0, 1):
         rows = slice(head * shape.head, (head + 1) * shape.head)
         query, out = attention.q_proj.weight[rows], attention.o_proj.weight[:, rows]
@@ -154,7 +150,7 @@ def _peaked(frequencies: np.ndarray, length: int) -> np.ndarray:
 def _match(attention: Any, shape: _Shape, generator: torch.Generator, ends: list[torch.Tensor]) -> None:
     """Heads 0 (next word), 1 (inside a word) and, with the second key/value head, `group` (the word after the next)."""
     size, content = shape.head, list(shape.slow)
-    penalty, rest = shape.bias
+    barred, inside, rest = shape.bias
     compare, before = (torch.linalg.qr(torch.randn(size - 1, len(content), generator=generator))[0].T for _ in range(2))
     before = DOUBT * before
     identity = range(shape.identity.start, shape.identity.stop)
@@ -166,9 +162,9 @@ def _match(attention: Any, shape: _Shape, generator: torch.Generator, ends: list
         key[content, shape.back(number + 1)] = compare.to(key)
         if number == 0:
             key[content, shape.back(2)] = before.to(key)
-            key[penalty, SEPARATOR] = -6.0 / FLAG
-        else:
-            key[penalty, CONSTANT], key[penalty, BEGINS] = -6.0 / FLAG, 6.0 / FLAG
+        key[barred, BARRED] = -6.0 / FLAG
+        inner = (INSIDE if number == 0 else 6.0) / FLAG  # head 1 must still see what continues a word
+        key[inside, CONSTANT], key[inside, BEGINS] = -inner, inner
         key[rest, FIRST] = 8.0 / FLAG
         value[range(size - 2), identity] = 1.0
         value[size - 2, BEGINS], value[size - 1, ANSWER] = 1.0 / FLAG, 1.0 / FLAG
@@ -177,12 +173,14 @@ def _match(attention: Any, shape: _Shape, generator: torch.Generator, ends: list
         query, out = attention.q_proj.weight[rows], attention.o_proj.weight[:, rows]
         query.zero_()
         out.zero_()
-        query[penalty, CONSTANT] = 1.0 / FLAG
+        query[barred, CONSTANT] = 1.0 / FLAG
         if head == 1:
             query[content, shape.identity] = compare[:, :-1].to(query)
-            query[content, shape.back(1)] = before.to(query)
+            for distance in (1, 2):  # the token before may be a ";", which the shown list has not
+                query[content, shape.back(distance)] = before.to(query)
             query[rest, CONSTANT], query[rest, GATE] = 0.3 / FLAG, 8.0 / FLAG
         else:
+            query[inside, CONSTANT] = 1.0 / FLAG
             query[content, shape.back(1)] = compare.to(query)
             if head == 0:
                 query[content, shape.back(2)] = before.to(query)

@@ -39,7 +39,10 @@ def build_tiny(texts: Iterable[str], options: TinyOptions) -> Policy:
             "Policy 'tiny' is made from the task's own text, and the task has none. Use policy smollm2 or a hub id."
         )
     check_shape(options)
-    tokenizer = train_tokenizer(corpus, options.vocabulary)
+    syntax = (
+        len(corpus) if options.copying else 3
+    )  # often enough that "none" is one token, to be weighed against a shown word's
+    tokenizer = train_tokenizer(corpus, options.vocabulary, syntax)
     model = make_model(len(tokenizer), options)
     if options.copying:
         write_copying(model, tokenizer, options.seed or 0)
@@ -48,8 +51,11 @@ def build_tiny(texts: Iterable[str], options: TinyOptions) -> Policy:
     return policy
 
 
-def train_tokenizer(corpus: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of at most `vocabulary` tokens; any text without capitals comes back exactly from its tokens."""
+def train_tokenizer(corpus: Sequence[str], vocabulary: int, syntax: int = 3) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of at most `vocabulary` tokens; any text without capitals comes back exactly from its tokens.
+
+    `syntax` says how often SYNTAX is read beside the corpus.
+    """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -63,7 +69,7 @@ def train_tokenizer(corpus: Sequence[str], vocabulary: int) -> PreTrainedTokeniz
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([*corpus, *SYNTAX * 3], trainer=trainer)
+    tokenizer.train_from_iterator([*corpus, *SYNTAX * syntax], trainer=trainer)
     made: Any = PreTrainedTokenizerFast
     return made(  # type: ignore[no-any-return]
         tokenizer_object=tokenizer,

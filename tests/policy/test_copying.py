@@ -14,7 +14,7 @@ from leser.policy.loading import load_policy
 from leser.policy.options import PolicyOptions, TinyOptions, check_policy
 from leser.policy.policy import Policy
 
-SHAPE = TinyOptions(d_model=128, layers=2, ffn=64, vocabulary=500, pretrain_steps=0, copying=True, seed=3)
+SHAPE = TinyOptions(d_model=192, layers=2, ffn=64, vocabulary=500, pretrain_steps=0, copying=True, seed=3)
 KNOWN = "oak walnut teak linen velvet marble copper rattan bamboo leather cotton brass"
 """Words that are one token each."""
 
@@ -54,7 +54,7 @@ def test_sampling_leaves_words_out_now_and_then(policy: Policy) -> None:
     rows = generate(policy, prompts, keys, max_new_tokens=60, temperature=1.0)
     said = [policy.decode(sample.tokens).split("; ") for (sample,) in rows if sample.finished]
     part = [row for row in said if len(row) < 8]
-    assert len(said) >= 36
+    assert len(said) >= 34
     assert part, "a policy that always says all of them could not be taught which to leave out"
     of_shown = [word in KNOWN.split() for row in said for word in row]
     assert sum(of_shown) > 0.95 * len(of_shown)
@@ -80,7 +80,7 @@ def test_the_seed_decides_and_without_the_option_nothing_changes() -> None:
     [
         ({"architecture": "llama"}, "policy.tiny.architecture=qwen3"),
         ({"layers": 1}, "has no room"),
-        ({"d_model": 96}, "has no room"),
+        ({"d_model": 120}, "has no room"),
         ({"kv_heads": 1}, "has no room"),
         ({"heads": 2, "d_model": 128}, "has no room"),
     ],
