@@ -31,7 +31,7 @@ SLOW = 0.03
 """Radians per token below which a pair compares content."""
 FLAGS = 7
 CONSTANT, GATE, BARRED, ANSWER, TERMS, FIRST, BEGINS = range(FLAGS)
-"""Residual dimensions, by what they mark: all tokens; <answer> and ";"; ";" and marks before the answer; <answer>; <terms>; <bos>;
+"""Residual dimensions by what they mark: all tokens; <answer> and ";"; ";" and marks before the answer; <answer>; <terms>; <bos>;
 tokens that begin a word."""
 FLAG = 0.25
 """What a flag is worth in an embedding: little, because embeddings are the head, too; whoever reads one multiplies it up."""
@@ -40,8 +40,8 @@ SHARP_BACK, SHARP_MATCH, SHARP_HEAD = 2.4, 2.2, 2.0
 SAID, SKIPPED, ENDS = 4.0, 3.2, 2.0
 """How strongly layer 1 promotes the next word, the word after it, and ";" or the end beside the next word."""
 DOUBT, INSIDE = 0.5, 0.4
-"""What the token before counts beside the one that is compared, as words share endings; and the penalty of a key inside a word for
-a query that looks for the next word."""
+"""What the token before counts beside the one that is compared, as words share endings; the penalty of a key inside a word for a
+query that looks for the next word."""
 
 
 @dataclass(frozen=True, slots=True)
