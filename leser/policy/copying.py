@@ -39,6 +39,7 @@ SHARP_BACK, SHARP_MATCH, SHARP_HEAD = 2.4, 2.2, 2.0
 """Weights of the query's and key's norms in layer 0 and in layer 1, and of the norm before the tied head."""
 SAID, SKIPPED, ENDS = 4.0, 3.2, 2.0
 """How strongly layer 1 promotes the next word, the word after it, and ";" or the end beside the next word."""
+PENALTY, REST = 2.5, 3.0
 DOUBT, INSIDE = 0.5, 0.4
 """What the token before counts beside the one that is compared, as words share endings; the penalty of a key inside a word for a
 query that looks for the next word."""
@@ -123,8 +124,8 @@ def _look_back(attention: Any, shape: _Shape, frequencies: np.ndarray, length: i
     value = attention.v_proj.weight[: shape.head]
     value.zero_()
     read = torch.arange(shape.head - 2)
-    value[read, read + FLAGS] = 1.0
-    value[shape.head - 2, [TERMS, ANSWER]] = 1.6  # as large as an identity, which these lack
+    value[read, read + FLAGS] = 0.08  # values of about length 1: an update of the output then moves little
+    value[shape.head - 2, [TERMS, ANSWER]] = 0.13  # as large as an identity, which these lack
     for head in (0, 1):
         rows = slice(head * shape.head, (head + 1) * shape.head)
         query, out = attention.q_proj.weight[rows], attention.o_proj.weight[:, rows]
@@ -134,7 +135,7 @@ def _look_back(attention: Any, shape: _Shape, frequencies: np.ndarray, length: i
         query[half:, CONSTANT] = torch.from_numpy(amplitudes * np.sin(turned)).to(query)
         out.zero_()
         written = shape.back(head + 1)
-        out[torch.arange(written.start, written.stop), torch.arange(shape.head - 1)] = 0.08
+        out[torch.arange(written.start, written.stop), torch.arange(shape.head - 1)] = 1.0
     for norm in (attention.q_norm, attention.k_norm):
         norm.weight.fill_(SHARP_BACK)
 
@@ -162,10 +163,10 @@ def _match(attention: Any, shape: _Shape, generator: torch.Generator, ends: list
         key[content, shape.back(number + 1)] = compare.to(key)
         if number == 0:
             key[content, shape.back(2)] = before.to(key)
-        key[barred, BARRED] = -6.0 / FLAG
-        inner = (INSIDE if number == 0 else 6.0) / FLAG  # head 1 must still see what continues a word
+        key[barred, BARRED] = -PENALTY / FLAG
+        inner = (INSIDE if number == 0 else PENALTY) / FLAG  # head 1 must still see what continues a word
         key[inside, CONSTANT], key[inside, BEGINS] = -inner, inner
-        key[rest, FIRST] = 8.0 / FLAG
+        key[rest, FIRST] = REST / FLAG
         value[range(size - 2), identity] = 1.0
         value[size - 2, BEGINS], value[size - 1, ANSWER] = 1.0 / FLAG, 1.0 / FLAG
     for head, strength in ((0, SAID), (1, SAID), (shape.group, SKIPPED)):
@@ -178,15 +179,15 @@ def _match(attention: Any, shape: _Shape, generator: torch.Generator, ends: list
             query[content, shape.identity] = compare[:, :-1].to(query)
             for distance in (1, 2):  # the token before may be a ";", which the shown list has not
                 query[content, shape.back(distance)] = before.to(query)
-            query[rest, CONSTANT], query[rest, GATE] = 0.3 / FLAG, 8.0 / FLAG
+            query[rest, CONSTANT], query[rest, GATE] = 0.3 / FLAG, REST / FLAG
         else:
             query[inside, CONSTANT] = 1.0 / FLAG
             query[content, shape.back(1)] = compare.to(query)
             if head == 0:
                 query[content, shape.back(2)] = before.to(query)
             query[content, ANSWER] = 4.0 / FLAG * compare[:, -1].to(query)
-            query[rest, CONSTANT] = 8.0 / FLAG
-            query[rest, GATE] = (-7.7 if head == 0 else -7.4) / FLAG
+            query[rest, CONSTANT] = REST / FLAG
+            query[rest, GATE] = ((0.3 if head == 0 else 0.6) - REST) / FLAG
         out[identity, range(size - 2)] = strength / 6
         if head == 1:
             out[shape.identity, size - 2] = ENDS * strength / 6 * ends[0]
