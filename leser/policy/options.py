@@ -38,8 +38,8 @@ class TinyOptions(Options):
     pretrain_lr: float = Field(1e-3, gt=0, description="peak learning rate of pre-training")
     copying: bool = Field(
         False,
-        description="begin with weights that say the words which a prompt shows, in their order, then end; for "
-        "warmup.targets=shown and few or no pretrain_steps; needs architecture=qwen3 and 32 of d_model per head",
+        description="begin with weights that say the words which a prompt shows, in their order, then end, in the place of "
+        "pre-training; goes with warmup.targets=shown; needs architecture=qwen3 and 32 of d_model for each head",
     )
     seed: Seed | None = Field(None, description="seed of the weights and of the order of the text; none: the run's")
 

@@ -47,7 +47,8 @@ def build_tiny(texts: Iterable[str], options: TinyOptions) -> Policy:
     if options.copying:
         write_copying(model, tokenizer, options.seed or 0)
     policy = Policy(model, tokenizer, "tiny", "tiny", (int(tokenizer.eos_token_id),), options.max_context)
-    pretrain(policy, corpus, options)
+    if not options.copying:  # it would be overwritten
+        pretrain(policy, corpus, options)
     return policy
 
 

@@ -18,13 +18,15 @@ from leser.run.search_row import SEARCH
 from leser.run.trial import TRIED_QUERIES
 from leser.warmup.replayed import stored_for
 from leser.warmup.searched import read_target_file
+from leser.warmup.shown import say_shown
 
 if TYPE_CHECKING:
+    from leser.config.tables import RunConfig
     from leser.environment import Environment
     from leser.policy.policy import Policy
     from leser.sampler import Sampler
     from leser.session import Session
-    from leser.task import Split
+    from leser.task import Query, Split
 
 LEAST_PROMPT = 16
 """Tokens below which a prompt holds not even a query."""
@@ -53,8 +55,14 @@ def check_final(session: Session, split: Split) -> None:
 
 
 def check_targets(session: Session) -> None:
-    """Raise LeserError for a file of targets, or of rollouts, that the warm-up could not learn from."""
-    options = session.config.warmup
+    """Raise LeserError for a file of targets, or of rollouts, that the warm-up could not learn from, and for too many words."""
+    options, config = session.config.warmup, session.config
+    if says_shown(config) and config.prompt.terms > config.expansion.max_expansions:
+        raise LeserError(
+            f"prompt.terms={config.prompt.terms} is not valid: the policy begins by saying all words that it is shown, and an "
+            f"answer holds {config.expansion.max_expansions}. Set expansion.max_expansions={config.prompt.terms}, or lower "
+            "prompt.terms."
+        )
     if options.enabled and options.targets_file is not None:
         read_target_file(options.targets_file, session.task.train, options, session.config.expansion)
     if options.enabled and options.from_rollouts is not None:
@@ -64,6 +72,15 @@ def check_targets(session: Session) -> None:
             "warmup.loss=dpo is not valid for the policy `tiny`: it has not learned to write yet, so none of its own completions "
             "can be preferred. Start from the policy that sampled the rollouts, with --policy RUN/policies/warmup."
         )
+
+
+def says_shown(config: RunConfig) -> bool:
+    """Whether the policy begins, or is taught, to say the words that its prompt shows."""
+    warmup, policy = config.warmup, config.policy
+    taught = (
+        warmup.enabled and warmup.targets == "shown" and warmup.targets_file is None and warmup.from_rollouts is None
+    )
+    return taught or (policy.name == "tiny" and policy.tiny.copying)
 
 
 def check_context(options: PolicyOptions, new_tokens: int) -> None:
@@ -106,6 +123,8 @@ def check_writing(session: Session, policy: Policy) -> list[str]:
         written += Sampler(policy, session.environment, config.prompt, new_tokens, shown).prompts(queries)
     said = session.environment.say(answer)
     target = policy.encode_completion(said)
+    if says_shown(config):
+        _hold_shown(sampler, queries, new_tokens)
     embeddings: Any = policy.causal_lm.get_input_embeddings()
     highest, held = max(map(max, [*written, target])), int(embeddings.weight.shape[0])
     if highest >= held:
@@ -118,6 +137,17 @@ def check_writing(session: Session, policy: Policy) -> list[str]:
     return (
         [] if same else [f"The tokenizer of policy '{policy.name}' changes what is written: '{said}' becomes '{read}'."]
     )
+
+
+def _hold_shown(sampler: Sampler, queries: Sequence[Query], new_tokens: int) -> None:
+    said = [say_shown(sampler.environment, seen, sampler.prompt) for seen in sampler.observations(queries)]
+    longest = max(len(sampler.policy.encode_completion(words)) for words in said)
+    if longest > new_tokens:
+        raise LeserError(
+            f"training.max_new_tokens={new_tokens} is too short for the words that prompts show: those of one of the "
+            f"first {len(queries)} train queries take {longest} tokens. Set training.max_new_tokens={2 * longest}, or lower "
+            "prompt.terms."
+        )
 
 
 def _hold_passage(policy: Policy) -> None:
