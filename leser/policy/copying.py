@@ -9,7 +9,10 @@ Heads", 2022). Trained from nothing they take thousands of steps to form; here t
   is <terms>), and promotes the token there: the next shown word. Head 2 does the same less strongly with the token before the
   previous one: the word after the next. What a training makes of it is which words are left out.
 - Layer 1, head 1: inside a word it looks for the place whose previous token is the current one. A token that continues a word
-  is promoted; one that begins a word means ";", and <answer> means the end, as the shown words have been said.
+  is promoted; one that begins a word means ";", and <answer> means the end, as the shown words have been said. So it does
+  after "none".
+- Layer 1, head 3: after <answer> it promotes "none" nearly as much as the first word: one sample in ten or so leaves the query
+  alone, as nothing can be reinforced that is never sampled.
 
 All else stays random, and everything is trained further. The weights are those of an ordinary Qwen3.
 """
@@ -22,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from leser.expansion import NONE
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -29,20 +34,22 @@ ROPE_THETA = 1e6
 """Base of the rotation: half of the pairs must hardly turn over a prompt, so that content can be compared at any distance."""
 SLOW = 0.03
 """Radians per token below which a pair compares content."""
-FLAGS = 7
-CONSTANT, GATE, BARRED, ANSWER, TERMS, FIRST, BEGINS = range(FLAGS)
-"""Residual dimensions by what they mark: all tokens; <answer> and ";"; ";" and marks before the answer; <answer>; <terms>; <bos>;
-tokens that begin a word."""
+FLAGS = 8
+CONSTANT, GATE, BARRED, ANSWER, TERMS, FIRST, BEGINS, ALONE = range(FLAGS)
+"""Dimensions of the residual stream by what they mark: all tokens; <answer> and ";"; ";" and marks before the answer; <answer>;
+<terms>; <bos>; tokens that begin a word; "none"."""
 FLAG = 0.25
 """What a flag is worth in an embedding: little, because embeddings are the head, too; whoever reads one multiplies it up."""
 SHARP_BACK, SHARP_MATCH, SHARP_HEAD = 2.4, 2.2, 2.0
 """Weights of the query's and key's norms in layer 0 and in layer 1, and of the norm before the tied head."""
-SAID, SKIPPED, ENDS = 4.0, 3.2, 2.0
-"""How strongly layer 1 promotes the next word, the word after it, and ";" or the end beside the next word."""
-PENALTY, REST = 2.5, 3.0
+SAID, SKIPPED, ENDS, NOTHING = 4.0, 3.2, 2.0, 2.4
+"""How strongly layer 1 promotes the next word, the word after it, ";" or the end beside the next word, and "none"."""
 DOUBT, INSIDE = 0.5, 0.4
 """What the token before counts beside the one that is compared, as words share endings; the penalty of a key inside a word for a
 query that looks for the next word."""
+
+PENALTY, REST = 2.5, 3.0
+"""Of keys that nothing may attend to, and of queries that are to rest at <bos>, where nothing is read; content has about 1.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,9 @@ class _Shape:
     head: int
     group: int  # query heads per key/value head
     slow: tuple[int, ...]  # dimensions of a head that compare content
-    bias: tuple[int, int, int]  # three more of them: penalties of keys barred and inside words, and rest at <bos>
+    bias: tuple[
+        int, int, int, int
+    ]  # four more of them: penalties of keys barred and inside words, rest at <bos>, <answer>
 
     @property
     def identity(self) -> slice:
@@ -72,12 +81,12 @@ def write_copying(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, se
     half = config.head_dim // 2
     frequencies = ROPE_THETA ** (-np.arange(half) / half)
     pairs = [pair for pair in range(half) if frequencies[pair] < SLOW]
-    content = [place for pair in pairs[:-3] for place in (pair, pair + half)]
+    content = [place for pair in pairs[:-4] for place in (pair, pair + half)]
     shape = _Shape(
         config.head_dim,
         config.num_attention_heads // config.num_key_value_heads,
         tuple(content),
-        (pairs[-3], pairs[-2], pairs[-1]),
+        (pairs[-4], pairs[-3], pairs[-2], pairs[-1]),
     )
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -97,6 +106,10 @@ def _separator(tokenizer: PreTrainedTokenizerFast) -> int:
     return int(token)
 
 
+def _none(tokenizer: PreTrainedTokenizerFast) -> int:
+    return int(tokenizer(NONE, add_special_tokens=False)["input_ids"][0])
+
+
 def _embed(weight: torch.Tensor, tokenizer: Any, shape: _Shape, generator: torch.Generator) -> None:
     """Random identities of length 1, and the flags; nothing where layer 0 writes."""
     weight[:, : shape.back(2).stop] = 0.0
@@ -112,6 +125,8 @@ def _embed(weight: torch.Tensor, tokenizer: Any, shape: _Shape, generator: torch
     weight[first, FIRST] = FLAG
     begins = [id for token, id in tokenizer.get_vocab().items() if token.startswith("\u0120")]
     weight[begins, BEGINS] = FLAG
+    weight[_none(tokenizer), shape.identity] = 0.0
+    weight[_none(tokenizer), ALONE] = 1.0  # its identity: no other token is a little like it
 
 
 def _look_back(attention: Any, shape: _Shape, frequencies: np.ndarray, length: int) -> None:
@@ -151,7 +166,7 @@ def _peaked(frequencies: np.ndarray, length: int) -> np.ndarray:
 def _match(attention: Any, shape: _Shape, generator: torch.Generator, ends: list[torch.Tensor]) -> None:
     """Heads 0 (next word), 1 (inside a word) and, with the second key/value head, `group` (the word after the next)."""
     size, content = shape.head, list(shape.slow)
-    barred, inside, rest = shape.bias
+    barred, inside, rest, answer = shape.bias
     compare, before = (torch.linalg.qr(torch.randn(size - 1, len(content), generator=generator))[0].T for _ in range(2))
     before = DOUBT * before
     identity = range(shape.identity.start, shape.identity.stop)
@@ -167,6 +182,7 @@ def _match(attention: Any, shape: _Shape, generator: torch.Generator, ends: list
         inner = (INSIDE if number == 0 else PENALTY) / FLAG  # head 1 must still see what continues a word
         key[inside, CONSTANT], key[inside, BEGINS] = -inner, inner
         key[rest, FIRST] = REST / FLAG
+        key[answer, ANSWER] = (REST if number else 0.7) / FLAG
         value[range(size - 2), identity] = 1.0
         value[size - 2, BEGINS], value[size - 1, ANSWER] = 1.0 / FLAG, 1.0 / FLAG
     for head, strength in ((0, SAID), (1, SAID), (shape.group, SKIPPED)):
@@ -180,6 +196,7 @@ def _match(attention: Any, shape: _Shape, generator: torch.Generator, ends: list
             for distance in (1, 2):  # the token before may be a ";", which the shown list has not
                 query[content, shape.back(distance)] = before.to(query)
             query[rest, CONSTANT], query[rest, GATE] = 0.3 / FLAG, REST / FLAG
+            query[answer, ALONE] = REST
         else:
             query[inside, CONSTANT] = 1.0 / FLAG
             query[content, shape.back(1)] = compare.to(query)
@@ -192,5 +209,11 @@ def _match(attention: Any, shape: _Shape, generator: torch.Generator, ends: list
         if head == 1:
             out[shape.identity, size - 2] = ENDS * strength / 6 * ends[0]
             out[shape.identity, size - 1] = ENDS * strength / 6 * ends[1]
+    rows = slice((shape.group + 1) * size, (shape.group + 2) * size)
+    query, out = attention.q_proj.weight[rows], attention.o_proj.weight[:, rows]
+    query.zero_()
+    out.zero_()
+    query[answer, ANSWER], query[rest, CONSTANT] = REST / FLAG, 1.0 / FLAG
+    out[ALONE, size - 1] = NOTHING / 6
     for norm in (attention.q_norm, attention.k_norm):
         norm.weight.fill_(SHARP_MATCH)

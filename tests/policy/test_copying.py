@@ -12,6 +12,7 @@ from leser.errors import LeserError
 from leser.policy.generate import NoiseKey, generate
 from leser.policy.loading import load_policy
 from leser.policy.options import PolicyOptions, TinyOptions, check_policy
+from leser.policy.packed import group_logprobs
 from leser.policy.policy import Policy
 
 SHAPE = TinyOptions(d_model=192, layers=2, ffn=64, vocabulary=500, pretrain_steps=0, copying=True, seed=3)
@@ -58,6 +59,17 @@ def test_sampling_leaves_words_out_now_and_then(policy: Policy) -> None:
     assert part, "a policy that always says all of them could not be taught which to leave out"
     of_shown = [word in KNOWN.split() for row in said for word in row]
     assert sum(of_shown) > 0.95 * len(of_shown)
+
+
+def test_to_leave_the_query_alone_is_likely_enough_to_be_sampled_and_ends_there(policy: Policy) -> None:
+    words = KNOWN.split()
+    prompts = [
+        policy.encode_marked({"query": "rug", "found": "few", "terms": " ".join(words[i : i + 4])}) for i in range(8)
+    ]
+    found = group_logprobs(policy, prompts, [[policy.encode_completion("none")] for _ in prompts])
+    alone, end = found.logprobs[:, 0, :2].exp().mean(dim=0).tolist()
+    assert 0.002 < alone < 0.3
+    assert end > 0.99
 
 
 def test_a_saved_copying_policy_copies(policy: Policy, tmp_path: Path) -> None:
