@@ -28,6 +28,15 @@ def test_shown_words_are_said_unless_they_harm_or_there_are_none() -> None:
     assert [t.gain for t in targets[1:]] == [0.0, 0.0]
 
 
+def test_words_that_harm_on_average_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    environment = environment_of(expansion=ExpansionOptions(weight=4.0, max_expansions=4))
+    shown_targets(environment, SPLIT, [seen(COUCH, "sofa", "velvet")], PromptOptions())
+    assert caplog.text == ""
+    shown_targets(environment, SPLIT, [seen(DESK, "cover", "wool", "rug", "round")], PromptOptions())
+    assert "lower the reward by" in caplog.text
+    assert "on average over 1 train queries" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("terms", "most", "said"), [(2, 5, "a; b"), (8, 3, "a; b; c"), (8, 5, "a; b; c; d"), (0, 5, "none")]
 )
