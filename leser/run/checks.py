@@ -21,12 +21,12 @@ from leser.warmup.searched import read_target_file
 from leser.warmup.shown import say_shown
 
 if TYPE_CHECKING:
-    from leser.config.tables import RunConfig
     from leser.environment import Environment
     from leser.policy.policy import Policy
     from leser.sampler import Sampler
     from leser.session import Session
     from leser.task import Query, Split
+    from leser.warmup.options import WarmupOptions
 
 LEAST_PROMPT = 16
 """Tokens below which a prompt holds not even a query."""
@@ -57,7 +57,7 @@ def check_final(session: Session, split: Split) -> None:
 def check_targets(session: Session) -> None:
     """Raise LeserError for a file of targets, or of rollouts, that the warm-up could not learn from, and for too many words."""
     options, config = session.config.warmup, session.config
-    if says_shown(config) and config.prompt.terms > config.expansion.max_expansions:
+    if says_shown(config.warmup, config.policy) and config.prompt.terms > config.expansion.max_expansions:
         raise LeserError(
             f"prompt.terms={config.prompt.terms} is not valid: the policy begins by saying all words that it is shown, and an "
             f"answer holds {config.expansion.max_expansions}. Set expansion.max_expansions={config.prompt.terms}, or lower "
@@ -74,9 +74,8 @@ def check_targets(session: Session) -> None:
         )
 
 
-def says_shown(config: RunConfig) -> bool:
+def says_shown(warmup: WarmupOptions, policy: PolicyOptions) -> bool:
     """Whether the policy begins, or is taught, to say the words that its prompt shows."""
-    warmup, policy = config.warmup, config.policy
     taught = (
         warmup.enabled and warmup.targets == "shown" and warmup.targets_file is None and warmup.from_rollouts is None
     )
@@ -123,7 +122,7 @@ def check_writing(session: Session, policy: Policy) -> list[str]:
         written += Sampler(policy, session.environment, config.prompt, new_tokens, shown).prompts(queries)
     said = session.environment.say(answer)
     target = policy.encode_completion(said)
-    if says_shown(config):
+    if says_shown(config.warmup, config.policy):
         _hold_shown(sampler, queries, new_tokens)
     embeddings: Any = policy.causal_lm.get_input_embeddings()
     highest, held = max(map(max, [*written, target])), int(embeddings.weight.shape[0])
