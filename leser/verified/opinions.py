@@ -79,26 +79,38 @@ class Opinions:
         self, vectors: NDArray[np.float32], original: Ranking, rankings: Sequence[Ranking]
     ) -> NDArray[np.float64]:
         """Shape (rankings,): `opinions` of the way from the judge's own view to the mean of the others."""
-        depth = self.options.keep_top
-        known = original.ids[: self.options.known]
-        shown = [ranking.ids[:depth] for ranking in rankings]
-        ordered = [_ordered(known, ranking.ids, depth) for ranking in rankings]
-        ids = list(dict.fromkeys(chain(known, *shown, *ordered)))
-        # a document without text counts 0, as with the judge; a rank without a document what the original's do on average
-        cosines = np.clip(np.nan_to_num(self.nearest.compare(vectors, ids)), 0.0, 1.0).astype(np.float64)
-        own = cosines[:, : len(known[:depth])]
-        empty = own.mean(axis=1, keepdims=True) if own.size else np.zeros((len(vectors), 1))
-        table, place = np.concatenate([cosines, empty], axis=1), {id: n for n, id in enumerate(ids)}
-
-        def mean(lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-            rows = np.full((len(lists), depth), len(ids), dtype=np.int64)
-            for row, listed in zip(rows, lists, strict=True):
-                row[: len(listed)] = [place[id] for id in listed]
-            return discounted_mean(table[:, rows], depth)
-
-        new, old = mean(shown), mean(ordered)
+        new, old = views_of(self.nearest, vectors, original, rankings, self.options)
         added: NDArray[np.float64] = self.weight * self.options.opinions * ((new[1] + old[0] + old[1]) / 3 - new[0])
         return added
+
+
+def views_of(
+    nearest: NearestDocuments,
+    vectors: NDArray[np.float32],
+    original: Ranking,
+    rankings: Sequence[Ranking],
+    options: VerifiedOptions,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What is shown and how the known is ordered, each in the eyes of `vectors` (one query's `views`): two of shape
+    (vectors, rankings), discounted means of cosines from 0 to 1."""
+    depth = options.keep_top
+    known = original.ids[: options.known]
+    shown = [ranking.ids[:depth] for ranking in rankings]
+    ordered = [_ordered(known, ranking.ids, depth) for ranking in rankings]
+    ids = list(dict.fromkeys(chain(known, *shown, *ordered)))
+    # a document without text counts 0, as with the judge; a rank without a document what the original's do on average
+    cosines = np.clip(np.nan_to_num(nearest.compare(vectors, ids)), 0.0, 1.0).astype(np.float64)
+    own = cosines[:, : len(known[:depth])]
+    empty = own.mean(axis=1, keepdims=True) if own.size else np.zeros((len(vectors), 1))
+    table, place = np.concatenate([cosines, empty], axis=1), {id: n for n, id in enumerate(ids)}
+
+    def mean(lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        rows = np.full((len(lists), depth), len(ids), dtype=np.int64)
+        for row, listed in zip(rows, lists, strict=True):
+            row[: len(listed)] = [place[id] for id in listed]
+        return discounted_mean(table[:, rows], depth)
+
+    return mean(shown), mean(ordered)
 
 
 def _ordered(known: Sequence[str], ids: Sequence[str], depth: int) -> list[str]:

@@ -8,10 +8,12 @@ from leser_judges.cross_encoder import CrossEncoder
 from leser_judges.guard import Guard
 from leser_judges.learned import Learned
 from leser_judges.llm import LlmJudge
+from leser_judges.proven import EncoderProven
 from leser_judges.similarity import EncoderSimilarity
 
 __all__ = [
-    "CrossEncoder", "EncoderAlone", "EncoderFeedback", "EncoderRerank", "EncoderSimilarity", "Guard", "Learned", "LlmJudge",
+    "CrossEncoder", "EncoderAlone", "EncoderFeedback", "EncoderProven", "EncoderRerank", "EncoderSimilarity", "Guard", "Learned",
+    "LlmJudge",
 ]  # fmt: skip
 
 
@@ -23,5 +25,5 @@ def leser_rewards() -> list[type[Reward]]:
 
 @hookimpl
 def leser_baselines() -> list[type[Baseline]]:
-    """What the judge reaches as a reranker, and as a search engine."""
-    return [EncoderRerank, EncoderAlone, EncoderFeedback]
+    """What the judge reaches as a reranker, as a search engine, and by words of what it finds."""
+    return [EncoderRerank, EncoderAlone, EncoderFeedback, EncoderProven]

@@ -251,7 +251,12 @@ class EncoderFeedback(_NearestBaseline):
         ]
 
     def _words(self, queries: Sequence[Query]) -> list[tuple[str, ...]]:
-        options = self.options.words.model_copy(update={"terms": max(self.options.terms)})
+        """The words that each query may be given, as many as the largest number tried."""
+        return self._telling(queries, max(self.options.terms))
+
+    def _telling(self, queries: Sequence[Query], count: int) -> list[tuple[str, ...]]:
+        """At most `count` words of each query's nearest documents, the most telling first."""
+        options = self.options.words.model_copy(update={"terms": count})
         found: list[tuple[str, ...]] = []
         for first in range(0, len(queries), QUERIES_AT_ONCE):
             found += self._shown.of_nearest(self._context.client, queries[first : first + QUERIES_AT_ONCE], options)
