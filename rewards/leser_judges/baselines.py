@@ -22,7 +22,7 @@ from leser.errors import LeserError
 from leser.evaluation.grid import best_setting
 from leser.prompt import PromptOptions
 from leser.shown_words import ShownWords
-from leser.similarity import EncodingFailed, NearestDocuments
+from leser.similarity import EncodingFailed
 from leser.task import Query, drawn
 from leser.verified.anchor import BESIDE_A_JUDGE, agreement
 from leser_judges.documents import DocumentIndex, text_of
@@ -112,7 +112,7 @@ class EncoderRerank(_EncoderBaseline):
 class _NearestBaseline(_EncoderBaseline):
     """What those share that compare the query with all documents of the task."""
 
-    documents: NearestDocuments
+    documents: DocumentIndex
 
     def _open(self, context: BaselineContext) -> None:
         """Encode all documents of the task. Raises LeserError where it brings none."""
@@ -201,12 +201,7 @@ class EncoderFeedback(_NearestBaseline):
     def fit(self, context: BaselineContext) -> None:
         """Search dev with every setting of the grid and keep the one of the highest mean reward."""
         self._open(context)
-        dev = context.task.dev
-        queries = drawn(dev.queries, self.options.dev_queries, context.seed)
-        if not queries:
-            raise LeserError(
-                f"{self.name} is tuned on dev, and the task {context.task.name} has no dev queries. Drop it, or add some."
-            )
+        dev, queries = context.task.dev, self._dev(context)
         found, grid = self._words(queries), list(product(self.options.terms, self.options.weights))
         self.chosen, self.dev_reward = best_setting(
             self.name,
@@ -214,9 +209,18 @@ class EncoderFeedback(_NearestBaseline):
             dev,
             queries,
             grid,
-            lambda point: [_clauses(words, *point) for words in found],
+            lambda point: [clauses_of(words, *point) for words in found],
             lambda clauses: self._agreements(queries, clauses),
         )
+
+    def _dev(self, context: BaselineContext) -> list[Query]:
+        """The dev queries that judge a setting. Raises LeserError where there are none."""
+        queries = drawn(context.task.dev.queries, self.options.dev_queries, context.seed)
+        if not queries:
+            raise LeserError(
+                f"{self.name} is tuned on dev, and the task {context.task.name} has no dev queries. Drop it, or add some."
+            )
+        return queries
 
     def state(self) -> dict[str, Any]:
         """Words added and their weight, as dev chose them, and which encoder compared."""
@@ -232,13 +236,13 @@ class EncoderFeedback(_NearestBaseline):
                 f"{self.name} was fitted with the encoder {state['encoder']}, and the configuration names "
                 f"{self.encoder.compared()}. Fit it anew, or name the encoder that it was fitted with."
             )
-        self._shown.serve()
+        self.documents = self.documents.for_service()
 
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """The words of each query's nearest documents at the setting chosen on dev."""
         if not self.chosen[0]:
             return [()] * len(queries)
-        return [_clauses(words, *self.chosen) for words in self._words(queries)]
+        return [clauses_of(words, *self.chosen) for words in self._words(queries)]
 
     def _agreements(self, queries: Sequence[Query], clauses: Sequence[Sequence[Term]]) -> list[float]:
         """The engine's own opinion of what each query finds with its clauses, as much as it counts; NaN for a failed search."""
@@ -263,5 +267,6 @@ class EncoderFeedback(_NearestBaseline):
         return found
 
 
-def _clauses(words: Sequence[str], count: int, weight: float) -> tuple[Term, ...]:
+def clauses_of(words: Sequence[str], count: int, weight: float) -> tuple[Term, ...]:
+    """The first `count` words as clauses of one weight."""
     return tuple(Term(word, weight) for word in words[:count])
