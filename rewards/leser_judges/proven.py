@@ -27,8 +27,8 @@ class EncoderProven(EncoderFeedback):
 
     Each of the first `pool` words is searched for beside the query, heavily (`trial`), and stays where the value does not fall:
     the mean of verified search's four views of the encoder, and `agree` times the engine's own opinion of the hits. The first of
-    those that stay are added at a small weight; number and weight are what has the highest value on dev. Each of them is
-    harmless, and what they say together is too broad to be luck.
+    those that stay are added at a small weight, if dev's mean value rises by it. Each of them is harmless, and what they say
+    together is too broad to be luck.
 
     Use when: most of verified search's gain is wanted on queries as they are typed; it costs some 17 searches and one encoding.
     Beware of: it leaves a query as it is only where no word passes, or dev prefers that for all.
@@ -40,8 +40,10 @@ class EncoderProven(EncoderFeedback):
     class Options(EncoderFeedback.Options):
         """The encoder, the words, the trial of each, and the grid that is searched on dev."""
 
-        terms: tuple[int, ...] = Field((0, 3, 5, 8, 12), min_length=1, description="numbers of words added")
-        weights: tuple[float, ...] = Field((0.1, 0.15, 0.2, 0.25, 0.35), min_length=1, description="weights of a word")
+        terms: tuple[int, ...] = Field((0, 5), min_length=1, description="numbers of words added")
+        weights: tuple[float, ...] = Field(
+            (0.2,), min_length=1, description="weights of a word; of several the encoder takes too heavy ones"
+        )
         agree: float = Field(
             SEEN.agree, ge=0, description="what the engine's own scores of the hits count beside the encoder's views"
         )
