@@ -94,6 +94,8 @@ class Reward(ABC):
     """A gate takes a completion out with the gated reward where its score is below 1, and adds nothing otherwise."""
     unsearched: bool = False
     """Also asked about completions never searched (unreadable, or against a rule), where `expanded` is None."""
+    anchor: bool = False
+    """It holds to what the engine itself thinks of the query as typed, so that nothing else has to."""
 
     def __init__(self, spec: RewardSpec) -> None:
         self.spec = spec

@@ -138,9 +138,10 @@ def _agreement(outcome: Outcome) -> float:
 
 
 def _judge_without_labels(environment: Environment) -> bool:
-    """Whether a reward reads documents, and none has learned from judgments."""
+    """Whether a reward reads documents, none has learned from judgments, and none counts the engine's own scores already."""
     rewards = environment.rewards
-    return bool(rewards.fields) and not any(isinstance(reward, LearnsFromTrain) for reward in leaves(rewards.rewards))
+    known = any(isinstance(reward, LearnsFromTrain) or reward.anchor for reward in leaves(rewards.rewards))
+    return bool(rewards.fields) and not known
 
 
 def best_weight(values: dict[float, float], before: float) -> float:

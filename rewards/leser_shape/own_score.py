@@ -17,6 +17,7 @@ class OwnScore(Reward):
     """
 
     name = "own_score"
+    anchor = True
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """The discounted mean; does not apply where the original found nothing or the expanded query was not searched."""

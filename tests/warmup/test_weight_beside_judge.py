@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from leser_memory import MemoryBackend
 from leser_relevance import NDCG
+from leser_shape.own_score import OwnScore
 from verified_shop import COUCH, environment_of, shelf
 
 from leser.environment import Attempt, Environment
@@ -71,6 +72,13 @@ def test_with_labels_the_rewards_alone_decide() -> None:
         environment = shop(*rewards)
         values = weigh(environment, split, SAID, GRID)
         assert values == {weight: totals(environment, split, weight)[0] for weight in GRID}
+
+
+def test_the_engines_opinion_counts_once_where_a_reward_brings_it() -> None:
+    split = Split("dev", (COUCH,), {})
+    environment = shop(Sparkle(parse_spec("sparkle@10")), OwnScore(parse_spec("own_score@10")))
+    values = weigh(environment, split, SAID, GRID)
+    assert values == {weight: totals(environment, split, weight)[0] for weight in GRID}
 
 
 def test_an_outcome_without_its_labels_has_no_subtopics_either() -> None:
