@@ -20,7 +20,7 @@ from leser.composition import leaves
 from leser.environment import SEARCHES_AT_ONCE, Attempt, Environment
 from leser.expansion import Expansion
 from leser.lesson import LearnsFromTrain
-from leser.reward import Outcome
+from leser.reward import Outcome, Reward
 from leser.store.weights import keep_weight, kept_weights
 from leser.task import Query, Split
 from leser.verified.anchor import BESIDE_A_JUDGE, agreement
@@ -140,7 +140,10 @@ def _agreement(outcome: Outcome) -> float:
 def _judge_without_labels(environment: Environment) -> bool:
     """Whether a reward reads documents, none has learned from judgments, and none counts the engine's own scores already."""
     rewards = environment.rewards
-    known = any(isinstance(reward, LearnsFromTrain) or reward.anchor for reward in leaves(rewards.rewards))
+    known = any(
+        isinstance(part, LearnsFromTrain) or (isinstance(part, Reward) and part.anchor)
+        for part in leaves(rewards.rewards)
+    )
     return bool(rewards.fields) and not known
 
 
