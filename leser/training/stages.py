@@ -19,7 +19,7 @@ from leser.warmup.nothing import left_alone, limit_left_alone
 from leser.warmup.reasoning import reasoned
 from leser.warmup.replayed import replayed_targets
 from leser.warmup.searched import read_target_file, searched_targets
-from leser.warmup.shown import shown_targets
+from leser.warmup.shown import HarmlessWords, shown_targets
 from leser.warmup.targets import Target, proven_targets, read_targets, write_targets
 
 
@@ -89,5 +89,8 @@ def _sought(state: TrainingState) -> list[Target]:
         return searched_targets(environment, task, options, session.config.verified, session.config.seed, path)
     asked = drawn(task.train.queries, options.max_queries, session.config.seed)  # nothing is asked of the others
     if options.targets == "shown":
-        return shown_targets(environment, task.train, state.sampler.observations(asked), session.config.prompt)
+        prompt, seen = session.config.prompt, state.sampler.observations(asked)
+        harmless = options.shown == "harmless"
+        choice = HarmlessWords(environment, task, prompt, session.config.verified) if harmless else None
+        return shown_targets(environment, task.train, seen, prompt, choice)
     return proven_targets(environment, task.train, state.sampler.observations(asked), options, session.config.seed)

@@ -20,6 +20,11 @@ class WarmupOptions(Options):
         "verified search with the options of [verified], judged by any rewards; shown: the words that the prompt shows, in their "
         "order, or 'none' where they lower any rewards, for a policy that begins by saying them (policy.tiny.copying)",
     )
+    shown: Literal["all", "harmless"] = Field(
+        "all",
+        description="with targets=shown: all shown words, as many as an answer may hold; or those that alone, at the heaviest of "
+        "verified.weights, do not lower what verified search would judge by, for a search per word",
+    )
     targets_file: Path | None = Field(
         None,
         description="targets that were made before: a file that `leser search-expansions` wrote, or a run's targets.jsonl",

@@ -7,10 +7,12 @@ from leser_memory import MemoryBackend
 from verified_shop import COUCH, DESK, RUG, SPLIT, environment_of, shelf
 
 from leser.backend import SearchError
+from leser.environment import Attempt
 from leser.expansion import ExpansionOptions
 from leser.prompt import Observation, PromptOptions
-from leser.task import Query
-from leser.warmup.shown import say_shown, shown_targets
+from leser.task import Query, Task
+from leser.verified.options import VerifiedOptions
+from leser.warmup.shown import HarmlessWords, say_shown, shown_targets
 
 ONE = ExpansionOptions(weight=1.0)
 
@@ -26,6 +28,25 @@ def test_shown_words_are_said_unless_they_harm_or_there_are_none() -> None:
     assert [(t.query.id, t.completion) for t in targets] == [("q1", "sofa; velvet"), ("q3", "none"), ("q2", "none")]
     assert targets[0].gain > 0
     assert [t.gain for t in targets[1:]] == [0.0, 0.0]
+
+
+def test_words_that_harm_alone_are_left_out_and_the_others_keep_their_order() -> None:
+    environment = environment_of(expansion=ExpansionOptions(weight=4.0, max_expansions=4))
+    task = Task("shop", SPLIT, SPLIT, SPLIT)
+    observed = [seen(COUCH, "velvet", "desk", "sofa"), seen(RUG)]
+    harmless = HarmlessWords(environment, task, PromptOptions(), VerifiedOptions(weights=(4.0,), keep=0.0))
+    targets = shown_targets(environment, SPLIT, observed, PromptOptions(), harmless)
+    by_query = {t.query.id: t.completion for t in targets}
+    alone = {
+        w: environment.score(environment.judge([Attempt(COUCH, 0, w)], SPLIT)).total[0]
+        for w in ("none", *observed[0].terms)
+    }
+    passing = [word for word in observed[0].terms if alone[word] >= alone["none"]]
+    assert 0 < len(passing) < 3, "the shop has a word that harms, and one that does not"
+    assert by_query["q1"] == "; ".join(passing)
+    assert by_query["q2"] == "none"
+    few = HarmlessWords(environment, task, PromptOptions(terms=1), VerifiedOptions(weights=(4.0,)))
+    assert len(few(observed)[0]) <= 1
 
 
 def test_words_that_harm_on_average_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
