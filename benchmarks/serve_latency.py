@@ -30,6 +30,7 @@ import httpx
 import numpy as np
 
 from benchmarks.evidence import ROOT, commit, machine
+from leser.cli.console import replace_what_cannot_be_shown
 from leser.config.build import task_of
 from leser.evaluation.evaluate import evaluate
 from leser.evaluation.systems import SystemRun
@@ -139,4 +140,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    replace_what_cannot_be_shown()
     main()
