@@ -75,11 +75,11 @@ def check_targets(session: Session) -> None:
 
 
 def says_shown(warmup: WarmupOptions, policy: PolicyOptions) -> bool:
-    """Whether the policy begins, or is taught, to say the words that its prompt shows."""
-    taught = (
-        warmup.enabled and warmup.targets == "shown" and warmup.targets_file is None and warmup.from_rollouts is None
+    """Whether the policy begins, or is taught, to say all words that its prompt shows."""
+    sought = warmup.enabled and warmup.targets_file is None and warmup.from_rollouts is None
+    return (sought and warmup.targets == "shown" and warmup.shown == "all") or (
+        policy.name == "tiny" and policy.tiny.copying
     )
-    return taught or (policy.name == "tiny" and policy.tiny.copying)
 
 
 def check_context(options: PolicyOptions, new_tokens: int) -> None:

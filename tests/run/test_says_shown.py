@@ -28,6 +28,12 @@ def test_a_run_that_fits_is_let_through(tmp_path: Path) -> None:
     assert dry_run(tmp_path)[0] == 0
 
 
+def test_words_may_be_shown_that_are_left_out_of_targets(tmp_path: Path) -> None:
+    options = ("policy.tiny.copying=false", "expansion.max_expansions=5")
+    assert dry_run(tmp_path, *options, "warmup.shown=harmless")[0] == 0
+    assert dry_run(tmp_path, *options)[0] != 0
+
+
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
