@@ -39,9 +39,8 @@ def build_tiny(texts: Iterable[str], options: TinyOptions) -> Policy:
             "Policy 'tiny' is made from the task's own text, and the task has none. Use policy smollm2 or a hub id."
         )
     check_shape(options)
-    syntax = (
-        len(corpus) if options.copying else 3
-    )  # often enough that "none" is one token, to be weighed against a shown word's
+    # often enough that "none" is one token, to be weighed against a shown word's
+    syntax = len(corpus) if options.copying else 3
     tokenizer = train_tokenizer(corpus, options.vocabulary, syntax)
     model = make_model(len(tokenizer), options)
     if options.copying:

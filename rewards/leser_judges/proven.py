@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +16,9 @@ from leser.verified.anchor import agreement
 from leser.verified.opinions import views_of
 from leser.verified.options import VerifiedOptions
 from leser_judges.baselines import TOP, EncoderFeedback, clauses_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TRIED_AT_ONCE = 64
 """Queries whose words are searched for together: a bound on the rankings in memory."""
@@ -57,8 +61,10 @@ class EncoderProven(EncoderFeedback):
         self._open(context)
         queries = self._dev(context)
         words = self._words(queries)
-        grid = list(product(self.options.terms, self.options.weights))
-        means = [float(np.mean(self._values(queries, [clauses_of(own, *point) for own in words]))) for point in grid]
+        grid, seen = list(product(self.options.terms, self.options.weights)), self._seen(queries)
+        means = [
+            float(np.mean(self._values(queries, seen, [clauses_of(own, *point) for own in words]))) for point in grid
+        ]
         best = int(np.argmax(means))
         self.chosen, self.dev_reward = grid[best], means[best]
 
@@ -76,24 +82,29 @@ class EncoderProven(EncoderFeedback):
         clauses = [(Term(word, self.options.trial),) for own in words for word in own]
         answers = iter(self._context.search(asked, clauses))
         kept: list[tuple[str, ...]] = []
-        for query, own, original in zip(queries, words, self._context.originals(queries), strict=True):
-            tried = [next(answers) for _ in own]
-            gains = self._gains(query, original, tried)
+        for vectors, own, original in zip(self._seen(queries), words, self._context.originals(queries), strict=True):
+            gains = self._gains(vectors, original, [next(answers) for _ in own])
             kept.append(tuple(word for word, gain in zip(own, gains, strict=True) if gain is not None and gain >= 0))
         return kept
 
-    def _values(self, queries: Sequence[Query], clauses: Sequence[Sequence[Term]]) -> list[float]:
+    def _seen(self, queries: Sequence[Query]) -> NDArray[np.float32]:
+        """The queries' vectors that hits are compared with: all at once, as the nearest documents of a batch cost little more
+        than those of one."""
+        return self.documents.views([query.text for query in queries], SEEN.feedback)
+
+    def _values(
+        self, queries: Sequence[Query], seen: NDArray[np.float32], clauses: Sequence[Sequence[Term]]
+    ) -> list[float]:
         """What each query's value rises by with its clauses; 0 where a search failed."""
-        rows = zip(queries, self._context.originals(queries), self._context.search(queries, clauses), strict=True)
-        return [next(iter(self._gains(query, original, [after]))) or 0.0 for query, original, after in rows]
+        rows = zip(seen, self._context.originals(queries), self._context.search(queries, clauses), strict=True)
+        return [next(iter(self._gains(vectors, original, [after]))) or 0.0 for vectors, original, after in rows]
 
     def _gains(
-        self, query: Query, original: Ranking | SearchError, found: Sequence[Ranking | SearchError]
+        self, vectors: NDArray[np.float32], original: Ranking | SearchError, found: Sequence[Ranking | SearchError]
     ) -> list[float | None]:
-        """What the query's value rises by with each ranking; None where a search failed."""
+        """What a query's value rises by with each ranking, in the eyes of its vectors; None where a search failed."""
         if not isinstance(original, Ranking):
             return [None] * len(found)
-        (vectors,) = self.documents.views([query.text], SEEN.feedback)
         rankings = [original, *(ranking if isinstance(ranking, Ranking) else original for ranking in found)]
         views = np.concatenate(views_of(self.documents, vectors, original, rankings, SEEN)).mean(axis=0)
         value = views + [self.options.agree * agreement(original, ranking, TOP) for ranking in rankings]

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from leser_judges import EncoderFeedback, EncoderSimilarity
+from encoder_shop import encoder_context
+from leser_judges import EncoderFeedback
 from leser_memory import MemoryBackend
 
 from leser.backend import Document, ExpandedQuery, Ranking, SearchError, Term
@@ -19,8 +20,6 @@ from leser.evaluation.builtin import Original, run_baseline
 from leser.evaluation.evaluate import evaluate
 from leser.options import validate_options
 from leser.prompt import PromptOptions
-from leser.reward import parse_spec
-from leser.scoring import RewardSet
 from leser.task import Query, Split, Task
 from leser.verified.anchor import agreement
 
@@ -34,9 +33,7 @@ TASK = Task("shop", SPLIT, SPLIT, SPLIT, documents=lambda: DOCUMENTS)
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[BaselineContext]:
-    reward = EncoderSimilarity(parse_spec(f"encoder(cache={str(tmp_path)!r})@10"))
-    with SearchClient(MemoryBackend.of(DOCUMENTS)) as client:
-        yield BaselineContext(client, TASK, RewardSet([reward], [1.0]), k=10)
+    yield from encoder_context(TASK, DOCUMENTS, tmp_path)
 
 
 def feedback(**grid: tuple[float, ...]) -> EncoderFeedback:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from leser_judges import EncoderProven, EncoderSimilarity
+from encoder_shop import encoder_context
+from leser_judges import EncoderProven
 from leser_memory import MemoryBackend
 from leser_relevance.measures import NDCG
 
@@ -33,9 +34,7 @@ TASK = Task("shop", SPLIT, SPLIT, SPLIT, documents=lambda: DOCUMENTS)
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[BaselineContext]:
-    reward = EncoderSimilarity(parse_spec(f"encoder(cache={str(tmp_path)!r})@10"))
-    with SearchClient(MemoryBackend.of(DOCUMENTS)) as client:
-        yield BaselineContext(client, TASK, RewardSet([reward], [1.0]), k=10)
+    yield from encoder_context(TASK, DOCUMENTS, tmp_path)
 
 
 def proven(**given: object) -> EncoderProven:
@@ -51,10 +50,10 @@ def test_a_word_that_makes_the_results_worse_by_itself_is_left_out(context: Base
     assert kept
     assert set(kept) < set(tried), "some word did not pass"
     assert kept == [word for word in tried if word in kept], "the order is that of the words tried"
-    original = context.originals(QUERIES)
+    original, (seen,) = context.originals(QUERIES), baseline._seen(QUERIES)
     for word in tried:
         (answer,) = context.search(QUERIES, [[replace(baseline.terms(QUERIES)[0][0], text=word, weight=0.5)]])
-        (gain,) = baseline._gains(QUERIES[0], original[0], [answer])
+        (gain,) = baseline._gains(seen, original[0], [answer])
         assert gain is not None
         assert (word in kept) == (gain >= 0), word
 
@@ -87,4 +86,4 @@ def test_a_search_that_failed_proves_no_word(context: BaselineContext) -> None:
     with SearchClient(Failing.of(DOCUMENTS)) as client:
         baseline._context = replace(context, client=client)
         assert baseline.terms(QUERIES) == [()]
-        assert baseline._values(QUERIES, [[]]) == [0.0]
+        assert baseline._values(QUERIES, baseline._seen(QUERIES), [[]]) == [0.0]

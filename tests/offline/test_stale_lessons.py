@@ -8,13 +8,12 @@ from pathlib import Path
 
 from leser_relevance import NDCG
 from settings import small_task
-from verified_shop import SPLIT, Shiny, environment_of
+from verified_shop import SPLIT, Shiny, environment_of, taught_by
 
 from leser.expansion_store import StoredEntry
 from leser.holes.expected import ExpectedGrades, bind
 from leser.holes.judge import DocumentJudge
 from leser.inspect.precomputing import Source, open_job
-from leser.lesson import Lesson, teach
 from leser.offline.blocks import BlockJournal
 from leser.offline.frequent import FrequentQuery
 from leser.offline.recipe import recipe_of
@@ -27,22 +26,8 @@ from leser.task import Query, Split
 MORE = Split("train", SPLIT.queries, {**SPLIT.qrels, "q1": {"rug1": 1}})
 
 
-class Taught(Shiny):
-    """A third party's reward that learns."""
-
-    lesson: Lesson | None = None
-
-    def learn(self, lesson: Lesson) -> None:
-        self.lesson = lesson
-
-    def met(self, query: Query) -> bool:
-        return self.lesson is not None and query.id in self.lesson.train.qrels
-
-
 def taught(train: Split) -> str:
-    environment = environment_of(rewards=[Taught(parse_spec("shiny@2"))])
-    teach(environment.rewards.rewards, Lesson(train, environment.client.fetch, environment.originals))
-    return recipe_of(environment, ["search"], "", []).judge
+    return recipe_of(taught_by(train), ["search"], "", []).judge
 
 
 def test_the_judge_of_a_recipe_changes_with_what_it_learned_from() -> None:

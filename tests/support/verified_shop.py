@@ -11,6 +11,7 @@ from leser.backend import Document
 from leser.engine import SearchClient, SearchOptions
 from leser.environment import Environment
 from leser.expansion import ExpansionOptions
+from leser.lesson import Lesson, teach
 from leser.reward import Outcome, Reward, parse_spec
 from leser.rules import RuleBook
 from leser.scoring import RewardSet
@@ -77,6 +78,25 @@ def environment_of(
     judge = RewardSet(list(rewards), [1.0] * len(rewards))
     engine = SearchClient(backend or MemoryBackend.of(shelf()), SearchOptions(**client))
     return Environment(engine, judge, expansion or ExpansionOptions(), rules=book)
+
+
+class Taught(Shiny):
+    """A third party's reward that learns: likes the word shiny, and says that a lesson taught it."""
+
+    lesson: Lesson | None = None
+
+    def learn(self, lesson: Lesson) -> None:
+        self.lesson = lesson
+
+    def met(self, query: Query) -> bool:
+        return self.lesson is not None and query.id in self.lesson.train.qrels
+
+
+def taught_by(train: Split) -> Environment:
+    """The shop under a `Taught` that has learned from these judgments."""
+    environment = environment_of(rewards=[Taught(parse_spec("shiny@2"))])
+    teach(environment.rewards.rewards, Lesson(train, environment.client.fetch, environment.originals))
+    return environment
 
 
 def changed(**values: object) -> VerifiedOptions:

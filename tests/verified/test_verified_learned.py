@@ -5,31 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from verified_shop import COUCH, DESK, OPTIONS, SPLIT, Shiny, environment_of, words_of
+from verified_shop import COUCH, DESK, OPTIONS, SPLIT, environment_of, taught_by, words_of
 
 from leser.errors import LeserError
-from leser.lesson import Lesson, teach
-from leser.reward import parse_spec
-from leser.task import Query, Split
+from leser.task import Split
 from leser.verified.search import VerifiedSearch
 from leser.verified.writing import settings_of, write_expansions
 
 
-class Taught(Shiny):
-    """Likes the word shiny, and says that a lesson taught it."""
-
-    lesson: Lesson | None = None
-
-    def learn(self, lesson: Lesson) -> None:
-        self.lesson = lesson
-
-    def met(self, query: Query) -> bool:
-        return self.lesson is not None and query.id in self.lesson.train.qrels
-
-
 def search_of(train: Split) -> VerifiedSearch:
-    environment = environment_of(rewards=[Taught(parse_spec("shiny@2"))])
-    teach(environment.rewards.rewards, Lesson(train, environment.client.fetch, environment.originals))
+    environment = taught_by(train)
     return VerifiedSearch(environment, [COUCH, DESK], OPTIONS, words_of(environment))
 
 
