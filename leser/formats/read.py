@@ -11,7 +11,7 @@ from leser.errors import LeserError, unknown_name
 from leser.formats.checked import catalogue, read, recognises
 from leser.formats.split import check_splits, with_unjudged
 from leser.options import validate_options
-from leser.reader import Reader
+from leser.reader import Reader, ReaderOptions
 from leser.task import Task
 
 
@@ -23,11 +23,7 @@ def read_task(
     `options` are the reader's own (`seed`, ...); `format` names the reader of a path that several recognise. Raises
     LeserError for an unknown name, a folder nobody recognises, bad options and malformed files (with file and line).
     """
-    values = dict(options or {})
-    reader, path = find_reader(str(source), readers, values.pop("format", None))
-    if path is not None:
-        values["path"] = path
-    given = validate_options(reader.Options, values, f"task '{reader.name}'")
+    reader, given = _opened(source, readers, options or {})
     return check_splits(with_unjudged(read(reader, given), given.unjudged))
 
 
@@ -35,12 +31,19 @@ def read_catalogue(
     source: str | Path, readers: Mapping[str, type[Reader]], options: Mapping[str, Any] | None = None
 ) -> Callable[[], Iterable[Document]] | None:
     """The documents of a task alone, as `read_task` reads the whole; None where it brings none. Raises LeserError."""
-    values = dict(options or {})
+    reader, given = _opened(source, readers, {**(options or {}), "unjudged": "all"})
+    return catalogue(reader, given)
+
+
+def _opened(
+    source: str | Path, readers: Mapping[str, type[Reader]], options: Mapping[str, Any]
+) -> tuple[type[Reader], ReaderOptions]:
+    """The reader of a task, and its options with the path that it shall read."""
+    values = dict(options)
     reader, path = find_reader(str(source), readers, values.pop("format", None))
     if path is not None:
         values["path"] = path
-    given = validate_options(reader.Options, {**values, "unjudged": "all"}, f"task '{reader.name}'")
-    return catalogue(reader, given)
+    return reader, validate_options(reader.Options, values, f"task '{reader.name}'")
 
 
 def find_reader(

@@ -31,10 +31,11 @@ from leser.offline.recipe import policy_name, recipe_of
 from leser.plugins import Registry, load_plugins
 from leser.precompute import sources_of
 from leser.session import Session, context_of, open_environment, open_session
+from leser.store.fitted import POLICY
 from leser.task import Split, Task
 from leser.verified.options import VerifiedOptions
 
-POLICY, BOTH = "policy", "both"
+BOTH = "both"
 PARTS = {"none": (), "train": ("train",), "train+dev": ("train", "dev"), "all": ("train", "dev", "test")}
 """Whose judgments a job may read. The default leaves test's for promotion."""
 

@@ -90,9 +90,11 @@ def read_fitted(run: Path, name: str) -> FittedBaseline:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise LeserError(f"{path} is not of the format {FORMAT}, which this version of LESER reads. {again}")
     values = {("kind" if key == "class" else key): value for key, value in content.items() if key != "format"}
-    whole = set(values) == set(FittedBaseline.__dataclass_fields__)
-    if not whole or not all(isinstance(values[key], str) for key in _TEXTS) or values["name"] != name:
-        raise LeserError(f"{path} does not hold what a fitted baseline '{name}' needs. {again}")
-    if not all(isinstance(values[key], dict) for key in ("options", "state")):
+    whole = (
+        set(values) == set(FittedBaseline.__dataclass_fields__)
+        and all(isinstance(values[key], str) for key in _TEXTS)
+        and all(isinstance(values[key], dict) for key in ("options", "state"))
+    )
+    if not whole or values["name"] != name:
         raise LeserError(f"{path} does not hold what a fitted baseline '{name}' needs. {again}")
     return FittedBaseline(**values)
