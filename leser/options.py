@@ -79,6 +79,9 @@ def unknown_option(model: type[BaseModel], key: str, where: str, kind: str = "op
     return unknown_name(kind, key, model.model_fields, where)
 
 
+_LIST = """. A list is written as in TOML: '["one", "two"]', with \\" for a quotation mark within a text"""
+
+
 def validate_options(model: type[OptionsT], values: Mapping[str, Any], where: str) -> OptionsT:
     """Validate `values` against a plugin's model; `where` names the table in messages, e.g. "backend 'pyserini'".
 
@@ -94,7 +97,8 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], where: st
         for item in error.errors():
             name = ".".join(str(part) for part in item["loc"]) or "(all)"
             given = "missing" if item["type"] == "missing" else f"got {item.get('input')!r}"
-            lines.append(f"  {name}: {item['msg'].removeprefix('Value error, ')} ({given})")
+            hint = _LIST if item["type"] in ("tuple_type", "list_type") and isinstance(item.get("input"), str) else ""
+            lines.append(f"  {name}: {item['msg'].removeprefix('Value error, ')} ({given}){hint}")
         raise LeserError(f"Bad options of {where}:\n" + "\n".join(lines)) from None
 
 

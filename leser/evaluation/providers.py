@@ -8,6 +8,7 @@ of PROVIDERS in a process of their own (leser/evaluation/outside.py).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,12 @@ def read_measure(name: str) -> Any | None:
     """The ir-measures measure of this name, None where it has none; raises LeserError saying what is wrong with it."""
     import ir_measures
 
+    try:  # the name alone first: a reward's parameters need not be written as ir-measures reads them
+        ir_measures.parse_measure(re.split(r"[(@]", name, maxsplit=1)[0])
+    except NameError:
+        return None
+    except (ValueError, SyntaxError, TypeError):
+        pass  # not a name at all: the whole says what is wrong with it
     try:
         measure: Any = ir_measures.parse_measure(name)
     except NameError:

@@ -57,6 +57,10 @@ class SecondEngine:
         return mean_of(self.environment.score(outcomes).total)
 
 
+_UNJUDGED = {"encoder": "encoder@10", "kept": "kept(all=true)@10", "own_score": "own_score@10"}
+"""Measures that need no judgments, by family: what to name where there are none."""
+
+
 class Monitor:
     """Adds figures and warnings to the rows of GRPO's steps."""
 
@@ -91,10 +95,12 @@ class Monitor:
                 f"@{depth}, or a reward that reads deeper."
             )
         if not measurer.try_out():
+            rewarded = {reward.spec.family for reward in self._environment.rewards.rewards}
+            other = next((text for family, text in _UNJUDGED.items() if family not in rewarded), "agreement@10")
             self._warn(
                 f"training.monitor.measure: {name} has no value on dev, where no query has a relevant document, so nothing but "
                 "the training reward watches dev. Name a measure that needs no judgments and that the reward does not hold, such "
-                "as -o training.monitor.measure=encoder@10, or set it to '' for none."
+                f"as -o 'training.monitor.measure={other}', or set it to '' for none."
             )
 
     def _measurer(self, split: Split, warn: Callable[[str], None] | None = None) -> Measurer:

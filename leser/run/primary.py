@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leser.errors import LeserError
+from leser.evaluation.measures import Measurer
+from leser.evaluation.systems import SystemRun
 from leser.holes.expected import lacking_in
 from leser.holes.judge import usual_judge
 from leser.holes.primary import Primary, choose, contrast_of, judged_share, names_with_forms, settled_by
@@ -72,11 +74,26 @@ def measures_shown(session: Session) -> tuple[str, ...]:
 
 
 def _chosen(session: Session) -> Primary:
-    first, dev = session.config.evaluation.measures[0], session.task.dev
+    measures, dev = session.config.evaluation.measures, session.task.dev
+    first = measures[0]
+    judged = any(grade > 0 for grades in dev.qrels.values() for grade in grades.values())
+    if not judged and (other := next((name for name in measures if _has_values(session, name)), None)):
+        why = "no dev query has a relevant document: the first of evaluation.measures that needs no judgments"
+        return Primary(other, why)
     forms = forms_of(first, session.registry.all("reward"), judge=False)
     if forms is None:
         return choose(first, None, None, 0.0)
     queries = settled_by(dev, session.config.seed)
     rankings = session.environment.originals(queries)
-    judged = judged_share(queries, dev, rankings, depth_of_holes(first))
-    return choose(first, forms, judged, contrast_of(queries, dev))
+    share = judged_share(queries, dev, rankings, depth_of_holes(first))
+    return choose(first, forms, share, contrast_of(queries, dev))
+
+
+def _has_values(session: Session, measure: str) -> bool:
+    """Whether a measure has a value for any of dev's queries as they were typed."""
+    environment, rewards, dev = session.environment, session.registry.all("reward"), session.task.dev
+    asked = replace(dev, queries=tuple(settled_by(dev, session.config.seed)))
+    run = SystemRun("original", environment.originals(asked.queries))
+    fetch, filled = environment.client.fetch, environment.expected
+    measurer = Measurer(asked, [measure], rewards, fetch, environment.platform, expected=filled)
+    return bool(measurer(run, run)[measure])

@@ -56,3 +56,13 @@ def say_why(state: TrainingState) -> None:
             f"The monitor ended GRPO at step {counters.update} ({counters.stopped}); {best}. A new run with "
             "-o training.monitor.stop=false does not stop."
         )
+
+
+def warn_of_no_gain(state: TrainingState) -> None:
+    """A warning where on dev the policy that counts earns less than leaving every query alone."""
+    counters, original = state.counters, state.original_value()
+    if counters.best < original:
+        state.session.reporter.warn(
+            f"On dev the best policy (of step {counters.best_update}) earns {counters.best:.4f}, and leaving every query alone "
+            f"earns {original:.4f}. Do not serve this policy. A baseline of the table may do better: leser serve --by NAME."
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from leser.errors import LeserError
 from leser.shares import in_words
 from leser.task import drawn
+from leser.training.ending import warn_of_no_gain
 from leser.training.grpo import train_grpo
 from leser.training.preference import find_pairs
 from leser.training.state import TrainingState
@@ -38,6 +39,7 @@ def train(state: TrainingState) -> None:
     if counters.stage in ("warmup", "grpo"):
         state.alone(lambda: tune_on_dev(state, GRPO, state.sampler))
         train_grpo(state)
+        warn_of_no_gain(state)
     if wants_more:
         warm_up_more(state, targets)
 

@@ -68,6 +68,7 @@ def test_a_measure_without_a_value_on_dev_is_said_before_training(environment: E
     Monitor(MonitorOptions(), environment, DEV, 24, said.append, rewards={"sofas": Sofas})
     assert len(said) == 1
     assert said[0].startswith("training.monitor.measure: RR@10 has no value on dev")
+    assert "such as -o 'training.monitor.measure=encoder@10'" in said[0]
     Monitor(MonitorOptions(measure=""), environment, DEV, 24, said.append)
     Monitor(MonitorOptions(enabled=False), environment, DEV, 24, said.append)
     assert len(said) == 1
