@@ -28,6 +28,7 @@ def train(
     *,
     task: str | Path | None = None,
     backend: str | type[Backend] | None = None,
+    recipe: str | None = None,
     preset: str | None = None,
     policy: str | Path | None = None,
     rewards: Sequence[str | type[Reward]] | None = None,
@@ -45,11 +46,13 @@ def train(
 ) -> Run:
     """Train a policy to expand queries, with a search engine as the teacher, and evaluate it against baselines.
 
-    Each of these overrides the one before: defaults, `preset`, `platform`, `config`, the other arguments, `options`.
+    Each of these overrides the one before: defaults, `recipe`, `preset`, `platform`, `config`, the other arguments, `options`.
 
     Args:
         task: Folder or file of queries and judgments, or the name of a reader that makes its task, such as "demo".
         backend: Name of the search engine: "memory", "pyserini", "elasticsearch", "solr", or a plugin's; or its class.
+        recipe: Settings by teacher, which everything else that is given overrides: "judgments", or "encoder", which needs
+            none.
         preset: A published algorithm, whose options everything else that is given overrides: "grpo", "dr-grpo", "dapo",
             "gspo" or "rloo".
         policy: "smollm2", "tiny", a hub id, or a folder with a saved model.
@@ -80,7 +83,7 @@ def train(
         True
     """
     given = {
-        "task": task, "backend": backend, "preset": preset, "policy": policy,
+        "task": task, "backend": backend, "recipe": recipe, "preset": preset, "policy": policy,
         "rewards": None if rewards is None else list(rewards), "steps": steps, "minutes": minutes, "group_size": group_size,
         "queries_per_step": queries_per_step, "seed": seed, "out": out, "resume": resume, "plugins": tuple(plugins),
     }  # fmt: skip

@@ -30,6 +30,11 @@ from leser.cli.options import (
 @assignments
 @reward_weights
 @click.option(
+    "--recipe",
+    metavar="NAME",
+    help="Settings by teacher: judgments, or encoder (needs none); what else is given wins.",
+)
+@click.option(
     "--preset",
     metavar="NAME",
     help="A published algorithm: grpo, dr-grpo, dapo, gspo or rloo; what else is given wins.",
@@ -54,8 +59,8 @@ from leser.cli.options import (
 def command(platform: Path | None, config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """Train a policy to expand queries, with a search engine as the teacher, and evaluate it against baselines.
 
-    Each of these overrides the one before: defaults, --preset, --platform, --config, flags, -o. Relative paths in a platform
-    profile start from its file, all others from here. The run folder keeps the result: --resume needs no profile.
+    Each of these overrides the one before: defaults, --recipe, --preset, --platform, --config, flags, -o. Relative paths in a
+    platform profile start from its file, all others from here. The run folder keeps the result: --resume needs no profile.
     """
     from leser.api import configure
     from leser.run.runner import run

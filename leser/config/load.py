@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from leser.config.tables import PLUGIN_TABLES, GatheringTable, RunConfig, defaul
 from leser.errors import LeserError, unknown_name
 from leser.grpo.presets import preset
 from leser.options import Options, validate_options
+from leser.recipes import recipe
 from leser.textfile import read_text
 
 FLAGS = {
     "task": "task.name",
     "backend": "backend.name",
     "preset": "preset",
+    "recipe": "recipe",
     "rewards": "rewards.weights",
     "policy": "policy.name",
     "steps": "training.steps",
@@ -51,13 +54,16 @@ def load_config(
     """Read a TOML file, merge `flags` (dotted path to value), `options` and then `-o` assignments over it, and validate it.
 
     `options` are values by dotted path, what `assignments` are as text; without a table's name they are the backend's. The
-    flag `plugins` adds to the files that are named already, `preset` lies under everything. `platform` is a profile that is
-    laid under the file; `moved_to` one that a finished run's policy is taken to: its site replaces the file's. Raises
-    LeserError naming the file, the table and the option that is wrong.
+    flag `plugins` adds to the files that are named already, `recipe` and over it `preset` lie under everything.
+    `platform` is a profile that is laid under the file; `moved_to` one that a finished run's policy is taken to: its site
+    replaces the file's. Raises LeserError naming the file, the table and the option that is wrong.
     """
 
     flags = dict(flags or {})
-    values: dict[str, Any] = {} if (named := flags.pop("preset", None)) is None else preset(named)
+    named, published = flags.pop("recipe", None), flags.pop("preset", None)
+    values: dict[str, Any] = {} if named is None else recipe(named)
+    if published is not None:
+        lay(values, preset(published))
     if platform:
         lay(values, sound_profile(platform).values)
     if path:
@@ -70,7 +76,7 @@ def load_config(
             values[table] = {}  # the file's options are another plugin's
         _put(values, dotted.split("."), _with_files(values, value) if dotted == "plugins" else value)
     for key, value in (options or {}).items():
-        _put(values, _target(key), value)
+        _put(values, _target(key), deepcopy(value))  # what is laid over a table must not reach the caller's
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
