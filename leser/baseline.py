@@ -137,6 +137,14 @@ class Baseline(ABC):
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """The clauses for each query, in order; () leaves a query alone."""
 
+    def failures(self, queries: Sequence[Query]) -> list[SearchError | None] | None:  # noqa: ARG002
+        """Why a query got no clauses, where what they are made with failed, such as a model behind an endpoint; in order.
+
+        It is asked after `terms`, about the same queries. None for a query that got what it gets. None alone, as here: nothing
+        fails but searches.
+        """
+        return None
+
     def rankings(self, queries: Sequence[Query], k: int) -> list[Ranking | SearchError] | None:  # noqa: ARG002
         """At most `k` documents for each query, in order, from a system that ranks them itself; such a one adds no clauses.
 

@@ -17,8 +17,10 @@ SEARCHED_AT_ONCE = 2048
 """Queries of one batch: the client's deadline is for a batch."""
 
 
-def keep_last(kept: dict[str, Any], most: int) -> None:
-    """Leave the `most` entries that were put in last."""
+def keep_last(kept: dict[str, Any], most: int, used: Iterable[str] = ()) -> None:
+    """Leave the `most` entries that were put in last; those `used` now count as put in now."""
+    for key in dict.fromkeys(used):
+        kept[key] = kept.pop(key)
     for key in list(kept)[: max(0, len(kept) - most)]:
         del kept[key]
 

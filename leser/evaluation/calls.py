@@ -102,6 +102,20 @@ def terms_of(baseline: Baseline, queries: Sequence[Query]) -> list[tuple[Term, .
     return [tuple(row) for row in rows]
 
 
+def failures_of(baseline: Baseline, queries: Sequence[Query]) -> list[SearchError | None]:
+    """Why queries that `terms_of` was asked about got no clauses, in order; None where they did. Raises PluginFault."""
+    who = _who(type(baseline), "failures")
+    rows: object = _guarded(type(baseline), "failures", lambda: baseline.failures(queries))
+    if rows is None:
+        return [None] * len(queries)
+    wanted = f"None, or a list of {len(queries)} SearchError or None, one per query"
+    if not isinstance(rows, list | tuple) or len(rows) != len(queries):
+        raise WrongAnswer(who, shown(rows), wanted)
+    if wrong := next((row for row in rows if not isinstance(row, SearchError | None)), None):
+        raise WrongAnswer(who, shown(wrong), wanted)
+    return list(rows)
+
+
 def _check(who: str, term: object, query: Query) -> None:
     wanted = "Term(text, weight, field, match, negate)"
     if not isinstance(term, Term):

@@ -100,7 +100,7 @@ class _Passages(Baseline):
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
         """The passages' clauses at the setting chosen on dev."""
         self._write(queries)
-        keep_last(self._passages, max(MOST_PASSAGES, len(queries)))
+        keep_last(self._passages, max(MOST_PASSAGES, len(queries)), [query.text for query in queries])
         return self._terms(queries, *self.chosen)
 
     def passage(self, query: Query) -> str:

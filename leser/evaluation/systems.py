@@ -9,7 +9,7 @@ import numpy as np
 
 from leser.backend import Ranking, SearchError, Term
 from leser.baseline import Baseline
-from leser.evaluation.calls import rankings_of, terms_of
+from leser.evaluation.calls import failures_of, rankings_of, terms_of
 from leser.expansion import Code, Expansion, render
 from leser.letters import words_of
 from leser.task import Query
@@ -51,11 +51,16 @@ def run_of_baseline(
     k: int,
     search: Callable[[Sequence[Sequence[Term]]], Sequence[Ranking | SearchError]],
 ) -> SystemRun:
-    """The run of a fitted baseline: its own rankings of `k` documents, else what `search` finds with its clauses."""
+    """The run of a fitted baseline: its own rankings of `k` documents, else what `search` finds with its clauses.
+
+    Where a query's clauses could not be made, that failure is its answer.
+    """
     own = rankings_of(baseline, queries, k)
     if own is None:
         terms = terms_of(baseline, queries)
-        return run_of_terms(baseline.name, queries, terms, search(terms))
+        failed = failures_of(baseline, queries)  # a query without its clauses is not the query as typed
+        answers = [why or found for why, found in zip(failed, search(terms), strict=True)]
+        return run_of_terms(baseline.name, queries, terms, answers)
     # it writes nothing, so no figure of behaviour speaks of what it wrote
     return SystemRun(baseline.name, dict(zip((q.id for q in queries), own, strict=True)))
 

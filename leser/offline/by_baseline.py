@@ -12,9 +12,9 @@ from leser.backend import Term
 from leser.baseline import Baseline, BaselineContext
 from leser.environment import Environment
 from leser.errors import LeserError
-from leser.evaluation.calls import fit_baseline, rankings_of, terms_of
+from leser.evaluation.calls import failures_of, fit_baseline, rankings_of, terms_of
 from leser.expansion import Expansion
-from leser.offline.guards import ProposedExpansions
+from leser.offline.guards import GuardReason, ProposedExpansions
 from leser.offline.recipe import digest
 from leser.printable import printable
 from leser.task import Query, Split, Task
@@ -54,11 +54,14 @@ class BaselineProposer:
         refused = self._environment.refusal
         self._context.know({q.text: originals[q.id] for q in queries if refused(q) is None})
         rows = terms_of(baseline, queries)
+        failed = failures_of(baseline, queries)
         self._context.forget()
         own = self._own_words(queries, rows)
         return [
             ProposedExpansions(self.by, self._expansions(query, [t for t in row if t.text not in known]))
-            for query, row, known in zip(queries, rows, own, strict=True)
+            if why is None
+            else ProposedExpansions(self.by, (), GuardReason.ENGINE, failure=why.message)
+            for query, row, known, why in zip(queries, rows, own, failed, strict=True)
         ]
 
     def _own_words(self, queries: Sequence[Query], rows: Sequence[Sequence[Term]]) -> list[set[str]]:

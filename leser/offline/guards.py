@@ -37,7 +37,7 @@ class GuardReason(StrEnum):
     OVERLAP = "overlap"
     JUDGE = "judge"
     JUDGMENTS = "judgments"
-    ENGINE = "engine"  # a search failed: there is no answer
+    ENGINE = "engine"  # a search failed, or what writes the expansions: there is no answer
     UNJUDGED = "unjudged"  # no reward speaks of the query, so verified search has no answer
 
 
@@ -45,13 +45,15 @@ class GuardReason(StrEnum):
 class ProposedExpansions:
     """Expansions with a completion's weights, and who proposes them; `lacking` says why there is no answer at all.
 
-    `unread` says that something was written which could not be read or checked, so that nothing of it is proposed.
+    `unread` says that something was written which could not be read or checked, so that nothing of it is proposed; `failure`
+    what the failed part said.
     """
 
     by: str
     expansions: tuple[Expansion, ...]
     lacking: GuardReason | None = None
     unread: bool = False
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

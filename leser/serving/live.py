@@ -149,6 +149,9 @@ class LiveProposer(_OpenRun):
         return {q.id: self._answer(q.text, one, weight) for q, one in zip(queries, found, strict=True)}
 
     def _answer(self, query: str, proposed: ProposedExpansions, weight: float) -> LiveAnswer:
+        if proposed.failure:
+            self._say_failed(LeserError(proposed.failure))
+            return LiveAnswer((), "failed")
         kept = self._filter(query, proposed.expansions)
         expansions = tuple(Expansion(e.text, e.weight * weight) for e in kept.expansions)
         unread = proposed.unread or bool(kept.error)

@@ -9,21 +9,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 from pydantic import Field
 
-from leser.backend import Ranking, SearchError, Term
+from leser.backend import SearchError, Term
 from leser.baseline import Baseline, BaselineContext
 from leser.errors import LeserError
 from leser.evaluation.grid import best_setting
+from leser.originals import keep_last
 from leser.prompt import Message
 from leser.task import Query, drawn
 from leser.text import STOP_WORDS, words
 from leser_prompts.endpoint import WritingEndpoint
 from leser_prompts.options import WritingEndpointOptions
 from leser_prompts.writers import PolicyWriter, Prompt, Writer, Written
+
+MOST_TEXTS = 10_000
+"""Texts that are remembered at least: a run asks for fewer, a service without end."""
 
 
 class PromptMethod(Baseline):
@@ -48,6 +53,7 @@ class PromptMethod(Baseline):
         )
 
     options: PromptMethod.Options
+    chosen: tuple[int, int]
 
     def fit(self, context: BaselineContext) -> None:
         """Write for dev's queries, search with every setting, keep the one of the highest mean reward.
@@ -55,43 +61,51 @@ class PromptMethod(Baseline):
         A query for which nothing was written judges no setting. Raises LeserError without a writer, and where nothing was
         written at all.
         """
-        self._context, self._texts = context, dict[str, Written]()
-        self._writer = self._open()
+        self._begin(context)
         asked = drawn(context.task.dev.queries, self.options.dev_queries, context.seed)
         if not asked:
             raise LeserError(
                 f"{self.name} is tuned on dev, and the task {context.task.name} has no dev queries. Drop it, or add some."
             )
-        texts = self._written_for(asked)
+        self._tune(asked)
+
+    def _begin(self, context: BaselineContext, *, lasting: bool = False) -> None:
+        """Open the writer; `lasting`: for a service, which has no end."""
+        self._context, self._texts = context, dict[str, Written]()
+        self._writer = self._open(lasting)
+
+    def _tune(self, asked: Sequence[Query]) -> None:
+        """Let dev choose number of words and weight, by those of `asked` for which something was written."""
+        context, texts = self._context, self._written_for(asked)
         queries = [query for query, text in zip(asked, texts, strict=True) if isinstance(text, str)]
         if not queries:
             failure = next(text for text in texts if isinstance(text, SearchError))
             raise LeserError(f"{self.name} has no text for any of {len(asked)} dev queries. {failure.message}.")
         grid = list(product(self.options.terms, self.options.repetitions))
-        self.chosen: tuple[int, int]
         self.chosen, self.dev_reward = best_setting(
             self.name, context, context.task.dev, queries, grid, lambda point: self._terms(queries, *point)
         )
 
+    def state(self) -> dict[str, Any]:
+        """The setting that dev chose; the texts are written anew for each query."""
+        return {"chosen": list(self.chosen)}
+
+    def restore(self, state: Mapping[str, Any], context: BaselineContext) -> None:
+        """Take what dev chose, and a writer that answers for as long as a service lives. Raises LeserError without a writer."""
+        self._begin(context, lasting=True)
+        count, repetitions = state["chosen"]
+        self.chosen = (int(count), int(repetitions))
+
     def terms(self, queries: Sequence[Query]) -> list[tuple[Term, ...]]:
-        """The texts' clauses at the setting chosen on dev; none where nothing was written (see `rankings`)."""
+        """The texts' clauses at the setting chosen on dev; none where nothing was written (see `failures`)."""
         self._written_for(queries)
+        keep_last(self._texts, max(MOST_TEXTS, len(queries)), [query.text for query in queries])
         return self._terms(queries, *self.chosen)
 
-    def rankings(self, queries: Sequence[Query], k: int) -> list[Ranking | SearchError] | None:
-        """None where every query has its text, so that its clauses are searched; else also the failures, as failures."""
-        texts = self._written_for(queries)
-        if not any(isinstance(text, SearchError) for text in texts):
-            return None
-        found = self._context.search(queries, self._terms(queries, *self.chosen))
-        return [
-            text
-            if isinstance(text, SearchError)
-            else Ranking(answer.hits[:k])
-            if isinstance(answer, Ranking)
-            else answer
-            for text, answer in zip(texts, found, strict=True)
-        ]
+    def failures(self, queries: Sequence[Query]) -> list[SearchError | None]:
+        """Why nothing was written for a query: that is no query as typed."""
+        texts = [self.text(query) for query in queries]
+        return [text if isinstance(text, SearchError) else None for text in texts]
 
     def text(self, query: Query) -> Written:
         """What was written for a query that was asked about, or why nothing was."""
@@ -120,7 +134,9 @@ class PromptMethod(Baseline):
         return [next(answers) if isinstance(text, str) else text for text in before]
 
     def _written_for(self, queries: Sequence[Query]) -> list[Written]:
-        missing = list({query.text: query for query in queries if query.text not in self._texts}.values())
+        known = self._texts
+        # a failure is no text: the next time the query comes, it is written for again
+        missing = list({q.text: q for q in queries if not isinstance(known.get(q.text), str)}.values())
         if missing:
             written = self._write(missing)
             self._texts.update(zip((query.text for query in missing), written, strict=True))
@@ -138,10 +154,10 @@ class PromptMethod(Baseline):
             rows.append(tuple(Term(word, times / repetitions) for word, times in counted.most_common(count)))
         return rows
 
-    def _open(self) -> Writer:
+    def _open(self, lasting: bool) -> Writer:
         context, endpoint = self._context, self.options.endpoint
         if endpoint is not None:
-            return WritingEndpoint(endpoint, context.seed)
+            return WritingEndpoint(endpoint, context.seed, lasting=lasting)
         if context.write is None:
             raise LeserError(
                 f"A policy 'tiny' reads marked words, no sentences, and cannot write for the baseline {self.name}: name a model "

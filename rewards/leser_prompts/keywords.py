@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 from pydantic import Field
 
+from leser.baseline import BaselineContext
 from leser.feedback import FeedbackOptions, feedback_terms
 from leser.prompt import Message
 from leser.task import Query, drawn
@@ -13,6 +16,7 @@ from leser_prompts.base import PromptMethod, line, turns
 from leser_prompts.writers import Written
 
 _ONLY_KEYWORDS = "You answer with keywords alone, separated by commas. You write no sentence."
+KEYWORDS_FOR_A_QUERY = f"Write a list of keywords for the given query. {_ONLY_KEYWORDS}"
 
 
 class GenQR(PromptMethod):
@@ -47,12 +51,26 @@ class Query2E(PromptMethod):
 
     options: Query2E.Options
 
+    def state(self) -> dict[str, Any]:
+        """What dev chose, and the examples, which come out of train."""
+        return {**super().state(), "examples": self._examples}
+
+    def restore(self, state: Mapping[str, Any], context: BaselineContext) -> None:
+        """As for every prompt method, with the examples."""
+        super().restore(state, context)
+        self._examples = [(str(query), str(keywords)) for query, keywords in state["examples"]]
+
+    def _begin(self, context: BaselineContext, *, lasting: bool = False) -> None:
+        super()._begin(context, lasting=lasting)
+        self.__dict__.pop("_examples", None)
+
     def _write(self, queries: Sequence[Query]) -> list[Written]:
-        shown = [Message("system", f"Write a list of keywords for the given query. {_ONLY_KEYWORDS}")]
-        for query, keywords in self._examples():
+        shown = [Message("system", KEYWORDS_FOR_A_QUERY)]
+        for query, keywords in self._examples:
             shown += [Message("user", f"Query: {query}\nKeywords:"), Message("assistant", keywords)]
         return self._ask([[*shown, Message("user", f"Query: {line(query.text)}\nKeywords:")] for query in queries])
 
+    @cached_property
     def _examples(self) -> list[tuple[str, str]]:
         """Train queries by chance, each with the words that mark its relevant documents and that it lacks."""
         context, wanted = self._context, self.options.examples

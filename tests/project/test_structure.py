@@ -31,6 +31,7 @@ LATE = {
     "a store's client, which only that store needs": {"redis"},
     "a cluster's client, which starts processes": {"ray"},
     "a rollout engine, which only that engine needs": {"vllm"},
+    "a search for prompts, which only that baseline needs": {"gepa"},
 }
 """What may be imported inside a function, because importing it is dear or starts something; why, and its packages."""
 LAZY_ROOMS = ("leser.cli",)

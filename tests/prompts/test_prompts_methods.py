@@ -2,58 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chat_server import chat_server
-from leser_memory import MemoryBackend
-from leser_prompts import CSQE, GenQR, MuGI, QAExpand, Query2E
+from leser_prompts import CSQE, GEPA, GenQR, MuGI, QAExpand, Query2E
 from leser_prompts.base import PromptMethod
 from leser_prompts.passages import _copied, _questions
-from leser_relevance import NDCG
+from prompted_shop import Method, context_of, method
 from toy_policies import SHAPE
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from leser.backend import Document, Ranking, SearchError, Term
-from leser.baseline import BaselineContext
-from leser.engine import SearchClient
+from leser.backend import Ranking, SearchError, Term
 from leser.errors import LeserError
 from leser.evaluation.builtin import run_baseline
 from leser.policy.options import PolicyOptions
 from leser.policy.passages import passage_writer
 from leser.policy.tiny import train_tokenizer
-from leser.scoring import RewardSet
-from leser.task import Query, Split, Task
+from leser.task import Query, Split
 from leser.testing import BaselineContract
 
-METHODS = (GenQR, Query2E, QAExpand, MuGI, CSQE)
-COLOURS = ("red", "green", "navy", "grey", "brown", "white")
-SHELF = [
-    Document(f"{kind}{number}", {"title": f"{colour} {kind}"})
-    for number, colour in enumerate(COLOURS)
-    for kind in ("lamp", "settee")
-]
-Method = type[PromptMethod]
-
-
-def split(name: str, numbers: range) -> Split:
-    """Shoppers say couch, the catalogue says settee: colour alone finds the lamp first."""
-    queries = tuple(Query(f"{name}{n}", f"{COLOURS[n]} couch") for n in numbers)
-    return Split(name, queries, {q.id: {f"settee{n}": 1} for q, n in zip(queries, numbers, strict=True)})
-
-
-def context_of(write: Callable[..., list[str]] | None = None) -> BaselineContext:
-    task = Task("shop", split("train", range(2)), split("dev", range(2, 4)), split("test", range(4, 6)))
-    rewards = RewardSet.from_specs(["nDCG@10"], {"nDCG": NDCG})
-    return BaselineContext(SearchClient(MemoryBackend.of(SHELF)), task, rewards, k=10, write=write)
-
-
-def method(cls: Method, address: str | None = None, **options: Any) -> PromptMethod:
-    given = {"endpoint": {"url": address, "model": "m", "attempts": 1}} if address else {}
-    return cls(cls.Options.model_validate({**given, **options}))
+METHODS = (GenQR, Query2E, QAExpand, MuGI, CSQE, GEPA)
 
 
 class Noting:
@@ -96,6 +67,10 @@ class TestMuGI(_Contract):
 
 class TestCSQE(_Contract):
     cls = CSQE
+
+
+class TestGEPA(_Contract):
+    cls = GEPA
 
 
 @pytest.mark.parametrize("cls", METHODS)
