@@ -17,7 +17,7 @@ from leser_prompts.base import PromptMethod, line, turns
 from leser_prompts.endpoint import WritingEndpoint
 from leser_prompts.keywords import KEYWORDS_FOR_A_QUERY
 from leser_prompts.options import WritingEndpointOptions
-from leser_prompts.teacher import Marked, feedback, quoted
+from leser_prompts.teacher import Marked, feedback
 from leser_prompts.writers import Written
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class GEPA(PromptMethod):
         )
         reflection_tokens: int = Field(512, ge=16, description="longest answer of a proposal, in the model's tokens")
         reflection_temperature: float = Field(1.0, ge=0, description="sampling temperature of proposals")
-        prompt_chars: int = Field(1500, ge=100, le=20_000, description="longest prompt, in characters")
+        prompt_chars: int = Field(1500, ge=100, le=20_000, description="longest prompt that is proposed, in characters")
         budget: int = Field(
             1000, ge=1, description="most keyword lists that the search may take, those for dev included"
         )
@@ -93,7 +93,7 @@ class GEPA(PromptMethod):
         found = search_prompts(self.prompt, shown, rows, adapter, limits, context.seed)
         if adapter.ended:
             log.warning("gepa: the search for a prompt ended early, and goes on with what it has. %s.", adapter.ended)
-        self.tried = [(one.prompt, one.mean) for one in found]
+        self.tried = [(one.prompt, one.mean) for one in found if not math.isnan(one.mean)]
         best = best_prompt(found)
         if best != self.prompt:
             self._take(best)
@@ -115,7 +115,7 @@ class GEPA(PromptMethod):
         super()._begin(context, lasting=lasting)
         self._by_prompt: dict[str, dict[str, Written]] = {}
         self.tried = []
-        self._take(quoted(self.options.prompt, self.options.prompt_chars))
+        self._take(self.options.prompt)
 
     def _take(self, prompt: str) -> None:
         """Write under this prompt from now on; what was written under it before is known."""

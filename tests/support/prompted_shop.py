@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from leser_memory import MemoryBackend
@@ -31,10 +31,11 @@ def split(name: str, numbers: range) -> Split:
     return Split(name, queries, {q.id: {f"settee{n}": 1} for q, n in zip(queries, numbers, strict=True)})
 
 
-def context_of(write: Callable[..., list[str]] | None = None) -> BaselineContext:
+def context_of(write: Callable[..., list[str]] | None = None, shelf: Sequence[Document] = SHELF) -> BaselineContext:
+    """What a method is fitted with on this shop, two queries of each split."""
     task = Task("shop", split("train", range(2)), split("dev", range(2, 4)), split("test", range(4, 6)))
     rewards = RewardSet.from_specs(["nDCG@10"], {"nDCG": NDCG})
-    return BaselineContext(SearchClient(MemoryBackend.of(SHELF)), task, rewards, k=10, write=write)
+    return BaselineContext(SearchClient(MemoryBackend.of(shelf)), task, rewards, k=10, write=write)
 
 
 def method(cls: type[Model], address: str | None = None, **options: Any) -> Model:
