@@ -164,9 +164,9 @@ def test_who_cannot_propose_is_said_before_a_store_is_made(shop: Path, tmp_path:
     unknown = refused(*task, "--by", "dictionry")
     assert "Unknown proposer 'dictionry'. Did you mean 'dictionary'?" in unknown
     assert (
-        "both, dictionary, encoder-feedback, encoder-proven, original, policy, pseudo-document, query2doc, rm3, search"
-        in unknown
-    )
+        "both, csqe, dictionary, encoder-feedback, encoder-proven, genqr, gepa, mugi, original, policy, pseudo-document, "
+        "qa-expand, query2doc, query2e, rm3, search"
+    ) in unknown
     assert "'encoder-rerank' ranks documents itself and adds no clauses" in refused(*task, "--by", "encoder-rerank")
     assert "Set -o expansion.mode=boost" in refused(*task, "--by", "rm3", "-o", "expansion.mode=fuse")
     assert "'rm3' is fitted on a task's train and dev" in refused("--backend", "memory", "--by", "rm3")

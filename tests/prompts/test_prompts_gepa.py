@@ -152,6 +152,8 @@ def test_the_budget_holds(fitted: Fit) -> None:
     assert made.prompt == KEYWORDS_FOR_A_QUERY
     _, few = fitted(Model(*proposals), passes=2)
     assert sum(prompt_of(body) is None for body in few.bodies) == 2
+    _, corner = fitted(Model(TAUGHT, f"{TAUGHT} Twice.", f"Twice. {TAUGHT}"))
+    assert len(corner.bodies) <= 4 + 3 * (1 + 4), "a run tries it on two queries of each split before the training"
     with pytest.raises(LeserError, match=r"budget=7 of gepa is not enough for one new prompt, which takes 8"):
         fitted(Model(), budget=7)
 
