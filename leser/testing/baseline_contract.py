@@ -26,7 +26,7 @@ from leser.baseline import Baseline, BaselineContext
 from leser.engine import SearchClient, SearchOptions
 from leser.errors import LeserError
 from leser.evaluation.builtin import run_baseline
-from leser.evaluation.calls import ranks_itself, state_of
+from leser.evaluation.calls import failures_of, ranks_itself, state_of
 from leser.evaluation.evaluate import evaluate
 from leser.options import Options
 from leser.prompt import Message
@@ -122,9 +122,13 @@ class BaselineContract(Kit, kit=True):
         fitted()
 
     def test_clauses_for_each_query(self, fitted: Callable[..., Baseline]) -> None:
-        """If this fails, check that `terms` returns a list with one tuple of Term for each query; () leaves it alone."""
-        queries = _queries()
-        clauses = fitted().terms(queries)
+        """If this fails, check that `terms` returns a list with one tuple of Term for each query; () leaves it alone.
+
+        `failures`, where it is overridden, returns one SearchError or None for each of the same queries.
+        """
+        queries, baseline = _queries(), fitted()
+        clauses = baseline.terms(queries)
+        assert failures_of(baseline, queries) == [None] * len(queries), "the kit's engine and policy do not fail"
         assert isinstance(clauses, list), f"it is a {type(clauses).__name__}"
         assert len(clauses) == len(queries)
         for own in clauses:

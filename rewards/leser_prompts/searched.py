@@ -18,7 +18,7 @@ from leser_prompts.endpoint import WritingEndpoint
 from leser_prompts.keywords import KEYWORDS_FOR_A_QUERY
 from leser_prompts.options import WritingEndpointOptions
 from leser_prompts.teacher import Marked, feedback
-from leser_prompts.writers import Written
+from leser_prompts.writers import Writer, Written
 
 if TYPE_CHECKING:
     from leser_prompts.prompt_search import Row, TriedPrompt
@@ -65,6 +65,7 @@ class GEPA(PromptMethod):
     options: GEPA.Options
     prompt: str
     tried: list[tuple[str, float]]
+    _reflecting: Writer
 
     def fit(self, context: BaselineContext) -> None:
         """Tune the first prompt on dev, search for better ones on train, and tune the one that dev likes best.
@@ -77,22 +78,23 @@ class GEPA(PromptMethod):
             raise LeserError(
                 f"The baseline '{self.name}' needs the package gepa ({error}). Install it with: pip install 'leser[gepa]'"
             ) from error
+        options = self.options
         train, dev = self._queries(context)
+        reflection = WritingEndpoint(options.reflection, context.seed) if options.reflection else None
         super().fit(context)
+        self._reflecting = reflection or self._writer
         rows = self._marked_rows(context.task.dev, dev)
         shown = self._marked_as_typed(context, train)
-        options = self.options
         limits = SearchLimits(
             budget=options.budget,
             proposals=options.passes * math.ceil(len(shown) / options.examples),
             examples=options.examples,
             chars=options.prompt_chars,
         )
-        self._reflecting = WritingEndpoint(options.reflection, context.seed) if options.reflection else self._writer
         adapter = EngineAdapter(self._mark, lambda marked: feedback(context, marked), self._reflect, limits)
         found = search_prompts(self.prompt, shown, rows, adapter, limits, context.seed)
         if adapter.ended:
-            log.warning("gepa: the search for a prompt ended early, and goes on with what it has. %s.", adapter.ended)
+            log.warning("gepa: the search for a prompt ended early, and goes on with what it has. %s", adapter.ended)
         self.tried = [(one.prompt, one.mean) for one in found if not math.isnan(one.mean)]
         best = best_prompt(found)
         if best != self.prompt:

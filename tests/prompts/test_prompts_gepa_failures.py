@@ -58,6 +58,15 @@ def test_prompts_may_come_from_another_model_than_the_one_that_writes(fitted: Fi
     assert {(body["model"], body["max_tokens"], body["temperature"]) for body in other.bodies} == {("large", 512, 1.0)}
 
 
+def test_a_key_that_is_not_there_is_said_before_anything_is_written(fitted: Fit) -> None:
+    model = Model()
+    reflection = {"url": "http://localhost:1/v1", "model": "large", "api_key_env": "NO_SUCH_KEY"}
+    context = context_of()
+    with pytest.raises(LeserError, match=r"NO_SUCH_KEY.* is not set"):
+        fitted(model, context, reflection=reflection)
+    assert context.client.stats().asked == 0
+
+
 class DiesAfter(Model):
     """Its server refuses what comes after a number of keyword lists under the new prompt."""
 
