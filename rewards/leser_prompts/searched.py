@@ -29,7 +29,7 @@ COMPLETE = 0.9
 
 
 class GEPA(PromptMethod):
-    """GEPA: keywords under a prompt that a search with the engine's marks on train found (arXiv 2507.19457).
+    """GEPA: keywords under a prompt that was searched for on train, by the rewards, and chosen on dev (arXiv 2507.19457).
 
     `prompt` is the one that dev chose, `tried` are all that came as far as dev, each with its mean reward there.
     """
