@@ -46,6 +46,14 @@ class QueriesWanted:
     resume: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PolicySource:
+    """What a policy writes as a source of candidates, and a name that changes with the policy and how it is asked."""
+
+    words: CandidateSource
+    name: str
+
+
 def precompute(
     environment: Environment,
     task: Task | None,
@@ -55,17 +63,22 @@ def precompute(
     seed: int = 0,
     configuration: str = "",
     reporter: Reporter | None = None,
+    policy: PolicySource | None = None,
 ) -> Counter[VerifiedAnswer]:
     """Search for expansions of the wanted queries and write them; how often each kind of answer was given.
 
     `task` brings the queries unless a file does, and the documents that an encoder compares with; a resume needs the same
-    `configuration` text as before. Raises LeserError saying what to do.
+    `configuration` text and the same `policy`, whose samples are candidates too, as before. Raises LeserError saying what to do.
     """
     split = _split(wanted, task)
     sources = sources_of(environment, options, task, wanted.targets)
+    if policy is not None:
+        sources.insert(0, policy.words)
     train = frozenset(query.id for query in task.train.queries) if task else frozenset()
     search = VerifiedSearch(environment, split.queries, options, sources, split, seed, train)
     settings = {"configuration": _digest(configuration.encode()), "targets": _file_digest(wanted.targets)}
+    if policy is not None:
+        settings["policy"] = policy.name
     with reporter or Reporter() as told:
         prepare(environment.rewards.rewards, told)
         progress = _Progress(told, len(split.queries), environment)
