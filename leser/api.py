@@ -51,8 +51,8 @@ def train(
     Args:
         task: Folder or file of queries and judgments, or the name of a reader that makes its task, such as "demo".
         backend: Name of the search engine: "memory", "pyserini", "elasticsearch", "solr", or a plugin's; or its class.
-        recipe: Settings by teacher, which everything else that is given overrides: "judgments", or "encoder", which needs
-            none.
+        recipe: Settings by teacher, which everything else that is given overrides: "judgments", or "encoder" and
+            "encoder-smollm2", which need none.
         preset: A published algorithm, whose options everything else that is given overrides: "grpo", "dr-grpo", "dapo",
             "gspo" or "rloo".
         policy: "smollm2", "tiny", a hub id, or a folder with a saved model.

@@ -32,7 +32,7 @@ from leser.cli.options import (
 @click.option(
     "--recipe",
     metavar="NAME",
-    help="Settings by teacher: judgments, or encoder (needs none); what else is given wins.",
+    help="Settings by teacher: judgments, encoder or encoder-smollm2; what else is given wins.",
 )
 @click.option(
     "--preset",

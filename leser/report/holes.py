@@ -62,7 +62,7 @@ def disagreement(evaluation: Mapping[str, Any]) -> str:
     )
     opposite = {"better", "worse"} <= set(outcomes.values())
     start = "Holes in the judgments turn this round" if opposite else "Holes in the judgments decide this"
-    return f"{start}: with unjudged documents {said}{_seen(evaluation)}.{_next(evaluation)}"
+    return f"{start}: with unjudged documents {said}{_seen(evaluation)}.{judge_next(evaluation)}"
 
 
 def way_rows(evaluation: Mapping[str, Any]) -> tuple[list[WayRow], Markup]:
@@ -128,6 +128,8 @@ def _seen(evaluation: Mapping[str, Any]) -> str:
     return f"; {percent(after, 0)} of its hits are judged ({name}; of the original’s {percent(before, 0)})"
 
 
-def _next(evaluation: Mapping[str, Any]) -> str:
-    count, file = len(evaluation["holes"].get("next", [])), evaluation["holes"].get("file")
+def judge_next(evaluation: Mapping[str, Any]) -> str:
+    """Which file lists the documents to judge next, after a space; empty where there is none."""
+    holes = evaluation.get("holes", {})
+    count, file = len(holes.get("next", [])), holes.get("file")
     return f" {file} lists the {count} documents whose labels would settle it most." if count and file else ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from leser.evaluation.evaluate import IDEAL, ORIGINAL, POLICY
-from leser.report.holes import disagreement
+from leser.report.holes import disagreement, judge_next
 from leser.report.numbers import signed
 
 
@@ -14,9 +14,17 @@ def verdict(evaluation: Mapping[str, Any], measure: str, policy: str = POLICY, o
     """What the policy gained on the evaluated split in `measure`, against the original query and against everyone else.
 
     "Better" and "worse" are said only where the 95 % interval leaves 0 out. Where that depends on how documents without a
-    judgment are counted, a second sentence says so.
+    judgment are counted, a second sentence says so, and where nothing is judged.
     """
-    return " ".join(filter(None, (_gained(evaluation, measure, policy, original), disagreement(evaluation))))
+    said = (_gained(evaluation, measure, policy, original), _unjudged(evaluation, measure), disagreement(evaluation))
+    return " ".join(filter(None, said))
+
+
+def _unjudged(evaluation: Mapping[str, Any], measure: str) -> str:
+    """Where nothing is judged: whose word the measure is."""
+    if evaluation.get("judged_queries") != 0:
+        return ""
+    return f"None of these queries is judged: {measure} is a judge’s word, and people may say otherwise.{judge_next(evaluation)}"
 
 
 def _gained(evaluation: Mapping[str, Any], measure: str, policy: str, original: str) -> str:

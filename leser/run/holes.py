@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from leser.errors import EngineDown, LeserError
 from leser.evaluation.evaluate import ORIGINAL, POLICY
 from leser.holes.next import judge_next, write_next
-from leser.holes.treatment import depth_of_holes
+from leser.holes.treatment import Forms, depth_of_holes, forms_of
 from leser.reward import parse_spec
 from leser.reward_calls import make_reward
 from leser.run.primary import forms_shown, primary_of
@@ -28,11 +28,13 @@ def holes_content(
 
     `leave_out` is told what could not be computed.
     """
-    forms, expected = forms_shown(session), session.environment.expected
-    content: dict[str, Any] = {"primary": primary_of(session)}
+    shown, expected = forms_shown(session), session.environment.expected
+    relevant = sum(any(g > 0 for g in split.qrels.get(query.id, {}).values()) for query in split.queries)
+    content: dict[str, Any] = {"primary": primary_of(session), "judged_queries": relevant}
+    forms = shown or (None if relevant else _first_forms(session))
     if forms is None:
         return content
-    content["holes"] = {"forms": asdict(forms)}
+    content["holes"] = {"forms": asdict(shown) if shown else {}}
     if expected is not None:
         try:
             content["holes"]["calibration"] = expected.facts()
@@ -53,3 +55,9 @@ def holes_content(
         content["holes"]["next"] = [{"query": r.query.text, "document": r.document} for r in rows]
         content["holes"]["file"] = path.name
     return content
+
+
+def _first_forms(session: Session) -> Forms | None:
+    """Where nothing is judged: the forms of the first measure that will read judgments once there are some."""
+    found = (forms_of(name, session.registry.all("reward"), judge=False) for name in session.config.evaluation.measures)
+    return next(filter(None, found), None)

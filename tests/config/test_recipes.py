@@ -77,7 +77,18 @@ def test_an_unknown_recipe_is_refused() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dry_run_lets_it_through(name: str, tmp_path: Path) -> None:
     write(tmp_path / "shop", shop({}))
-    given = ["--recipe", name, "-o", 'evaluation.baselines=["original"]', "--backend", "memory", "--task", str(tmp_path / "shop"), "--out", str(tmp_path / "run")]
+    given = [
+        "--recipe",
+        name,
+        "-o",
+        'evaluation.baselines=["original"]',
+        "--backend",
+        "memory",
+        "--task",
+        str(tmp_path / "shop"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
     code, printed, said = run_cli([*given, "--dry-run"])
     assert code == 0, said
     assert f'name = "{recipe(name)["policy"]["name"]}"' in printed

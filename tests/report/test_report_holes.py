@@ -92,3 +92,25 @@ def test_the_page_shows_all_ways_side_by_side_the_calibration_and_what_to_judge(
         "What to judge next (2 documents, judge-next.csv)",
     ):
         assert part in text, part
+
+
+def test_where_nothing_is_judged_the_verdict_says_whose_word_it_is() -> None:
+    gained = {
+        "system": "leser", "baseline": "original", "measure": "encoder@10", "delta": 0.04, "ci95": [0.02, 0.06], "p": 0.01,
+        "wins": 30, "ties": 10, "losses": 10,
+    }  # fmt: skip
+    given = evaluation() | {"comparisons": [gained], "judged_queries": 0, "primary": "encoder@10"}
+    given["systems"] = {"original": {"encoder@10": 0.40}, "leser": {"encoder@10": 0.44}}
+    given["holes"] |= {"forms": {}}
+    said = verdict(given, "encoder@10")
+    assert said.startswith(
+        "The policy learned to expand: on 50 test queries it beats the original queries, encoder@10 0.400"
+    )
+    assert said.endswith(
+        "None of these queries is judged: encoder@10 is a judge’s word, and people may say otherwise. judge-next.csv lists the 2 "
+        "documents whose labels would settle it most."
+    )
+    shown = page(evaluation=given)
+    assert "What to judge next (2 documents, judge-next.csv)" in shown
+    assert "Every system, side by side" not in shown
+    assert "judge’s word" not in verdict(given | {"judged_queries": 50}, "encoder@10")
