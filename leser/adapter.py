@@ -9,10 +9,11 @@ says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf, isfinite
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Generic, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -22,9 +23,9 @@ from leser.characters import well_formed
 from leser.errors import LeserError
 
 __all__ = [
-    "CONTENTS", "INDEX_ORDER", "KEYWORD_LENGTH", "TRANSIENT_STATUS", "CountedDocuments", "IndexOptions", "Refused",
+    "CONTENTS", "INDEX_ORDER", "KEYWORD_LENGTH", "TRANSIENT_STATUS", "CountedDocuments", "IndexOptions", "Pages", "Refused",
     "ServerOptions", "Transient", "check_address", "check_terms", "filter_values", "joined", "refuse_credentials",
-    "unknown_field", "well_formed",
+    "unknown_field", "well_formed", "without_joined",
 ]  # fmt: skip
 
 CONTENTS = "contents"
@@ -35,6 +36,9 @@ KEYWORD_LENGTH = 256
 """Longest text, in characters, that a filter compares as a string."""
 TRANSIENT_STATUS = frozenset({408, 429, 502, 503, 504})
 """HTTP statuses after which the same request may succeed a moment later."""
+
+
+Place = TypeVar("Place")
 
 
 class Refused(Exception):
@@ -128,6 +132,12 @@ def joined(fields: Mapping[str, str], contents: Iterable[str]) -> str:
     return fields.get(CONTENTS) or " ".join(fields[name] for name in contents if fields.get(name))
 
 
+def without_joined(fields: Mapping[str, str], contents: Iterable[str]) -> dict[str, str]:
+    """The fields without 'contents', where that only joins others as an index of `leser index` has it."""
+    own = {name: text for name, text in fields.items() if name != CONTENTS}
+    return own if fields.get(CONTENTS) == joined(own, contents) else dict(fields)
+
+
 def filter_values(text: str) -> tuple[str | None, float | None]:
     """What a stored text is to a filter: the string itself, unless it is longer than 256 characters, and its number if any."""
     try:
@@ -168,3 +178,39 @@ class CountedDocuments:
     def distinct(self) -> int:
         """How many documents an index of them holds."""
         return len(self._ids)
+
+
+class Pages(Iterator[Document], Generic[Place]):
+    """All documents of an index, read page by page (Backend.documents); after an exception the same page is asked for again.
+
+    `read` takes the place where a page begins, None for the first, and returns its documents and the place of the next
+    page, None after the last. `finish` is called once, when all is read or by `close`.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Place | None], tuple[Iterable[Document], Place | None]],
+        finish: Callable[[], None] | None = None,
+    ) -> None:
+        self._read, self._finish = read, finish
+        self._page: deque[Document] = deque()
+        self._place: Place | None = None
+        self._ended = False
+
+    def __next__(self) -> Document:
+        while not self._page:
+            if self._ended:
+                self.close()
+                raise StopIteration
+            documents, place = self._read(self._place)
+            self._page.extend(documents)
+            self._place, self._ended = place, place is None
+        return self._page.popleft()
+
+    def close(self) -> None:
+        """End the reading; calling it twice is fine."""
+        self._ended = True
+        self._page.clear()
+        finish, self._finish = self._finish, None
+        if finish is not None:
+            finish()

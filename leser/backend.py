@@ -31,7 +31,7 @@ Without packaging, the same file works as `--plugin my_engine.py`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal
@@ -42,7 +42,9 @@ from leser.characters import well_formed
 from leser.errors import LeserError
 from leser.options import Options
 
-Capability = Literal["index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total", "vectors"]
+Capability = Literal[
+    "index", "analyze", "doc_freq", "documents", "term_weights", "fields", "phrases", "filters", "total", "vectors"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +140,10 @@ class SearchError:
 class Transient(Exception):
     """Raised by a backend's method for what may pass: a timeout, a lost connection, a server that is still starting.
 
-    `fetch`, `analyze`, `doc_freq` and `fingerprint` are called again until `search.retries` or `search.deadline` ends it; out
-    of `search` it fails each query of the batch with kind "transient", as SearchError does for one; out of `check`, `index`
-    and `load`, which are called once, the command ends with exit code 75 and this message. A client's own exceptions may be
-    left as they are: what is neither this nor a LeserError is called again too, outside `search`.
+    `fetch`, `analyze`, `doc_freq`, `documents` and `fingerprint` are called again until `search.retries` or `search.deadline`
+    ends it; out of `search` it fails each query of the batch with kind "transient", as SearchError does for one; out of `check`,
+    `index` and `load`, which are called once, the command ends with exit code 75 and this message. A client's own exceptions
+    may be left as they are: what is neither this nor a LeserError is called again too, outside `search`.
     """
 
 
@@ -240,6 +242,14 @@ class Backend(ABC):
     def index(self, documents: Iterable[Document]) -> int:
         """Create the index and store `documents`; returns their number. Capability "index"; only `leser index` calls it."""
         raise NotImplementedError(f"{self.name} does not declare the capability 'index'")
+
+    def documents(self) -> Iterator[Document]:
+        """Every document of the index once, with all its stored texts as `fetch` gives them. Capability "documents".
+
+        Only `leser corpus` calls it. Where the iterator raises Transient, the same one is asked again for the document that
+        it owes: `leser.adapter.Pages` can go on then. A generator cannot, so its first failure ends the reading.
+        """
+        raise NotImplementedError(f"{self.name} does not declare the capability 'documents'")
 
     def load(self, documents: Iterable[Document]) -> None:
         """Hold these documents from now on. Only where the class says `takes_documents`."""

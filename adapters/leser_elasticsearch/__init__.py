@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from leser.adapter import Pages
 from leser.backend import (
     Backend,
     BackendOptions,
@@ -26,6 +27,7 @@ from leser_elasticsearch.engine import ElasticsearchEngine
 from leser_elasticsearch.failures import is_transient, start_error
 from leser_elasticsearch.mapping import search_analyzers
 from leser_elasticsearch.options import ElasticsearchOptions
+from leser_elasticsearch.reading import ElasticsearchDocuments, Place
 from leser_elasticsearch.state import read_state
 from leser_elasticsearch.synonyms import put_synonyms
 from leser_elasticsearch.template import read_template
@@ -46,7 +48,18 @@ class ElasticsearchBackend(Backend):
 
     name = "elasticsearch"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {"index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total", "vectors"}
+        {
+            "index",
+            "analyze",
+            "doc_freq",
+            "documents",
+            "term_weights",
+            "fields",
+            "phrases",
+            "filters",
+            "total",
+            "vectors",
+        }
     )
 
     class Options(ElasticsearchOptions):
@@ -95,6 +108,20 @@ class ElasticsearchBackend(Backend):
             return {}
         with self._worded():
             return self._open().fetch(ids, fields)
+
+    def documents(self) -> Iterator[Document]:
+        """Every document, as all are when the first is read: `_source` without vectors, and what else the index keeps.
+
+        Raises LeserError for an index that keeps no texts to read.
+        """
+        with self._worded():
+            documents = ElasticsearchDocuments(self._open(), self.options)
+
+        def page(place: Place | None) -> tuple[list[Document], Place | None]:
+            with self._worded():
+                return documents.page(place)
+
+        return Pages(page, documents.finish)
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""

@@ -140,7 +140,7 @@ class ElasticsearchEngine:
             why = next((str(one.get("reason", {}).get("reason", "")) for one in shards.get("failures", ())), "")
             said = f"{shards['failed']} of {shards.get('total', '?')} shards did not answer: {why or 'no reason given'}"
             return SearchError(said, "transient")
-        if missing := _clusters_missing(response.get("_clusters") or {}):
+        if missing := clusters_missing(response.get("_clusters") or {}):
             return SearchError(missing, "transient")
         if response.get("terminated_early"):  # by something between us and the shards: the next answer is cut as well
             return SearchError("Elasticsearch stopped searching before it had seen all matches (terminated_early)")
@@ -213,7 +213,7 @@ class ElasticsearchEngine:
                 filter_path="hits.hits._index,hits.hits._id,hits.hits._source,hits.hits.fields,_clusters",
                 **wanted,
             )
-            if missing := _clusters_missing(answer.body.get("_clusters") or {}):
+            if missing := clusters_missing(answer.body.get("_clusters") or {}):
                 raise Transient(missing)
             yield from sorted(answer.body.get("hits", {}).get("hits", ()), key=lambda row: str(row.get("_index")))
 
@@ -239,7 +239,7 @@ class ElasticsearchEngine:
 _UNASKED = SearchError("not sent yet", "transient")
 
 
-def _clusters_missing(clusters: Mapping[str, Any]) -> str | None:
+def clusters_missing(clusters: Mapping[str, Any]) -> str | None:
     """Which remote clusters a search across clusters went without, in words; None if all of them answered in full."""
     absent = {state: clusters[state] for state in ("skipped", "partial", "failed", "running") if clusters.get(state)}
     if not absent:

@@ -57,6 +57,11 @@ class StoredTexts:
             asked = {"source": True} if self.off else {"source": None, "source_includes": list(fields)}
         return asked | {"stored_fields": stored or None, "docvalue_fields": values or None}
 
+    def request_all(self) -> dict[str, Any]:
+        """The parts of a search that bring every field that is kept: `_source`, and what stands in for it."""
+        found = self.request(tuple(self.hidden))
+        return {**found, "source": not self.everywhere, "source_includes": None}
+
     def read(self, row: Mapping[str, Any], name: str) -> str | None:
         """A field's text in a hit; None where it has none."""
         text = text_of(row.get("_source") or {}, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -38,7 +38,7 @@ class MemoryBackend(Backend):
 
     name = "memory"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {"analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total"}
+        {"analyze", "doc_freq", "documents", "term_weights", "fields", "phrases", "filters", "total"}
     )
     takes_documents = True
 
@@ -121,6 +121,11 @@ class MemoryBackend(Backend):
             )
             for document in known
         }
+
+    def documents(self) -> Iterator[Document]:
+        """The documents, in the order they came."""
+        store, _ = self._open()
+        return iter(list(store.documents.values()))
 
     def check(self) -> dict[str, Any]:
         """Number of documents and the fields they have."""

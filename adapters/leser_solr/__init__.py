@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from leser.adapter import Pages
 from leser.backend import (
     Backend,
     BackendOptions,
@@ -51,7 +52,7 @@ class SolrBackend(Backend):
 
     name = "solr"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {"index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total"}
+        {"index", "analyze", "doc_freq", "documents", "term_weights", "fields", "phrases", "filters", "total"}
     )
 
     class Options(SolrOptions):
@@ -85,6 +86,10 @@ class SolrBackend(Backend):
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
         """Stored fields; several values of one field are joined with a space. Raises Transient and LeserError."""
         return self._open().fetch(ids, fields) if ids else {}
+
+    def documents(self) -> Iterator[Document]:
+        """Every document, in the order of the ids: stored fields, and doc values that the schema gives as stored ones."""
+        return Pages(lambda place: self._open().page(place))
 
     def request(self, query: ExpandedQuery, k: int) -> dict[str, Any] | None:
         """Parameters of the request to the search handler."""

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from leser.adapter import Refused, well_formed
+from leser.adapter import Refused, well_formed, without_joined
 from leser.backend import Document, ExpandedQuery, Hit, Ranking, SearchError, Transient
 from leser.errors import LeserError
 from leser_solr.connection import Line, Params, Pool
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from leser_solr.options import SolrOptions
 
 IDS_AT_ONCE = 500
+FIRST_MARK = "*"
+"""The cursorMark of the first page."""
 FRESH = 30.0  # seconds for which the index's state is taken for known
 NOTHING = Ranking((), total=0)
 
@@ -134,6 +136,33 @@ class SolrEngine:
             Document(str(row[key]), {name: _text(row[name]) for name in fields if row.get(name) is not None})
             for row in rows
         ]
+
+    def page(self, mark: str | None) -> tuple[list[Document], str | None]:
+        """The documents of one page of the whole index, and the mark of the next. Raises Transient or LeserError."""
+        key, mark = self.schema.unique, mark or FIRST_MARK
+        asked = {
+            "q": "{!lucene v='*:*'}",
+            "fl": "*",
+            "sort": f"{key} asc",
+            "rows": str(IDS_AT_ONCE),
+            "cursorMark": mark,
+        }
+        answer = self._asked(self._options.handler, asked)
+        if answer.get("responseHeader", {}).get("partialResults"):
+            raise Transient("Solr gave some of the documents only")
+        rows, following = answer["response"]["docs"], answer.get("nextCursorMark")
+        if following is None:
+            raise LeserError(
+                f"The handler {self._options.handler} of '{self._options.index}' does not page through its documents "
+                "(no nextCursorMark in its answer). Name one that searches as /select does: -o handler=/select"
+            )
+        found = [self._whole(row) for row in rows]
+        return found, None if following == mark else following
+
+    def _whole(self, row: Mapping[str, Any]) -> Document:
+        """A document with all that its row holds, without Solr's own fields and the twins that LESER writes for filters."""
+        texts = {name: _text(value) for name, value in row.items() if self.schema.is_own(name) and value is not None}
+        return Document(str(row[self.schema.unique]), without_joined(texts, self._options.contents))
 
     def _by_ids(self, ids: Sequence[str]) -> dict[str, str]:
         """The parameters of a query for documents by their ids, with a separator that none of them holds."""

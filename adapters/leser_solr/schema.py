@@ -70,6 +70,10 @@ class SolrFields:
                 return field
         return None
 
+    def is_own(self, name: str) -> bool:
+        """Whether a field holds something of the documents': neither the id, nor Solr's own, nor a twin of LESER's."""
+        return name != self.unique and not name.startswith("_") and not name.endswith((KEYWORD, NUMBER))
+
     def searchable(self) -> list[str]:
         """Fields declared by name that hold text to search."""
         return sorted(f.name for f in self.fields.values() if f.kind == "text" and f.indexed and f.name[0] != "_")

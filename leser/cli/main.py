@@ -16,6 +16,7 @@ from leser.version import installed_version
 COMMANDS = {
     "run": "leser.cli.run",
     "index": "leser.cli.index",
+    "corpus": "leser.cli.corpus",
     "encode": "leser.cli.encode",
     "doctor": "leser.cli.doctor",
     "judgments": "leser.cli.judgments",

@@ -24,7 +24,7 @@ RESERVED = {
     "rule": frozenset({"options", "locale"}),
 }
 """Names that a run's own systems and the table [rules] have."""
-_METHODS: Mapping[str, str] = {"index": "index", "analyze": "analyze", "doc_freq": "doc_freq"}
+_METHODS: Mapping[str, str] = {name: name for name in ("index", "analyze", "doc_freq", "documents")}
 """Capabilities that are a method of their own."""
 _CALLS: Mapping[str, Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]]] = {
     "backend": {"search": (([], 1), {"total": True}), "fetch": (([], ()), {}), "check": ((), {}), "close": ((), {})},

@@ -11,7 +11,7 @@ because engines have them that their users cannot put right (an index filled twi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from math import isfinite
@@ -114,15 +114,37 @@ def documents(who: str, answer: object) -> dict[str, Document]:
             raise WrongAnswer(who, f"{shown(document)} for the document '{id}'", wanted)
         if document.id != id:
             raise WrongAnswer(who, f"the document {shown(document.id)} under the id '{id}'", wanted)
-        if not isinstance(document.fields, Mapping):
-            raise WrongAnswer(
-                who, f"{shown(document.fields)} as the fields of '{id}'", "a dictionary from field to text"
-            )
-        for name, text in document.fields.items():
-            if not (isinstance(name, str) and isinstance(text, str)):
-                came = f"{shown(text)} in the field {name!r} of '{id}'"
-                raise WrongAnswer(who, came, "text; a field that a document lacks is left out")
+        _check_fields(who, document)
     return answer
+
+
+def iterator(who: str, answer: object) -> Iterator[Any]:
+    """An iterator over documents; a list or tuple of them is made one. Raises WrongAnswer."""
+    if isinstance(answer, list | tuple):
+        return iter(answer)
+    if not isinstance(answer, Iterator):
+        raise WrongAnswer(who, shown(answer), "an iterator over all documents")
+    return answer
+
+
+def document(who: str, answer: object) -> Document:
+    """A document with an id and the text of its fields; raises WrongAnswer."""
+    if not isinstance(answer, Document):
+        raise WrongAnswer(who, f"{shown(answer)} for a document", "a Document")
+    if not isinstance(answer.id, str) or not answer.id:
+        raise WrongAnswer(who, f"a document whose id is {shown(answer.id)}", "the id as text, not empty")
+    _check_fields(who, answer)
+    return answer
+
+
+def _check_fields(who: str, document: Document) -> None:
+    if not isinstance(document.fields, Mapping):
+        came = f"{shown(document.fields)} as the fields of '{document.id}'"
+        raise WrongAnswer(who, came, "a dictionary from field to text")
+    for name, text in document.fields.items():
+        if not (isinstance(name, str) and isinstance(text, str)):
+            came = f"{shown(text)} in the field {name!r} of '{document.id}'"
+            raise WrongAnswer(who, came, "text; a field that a document lacks is left out")
 
 
 def terms(who: str, answer: object, count: int) -> list[list[str]]:

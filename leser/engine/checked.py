@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,6 +65,15 @@ class CheckedBackend:
         """`Backend.doc_freq`."""
         return answers.frequencies(self._who("doc_freq"), self._call("doc_freq", terms, field), len(terms))
 
+    def documents(self) -> Iterator[Document]:
+        """`Backend.documents`; what comes out of it is asked for by `next_document`."""
+        return answers.iterator(self._who("documents"), self._call("documents"))
+
+    def next_document(self, rows: Iterator[Document]) -> Document | None:
+        """The next of `documents`; None after the last."""
+        row = self._guarded("documents", lambda: next(rows, None), _BUGS)
+        return None if row is None else answers.document(self._who("documents"), row)
+
     def check(self) -> dict[str, Any]:
         """`Backend.check`; whatever it raises becomes a LeserError, EngineDown where the connection fails."""
         return answers.facts(self._who("check"), self._once("check"))
@@ -104,8 +113,11 @@ class CheckedBackend:
             raise raised(self._who(method), error, type(self.backend)) from error
 
     def _call(self, method: str, *values: Any, bugs: tuple[type[Exception], ...] = _BUGS, **named: Any) -> Any:
+        return self._guarded(method, lambda: getattr(self.backend, method)(*values, **named), bugs)
+
+    def _guarded(self, method: str, ask: Callable[[], Any], bugs: tuple[type[Exception], ...]) -> Any:
         try:
-            return getattr(self.backend, method)(*values, **named)
+            return ask()
         except LeserError:
             raise
         except SystemExit as error:

@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 from cachetools import LRUCache
 
 from leser.backend import Backend, Document, ExpandedQuery, Ranking, SearchError, Term
+from leser.engine.aliases import FieldAliases
 from leser.engine.answers import Answer, Mended
 from leser.engine.checked import CheckedBackend, failure, named
 from leser.engine.fusion import reciprocal_rank_fusion
@@ -55,6 +56,7 @@ class SearchClient:
         self._checked = CheckedBackend(backend, self._note_mended)
         self._sender = Sender(self._checked, self.options, self._counts)
         self._refusal = Refusal(backend, self.options)
+        self._aliases = FieldAliases(self.options.aliases)
         self._warned: set[str] = set()
         self._breaker = CircuitBreaker(backend.name, self.options.breaker_window)
         self._rankings: LRUCache[Hashable, Ranking] = LRUCache(self.options.cache_size)
@@ -196,7 +198,10 @@ class SearchClient:
             found = {id: self._documents[key] for id, key in wanted.items() if key in self._documents}
         missing = [id for id in wanted if id not in found]
         if missing:
-            fetched = self._sender.insist(lambda: self._checked.fetch(missing, fields))
+            own = self._aliases.own(fields)
+            fetched = self._sender.insist(lambda: self._checked.fetch(missing, own))
+            if self._aliases.aliases:
+                fetched = {id: self._aliases.read(document, fields) for id, document in fetched.items()}
             self._counts.add(fetched=len(missing))
             found.update((id, fetched.get(id)) for id in missing)
             with self._lock:

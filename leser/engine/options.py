@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from leser.options import Options
+
+
+def _read_names(value: Any) -> Any:
+    """On the command line the fields of an alias are written with commas: `description,features`."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: tuple(part for part in fields.replace(",", " ").split()) if isinstance(fields, str) else fields
+        for name, fields in value.items()
+    }
+
+
+Aliases = Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], BeforeValidator(_read_names)]
+"""Fields of an index by the names that they are read under."""
 
 
 class SearchOptions(Options):
@@ -23,5 +40,10 @@ class SearchOptions(Options):
     max_length: int = Field(4096, ge=1, description="most characters of a query with its terms; more is not sent")
     breaker_window: int = Field(
         64, ge=1, description="the run stops when half of this many queries sent last have failed, retries included"
+    )
+    aliases: Aliases = Field(
+        default={},
+        description="fields of the index that are read under another name, several joined with a space, e.g. "
+        "search.aliases.title=name, search.aliases.text=description,features; `leser corpus` prints what an index needs",
     )
     rrf_k: float = Field(60.0, ge=0, description="constant of reciprocal rank fusion (mode fuse)")

@@ -1,4 +1,7 @@
-"""The BEIR layout: corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv in one folder."""
+"""The BEIR layout: corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv in one folder.
+
+Where nothing is judged, queries.txt may stand for queries.jsonl: what people typed, one query per line.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,9 @@ from leser.formats.split import PARTS, assemble
 from leser.reader import Reader, ReaderOptions
 from leser.task import Qrels, Query, Task
 
+TYPED = "queries.txt"
+"""Queries without ids, one per line."""
+
 
 class Beir(Reader):
     """BEIR folder: queries.jsonl, qrels/{train,dev,test}.tsv, corpus.jsonl unless the engine holds the documents."""
@@ -51,7 +57,8 @@ class Beir(Reader):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """True for a folder with queries.jsonl and qrels/, or with corpus.jsonl: judgments may be missing (task.unjudged)."""
-        return has_file(path, "queries.jsonl") and ((path / "qrels").is_dir() or has_file(path, "corpus.jsonl"))
+        judged, documents = (path / "qrels").is_dir(), has_file(path, "corpus.jsonl")
+        return (has_file(path, "queries.jsonl") and (judged or documents)) or (has_file(path, TYPED) and documents)
 
     def read(self) -> Task:
         """Read the folder; corpus.jsonl is read only when its documents are asked for."""
@@ -59,10 +66,7 @@ class Beir(Reader):
         if folder is None or not folder.is_dir():
             raise LeserError(f"The reader 'beir' needs a folder (task.path), given: {folder}.")
         one_source_of_judgments(folder)
-        path = data_file(folder, "queries.jsonl")
-        if path is None:
-            raise LeserError(f"The reader 'beir' finds no queries.jsonl in {folder}.")
-        queries = read_queries(path)
+        path, queries = _queries(folder)
         files, ignored = _splits(folder / "qrels")
         judged = {part: read_qrels(files[part], queries) for part in PARTS if part in files}
         if not judged and self.options.unjudged != "all":
@@ -90,6 +94,34 @@ class Beir(Reader):
         """The documents of corpus.jsonl; neither queries nor judgments need to be there."""
         corpus = data_file(self.options.path, "corpus.jsonl") if self.options.path else None
         return partial(json_corpus, corpus) if corpus else None
+
+
+def _queries(folder: Path) -> tuple[Path, dict[str, Query]]:
+    """The file of queries, queries.jsonl or queries.txt, and its queries."""
+    path, typed = data_file(folder, "queries.jsonl"), data_file(folder, TYPED)
+    if path and typed:
+        one_of([path, typed], "hold the queries")
+    if path:
+        return path, read_queries(path)
+    if typed is None:
+        raise LeserError(f"The reader 'beir' finds no queries.jsonl in {folder}.")
+    if data_files(folder / "qrels"):
+        raise LeserError(
+            f"{typed} gives its queries no ids that {folder / 'qrels'} could name. Write queries.jsonl, one line per query: "
+            '{"_id": "q1", "text": "red sofa"}'
+        )
+    return typed, read_typed(typed)
+
+
+def read_typed(path: Path) -> dict[str, Query]:
+    """What people typed, one query per line; a line's number is its id, and a query that comes again counts once."""
+    queries: dict[str, Query] = {}
+    for line, row in numbered_lines(path):
+        if "\t" in row.strip():
+            raise bad_line(path, line, "found a tab. Write nothing but the query into a line, without counts or ids")
+        text = " ".join(row.split())
+        queries.setdefault(text.casefold(), Query(str(line), text))
+    return {query.id: query for query in queries.values()}
 
 
 def _splits(folder: Path) -> tuple[dict[str, Path], list[Path]]:

@@ -33,7 +33,7 @@ TIED = "trail jacket desk yoga cup"
 """A word each of five documents that are as long as each other, in all their fields: where words are counted, five scores tie."""
 CONNECTIONS = frozenset({"socket.connect", "socket.getaddrinfo", "sqlite3.connect", "subprocess.Popen"})
 MACHINE = (sys.prefix, sys.base_prefix, "/etc/", "/dev/", "/proc/", "/sys/", "/usr/")
-METHODS = ("search", "fetch", "check", "fingerprint", "index", "load", "analyze", "doc_freq")
+METHODS = ("search", "fetch", "check", "fingerprint", "index", "load", "analyze", "doc_freq", "documents")
 
 
 class BasicCases:

@@ -1,4 +1,4 @@
-"""The part of BackendContract about writing an index (capability "index") and about documents held in process.
+"""The part of BackendContract about writing an index (capability "index"), reading one whole, and documents held in process.
 
 These tests come last: what is wrong with writing may spoil what other tests read.
 """
@@ -59,6 +59,34 @@ class IndexCases:
             assert set(ids_of(backend, "settee")) == {document.id for document in odd}
             fetched = documents_of(backend, [document.id for document in odd], ["title", "text"])
             assert dict(fetched["o 1/ü,*"].fields) == dict(odd[0].fields)
+
+    @needs("documents")
+    def test_documents(self, open_backend: OpenBackend) -> None:
+        """If this fails, check documents(): every document once, all its fields, with the ids and texts that fetch() gives."""
+        with opened(open_backend) as backend:
+            read = called("documents", lambda: list(backend.documents()))
+            assert sorted(document.id for document in read) == sorted(document.id for document in DOCUMENTS)
+            held = {document.id: document.fields for document in read}
+            for document in DOCUMENTS:
+                lacking = {name for name, text in document.fields.items() if held[document.id].get(name) != text}
+                assert not lacking, (
+                    f"documents() gives {document.id} without {', '.join(sorted(lacking))}, or otherwise"
+                )
+            fields = sorted({name for document in read for name in document.fields})
+            fetched = documents_of(backend, list(held), fields)
+            assert {id: dict(document.fields) for id, document in fetched.items()} == held
+            assert len(called("documents", lambda: list(backend.documents()))) == len(DOCUMENTS), "called again"
+
+    @given("open_missing")
+    @needs("index", "documents")
+    def test_documents_many(self, open_missing: OpenBackend) -> None:
+        """If this fails, check that documents() reads to the last page, and gives no document of two pages twice."""
+        many = tuple(Document(f"m{n}", {"title": f"item {n}", "text": "settee"}) for n in range(2105))
+        with opened(open_missing) as backend:
+            assert called("index", lambda: backend.index(_handed(many))) == len(many)
+            read = called("documents", lambda: list(backend.documents()))
+            assert len(read) == len(many)
+            assert {document.id: dict(document.fields) for document in read} == {d.id: dict(d.fields) for d in many}
 
     @needs("index")
     def test_index_again(self, open_backend: OpenBackend) -> None:

@@ -63,6 +63,13 @@ class UnreachableCases:
             backend.doc_freq(["sofa"])
 
     @given("open_unreachable")
+    @needs("documents")
+    def test_unreachable_index_is_not_empty(self, open_unreachable: Callable[..., Backend]) -> None:
+        """If this fails, check that documents(), or its iterator, raises Transient: its end says that all were given."""
+        with opened(open_unreachable) as backend, pytest.raises(MAY_PASS):
+            list(backend.documents())
+
+    @given("open_unreachable")
     def test_unreachable_fingerprint_is_transient(self, open_unreachable: Callable[..., Backend]) -> None:
         """If this fails, check that fingerprint() returns a text without the server's part, or raises Transient."""
         with opened(open_unreachable) as backend:

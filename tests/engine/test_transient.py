@@ -24,7 +24,7 @@ class Starting(MemoryBackend):
     """Raises `error` from the methods in `failing` until it was called `times` times."""
 
     error: ClassVar[Exception] = Transient("the server is starting, and has not loaded the index yet")
-    failing: ClassVar[tuple[str, ...]] = ("search", "fetch", "analyze", "doc_freq", "fingerprint", "check")
+    failing: ClassVar[tuple[str, ...]] = ("search", "fetch", "analyze", "doc_freq", "documents", "fingerprint", "check")
     times = 1
 
     def __getattribute__(self, name: str) -> Any:

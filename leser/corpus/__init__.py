@@ -1,0 +1,1 @@
+"""The documents of an index as a task's corpus.jsonl."""
