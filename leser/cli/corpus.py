@@ -123,9 +123,8 @@ def _flags(
 def _next(written: WrittenCorpus, flags: list[str]) -> list[str]:
     """What to do now: queries, then a run that reads the index's fields under the names that the file has."""
     folder = written.path.parent
-    aliases = [
-        f"-o {shlex.quote(f'search.aliases.{name}={",".join(f)}')}" for name, f in written.fields.aliases.items()
-    ]
+    named = [f"search.aliases.{name}={','.join(fields)}" for name, fields in written.fields.aliases.items()]
+    aliases = [f"-o {shlex.quote(one)}" for one in named]
     task = f"--task {shlex.quote(str(folder))}"
     command = " ".join(["leser run --recipe encoder", *flags, *aliases, task, "-o task.unjudged=all"])
     return [

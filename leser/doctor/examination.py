@@ -66,7 +66,7 @@ def examine(
                 yield _judged(backend, task)
                 yield from as_stored(sample, task)
             topic = "examination"
-            subject = Subject(config, backend, client, sample)
+            subject = Subject(config, backend, client, sample.without(config.search.aliases))
             yield from checked(subject)
             topic = "constraints"
             yield from typed(subject)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations, islice
 from typing import Any
 
@@ -47,6 +47,17 @@ class TriedQuery:
         document = self.documents.get(id)
         fields = document.fields.values() if document else ()
         return tuple(dict.fromkeys(word for text in fields for word in _WORD.findall(text.lower())))
+
+    def without(self, names: Iterable[str]) -> TriedQuery:
+        """The same with documents that lack these fields: names that LESER reads by, and the index does not know."""
+        taken = frozenset(names)
+        if not taken:
+            return self
+        left = {
+            id: Document(id, {name: text for name, text in document.fields.items() if name not in taken})
+            for id, document in self.documents.items()
+        }
+        return replace(self, documents=left)
 
 
 def find_sample(

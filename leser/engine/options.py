@@ -15,7 +15,7 @@ def _read_names(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {
-        name: tuple(part for part in fields.replace(",", " ").split()) if isinstance(fields, str) else fields
+        name: tuple(filter(None, map(str.strip, fields.split(",")))) if isinstance(fields, str) else fields
         for name, fields in value.items()
     }
 
