@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from leser.adapter import CountedDocuments, Refused, check_terms
+from leser.adapter import CountedDocuments, Pages, Refused, check_terms, without_joined
 from leser.backend import (
     Backend,
     BackendOptions,
@@ -35,7 +35,7 @@ class PyseriniBackend(Backend):
 
     name = "pyserini"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {"index", "analyze", "doc_freq", "term_weights", "fields", "phrases", "filters", "total"}
+        {"index", "analyze", "doc_freq", "documents", "term_weights", "fields", "phrases", "filters", "total"}
     )
 
     class Options(PyseriniOptions):
@@ -79,6 +79,16 @@ class PyseriniBackend(Backend):
         """Stored fields, or the members of the JSON text that Anserini and LESER store as `raw`."""
         found = self._open().call("fetch", {"ids": list(ids), "fields": list(fields)})
         return {id: Document(id, texts) for id, texts in found.items()}
+
+    def documents(self) -> Iterator[Document]:
+        """Every document that is not deleted, in the index's order: what is stored of it, or the members of its `raw`."""
+
+        def page(start: int | None) -> tuple[list[Document], int | None]:
+            answer = self._open().call("documents", {"from": start or 0, "size": CHUNK})
+            rows = [Document(id, without_joined(texts, self.options.contents)) for id, texts in answer["documents"]]
+            return rows, answer["next"]
+
+        return Pages(page)
 
     def close(self) -> None:
         """Close the index; the Java machine stays, since a process can start only one."""

@@ -150,13 +150,13 @@ class SolrEngine:
         answer = self._asked(self._options.handler, asked)
         if answer.get("responseHeader", {}).get("partialResults"):
             raise Transient("Solr gave some of the documents only")
-        rows, following = answer["response"]["docs"], answer.get("nextCursorMark")
-        if following is None:
+        following = answer.get("nextCursorMark")
+        if following is None or "response" not in answer:
             raise LeserError(
-                f"The handler {self._options.handler} of '{self._options.index}' does not page through its documents "
-                "(no nextCursorMark in its answer). Name one that searches as /select does: -o handler=/select"
+                f"The handler {self._options.handler} of '{self._options.index}' does not page through its documents: its answer "
+                "has no nextCursorMark. Name one that searches as /select does: -o handler=/select"
             )
-        found = [self._whole(row) for row in rows]
+        found = [self._whole(row) for row in answer["response"]["docs"]]
         return found, None if following == mark else following
 
     def _whole(self, row: Mapping[str, Any]) -> Document:

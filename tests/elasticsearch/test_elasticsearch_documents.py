@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import leser_elasticsearch.reading as reading
 import pytest
-from elastic import opened
+from elastic import made, opened
 from elasticsearch import Elasticsearch
+from leser_elasticsearch import ElasticsearchBackend
 from servers.server import Server
 
 from leser.errors import LeserError
@@ -30,6 +31,7 @@ PROPERTIES: dict[str, Any] = {
     "name": TEXT,
     "note": {"type": "text", "store": True},
     "price": {"type": "integer"},
+    "tags": {"type": "keyword"},
     "vector": {"type": "dense_vector", "dims": 2},
 }
 Make = Callable[..., str]
@@ -51,7 +53,7 @@ def client(server: Server) -> Iterator[Elasticsearch]:
 def make(client: Elasticsearch) -> Make:
     """Makes an index of the shelf with this `_source`; every document has a note beside its own fields."""
 
-    def made(source: dict[str, Any] | None = None, documents: Any = SHELF, shards: int = 1, **other: Any) -> str:
+    def one(source: dict[str, Any] | None = None, documents: Any = SHELF, shards: int = 1, **other: Any) -> str:
         name = f"test-{uuid4().hex}"
         mappings = {"properties": {**PROPERTIES, **other}, **({"_source": source} if source else {})}
         client.indices.create(index=name, mappings=mappings, settings={"number_of_shards": shards})
@@ -61,12 +63,16 @@ def make(client: Elasticsearch) -> Make:
         assert not client.bulk(index=name, operations=lines, refresh=True).body["errors"]
         return name
 
-    return made
+    return one
 
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "PAGE", 10)
+
+
+def shelf(server: Server, index: str) -> ElasticsearchBackend:
+    return opened(server, index, fields="name")
 
 
 def contexts(client: Elasticsearch) -> int:
@@ -77,7 +83,7 @@ def contexts(client: Elasticsearch) -> int:
 
 def test_all_pages_of_all_shards_and_nothing_stays_open(server: Server, client: Elasticsearch, make: Make) -> None:
     before = contexts(client)
-    backend = opened(server, make(shards=3))
+    backend = shelf(server, make(shards=3))
     read = {document.id: dict(document.fields) for document in backend.documents()}
     assert read == {
         id: {
@@ -102,7 +108,7 @@ def test_all_pages_of_all_shards_and_nothing_stays_open(server: Server, client: 
 
 def test_the_index_is_read_as_it_was(server: Server, client: Elasticsearch, make: Make) -> None:
     name = make()
-    rows = opened(server, name).documents()
+    rows = shelf(server, name).documents()
     first = next(rows).id
     client.delete_by_query(index=name, query={"match_all": {}}, refresh=True)
     assert {first, *(document.id for document in rows)} == set(SHELF)
@@ -112,32 +118,30 @@ def test_an_alias_and_its_filter_and_a_pattern(server: Server, client: Elasticse
     name, other = make(), make(documents={"q1": {"name": "chair"}})
     alias = f"alias-{uuid4().hex}"
     client.indices.put_alias(index=name, name=alias, filter={"range": {"price": {"gte": 140}}})
-    backend = opened(server, alias)
+    backend = shelf(server, alias)
     assert {d.id for d in backend.documents()} == {f"p{n}" for n in range(20, 25)}
     assert backend.check()["documents"] == 5
-    assert {d.id for d in opened(server, f"{name},{other}").documents()} == {*SHELF, "q1"}
+    assert {d.id for d in shelf(server, f"{name},{other}").documents()} == {*SHELF, "q1"}
 
 
 def test_what_source_leaves_out_is_read_where_it_is_kept(server: Server, make: Make) -> None:
-    backend = opened(server, make({"excludes": ["note", "price"]}))
+    backend = shelf(server, make({"excludes": ["note", "price"]}))
     document = next(iter(backend.documents()))
     assert document.fields["note"] == f"kept {document.id}"
     assert document.fields["price"] == str(SHELF[document.id]["price"])
 
 
 def test_without_source_it_is_said(server: Server, make: Make) -> None:
-    backend = opened(server, make({"enabled": False}))
+    backend = shelf(server, make({"enabled": False}))
     with pytest.raises(LeserError, match=r"does not give its documents: its mapping switches _source off, and .* name"):
         backend.documents()
 
 
 def test_an_index_that_is_not_there_is_said(server: Server) -> None:
     with pytest.raises(LeserError, match="has no index 'nowhere'"):
-        opened(server, "nowhere").documents()
+        shelf(server, "nowhere").documents()
 
 
 def test_what_leser_joined_when_it_indexed_is_left_out(server: Server) -> None:
-    from elastic import made
-
     documents = list(opened(server, made(server)).documents())
     assert {name for document in documents for name in document.fields} == {"title", "text", "brand", "price"}

@@ -34,7 +34,7 @@ def test_every_page_and_every_field(solr: Server, monkeypatch: pytest.MonkeyPatc
         assert {d.id: dict(d.fields) for d in read} == {d.id: dict(d.fields) for d in MANY}
         name = backend.options.index
         field = {"name": "stock", "type": "pint", "stored": False, "docValues": True, "useDocValuesAsStored": True}
-        post(solr, f"/{name}/schema", {"add-field": [field, {"name": "tags", "type": "strings", "stored": True}]})
+        post(solr, f"/{name}/schema", {"add-field": [field, {"name": "tags", "type": "string", "multiValued": True}]})
         post(solr, f"/{name}/update?commit=true", [{"id": "new", "title": "chair", "stock": 3, "tags": ["a", "b"]}])
         again = open_()
         (new,) = [d for d in again.documents() if d.id == "new"]
@@ -43,5 +43,5 @@ def test_every_page_and_every_field(solr: Server, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_handler_that_does_not_page_is_said(shop: Open) -> None:
-    with pytest.raises(LeserError):
+    with pytest.raises(LeserError, match=r"handler /get of .* does not page.*-o handler=/select"):
         list(shop(handler="/get").documents())

@@ -27,6 +27,7 @@ import org.apache.lucene.index.DocValues;
 import org.apache.lucene.index.FieldInfo;
 import org.apache.lucene.index.FieldInfos;
 import org.apache.lucene.index.IndexOptions;
+import org.apache.lucene.index.IndexableField;
 import org.apache.lucene.index.LeafReaderContext;
 import org.apache.lucene.index.MultiBits;
 import org.apache.lucene.index.ReaderUtil;
@@ -247,6 +248,55 @@ public final class LuceneEngine implements AutoCloseable {
       }
       out.writeEndObject();
     });
+  }
+
+  /**
+   * {"from", "size"} to {"documents": [[id, {field: text}], ...], "next": number or null}: of the next live documents all that is stored,
+   * one by one and inside the JSON text that Anserini stores.
+   */
+  public String documents(String request) throws IOException {
+    JsonNode asked = JSON.readTree(request);
+    Bits live = MultiBits.getLiveDocs(reader);
+    StoredFields stored = reader.storedFields();
+    int last = (int) Math.min(reader.maxDoc(), asked.get("from").asLong() + asked.get("size").asInt());
+    return write(out -> {
+      out.writeStartObject();
+      out.writeArrayFieldStart("documents");
+      for (int number = asked.get("from").asInt(); number < last; number++) {
+        if (live == null || live.get(number)) {
+          writeStored(out, stored.document(number), ids(new ScoreDoc[] {new ScoreDoc(number, 0)})[0]);
+        }
+      }
+      out.writeEndArray();
+      out.writeFieldName("next");
+      if (last < reader.maxDoc()) {
+        out.writeNumber(last);
+      } else {
+        out.writeNull();
+      }
+      out.writeEndObject();
+    });
+  }
+
+  private static void writeStored(JsonGenerator out, Document document, String id) throws IOException {
+    Map<String, String> texts = new LinkedHashMap<>();
+    JsonNode raw = document.get("raw") == null ? JSON.createObjectNode() : JSON.readTree(document.get("raw"));
+    raw.fields().forEachRemaining(field -> {
+      String text = field.getValue().asText(null);
+      if (text != null) {
+        texts.put(field.getKey(), text);
+      }
+    });
+    for (IndexableField field : document.getFields()) {
+      if (field.stringValue() != null && !field.name().equals("raw")) {
+        texts.put(field.name(), document.get(field.name()));
+      }
+    }
+    texts.remove("id");
+    out.writeStartArray();
+    out.writeString(id);
+    out.writeObject(texts);
+    out.writeEndArray();
   }
 
   /** ["text", ...] to [["term", ...], ...]. */
