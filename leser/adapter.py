@@ -38,7 +38,7 @@ TRANSIENT_STATUS = frozenset({408, 429, 502, 503, 504})
 """HTTP statuses after which the same request may succeed a moment later."""
 
 
-Place = TypeVar("Place")
+PageStart = TypeVar("PageStart")
 
 
 class Refused(Exception):
@@ -180,7 +180,7 @@ class CountedDocuments:
         return len(self._ids)
 
 
-class Pages(Iterator[Document], Generic[Place]):
+class Pages(Iterator[Document], Generic[PageStart]):
     """All documents of an index, read page by page (Backend.documents); after an exception the same page is asked for again.
 
     `read` takes the place where a page begins, None for the first, and returns its documents and the place of the next
@@ -189,12 +189,12 @@ class Pages(Iterator[Document], Generic[Place]):
 
     def __init__(
         self,
-        read: Callable[[Place | None], tuple[Iterable[Document], Place | None]],
+        read: Callable[[PageStart | None], tuple[Iterable[Document], PageStart | None]],
         finish: Callable[[], None] | None = None,
     ) -> None:
         self._read, self._finish = read, finish
         self._page: deque[Document] = deque()
-        self._place: Place | None = None
+        self._place: PageStart | None = None
         self._ended = False
 
     def __next__(self) -> Document:

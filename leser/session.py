@@ -157,8 +157,8 @@ def check_nearest(config: RunConfig, rewards: RewardSet, task: Task | None) -> N
         )
     if task is None or task.documents is None:
         raise LeserError(
-            "prompt.nearest needs the documents, and the task brings none. Give the task its documents, or set "
-            "-o prompt.nearest=0."
+            "prompt.nearest needs the documents, and the task brings none. Give the task its documents (`leser corpus` writes "
+            "them of an engine's index), or set -o prompt.nearest=0."
         )
 
 

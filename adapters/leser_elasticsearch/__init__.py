@@ -27,7 +27,7 @@ from leser_elasticsearch.engine import ElasticsearchEngine
 from leser_elasticsearch.failures import is_transient, start_error
 from leser_elasticsearch.mapping import search_analyzers
 from leser_elasticsearch.options import ElasticsearchOptions
-from leser_elasticsearch.reading import ElasticsearchDocuments, Place
+from leser_elasticsearch.reading import ElasticsearchDocuments, PageStart
 from leser_elasticsearch.state import read_state
 from leser_elasticsearch.synonyms import put_synonyms
 from leser_elasticsearch.template import read_template
@@ -117,7 +117,7 @@ class ElasticsearchBackend(Backend):
         with self._worded():
             documents = ElasticsearchDocuments(self._open(), self.options)
 
-        def page(place: Place | None) -> tuple[list[Document], Place | None]:
+        def page(place: PageStart | None) -> tuple[list[Document], PageStart | None]:
             with self._worded():
                 return documents.page(place)
 

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
+class PageStart:
     """Where a page begins: the point in time's latest id, and the last document before the page."""
 
     point: str
@@ -50,10 +50,10 @@ class ElasticsearchDocuments:
         excluded = [name for name, kind in engine.fields.types.items() if kind in NO_TEXT]
         self._wanted: dict[str, Any] = {**engine.texts.request_all(), "source_excludes": excluded or None}
 
-    def page(self, place: Place | None) -> tuple[list[Document], Place | None]:
+    def page(self, place: PageStart | None) -> tuple[list[Document], PageStart | None]:
         """The documents of one page, and where the next begins."""
         if place is None:
-            place = Place(self._opened())
+            place = PageStart(self._opened())
         answer = self._client.search(
             pit={"id": place.point, "keep_alive": KEPT_ALIVE},
             size=PAGE,
@@ -68,7 +68,7 @@ class ElasticsearchDocuments:
             raise Transient(missing)
         rows = answer.body.get("hits", {}).get("hits", ())
         self._point = answer.body.get("pit_id", place.point)
-        return [self._document(row) for row in rows], Place(self._point, rows[-1]["sort"]) if rows else None
+        return [self._document(row) for row in rows], PageStart(self._point, rows[-1]["sort"]) if rows else None
 
     def finish(self) -> None:
         """Close the point in time, which the server would keep for minutes; it closes one that this fails for by itself."""

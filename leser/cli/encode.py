@@ -49,7 +49,10 @@ def command(platform: Path | None, config: Path | None, assignments: tuple[str, 
         raise LeserError("No reward of this configuration has an encoder. Name one: --reward encoder@10.")
     task = task_of(resolved, registry)
     if task.documents is None:
-        raise LeserError(f"The task {task.name} brings no documents to encode. Name a folder with a corpus.jsonl.")
+        raise LeserError(
+            f"The task {task.name} brings no documents to encode. Name a folder with a corpus.jsonl; `leser corpus` "
+            "writes one of an engine's index."
+        )
     for reward in able:
         done = reward.encode_documents(task.documents(), cluster)
         failed = f", {done.failed} failed" if done.failed else ""

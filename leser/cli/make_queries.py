@@ -60,7 +60,8 @@ def command(
     read = task_of(complete(loaded, registry), registry)
     if read.documents is None:
         raise LeserError(
-            f"The task {read.name} brings no documents to make queries of. Put corpus.jsonl beside its queries."
+            f"The task {read.name} brings no documents to make queries of. Put corpus.jsonl beside its queries; "
+            "`leser corpus` writes one of an engine's index."
         )
     held = [query for split in read.splits for query in (*split.queries, *split.no_result)]
     made = make_queries(read.documents(), options, held, read.title_field)

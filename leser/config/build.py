@@ -77,7 +77,8 @@ def documents_of(config: RunConfig, registry: Registry) -> Iterable[Document]:
     documents = read_catalogue(config.task.name, registry.all("reader"), _reading(config))
     if documents is None:
         raise LeserError(
-            f"The documents of the task {config.task.name} are needed, and it brings none. Put its corpus.jsonl there."
+            f"The documents of the task {config.task.name} are needed, and it brings none. Put its corpus.jsonl there; "
+            "`leser corpus` writes one of an engine's index."
         )
     return documents()
 

@@ -60,6 +60,15 @@ class Beir(Reader):
         judged, documents = (path / "qrels").is_dir(), has_file(path, "corpus.jsonl")
         return (has_file(path, "queries.jsonl") and (judged or documents)) or (has_file(path, TYPED) and documents)
 
+    @classmethod
+    def why_not(cls, path: Path) -> str | None:
+        """That queries without judgments lack their documents."""
+        found = next((name for name in ("queries.jsonl", TYPED) if has_file(path, name)), None)
+        if found is None:
+            return None
+        wanted = "neither qrels nor a corpus.jsonl beside it" if found != TYPED else "no corpus.jsonl beside it"
+        return f"{path / found} has {wanted}. `leser corpus` writes an index's documents there."
+
     def read(self) -> Task:
         """Read the folder; corpus.jsonl is read only when its documents are asked for."""
         folder = self.options.path

@@ -120,7 +120,8 @@ class _NearestBaseline(_EncoderBaseline):
         if context.task.documents is None:
             raise LeserError(
                 f"The baseline {self.name} needs all documents, and the task {context.task.name} brings none. "
-                f"Give the task its corpus.jsonl, or take {self.name} out of evaluation.baselines."
+                f"Give the task its corpus.jsonl (`leser corpus` writes one of an engine's index), or take "
+                f"{self.name} out of evaluation.baselines."
             )
         self.documents = DocumentIndex.shared(self.vectors, context.task.documents(), self.encoder.fields)
 

@@ -110,7 +110,7 @@ def test_the_index_is_read_as_it_was(server: Server, client: Elasticsearch, make
     name = make()
     rows = shelf(server, name).documents()
     first = next(rows).id
-    client.delete_by_query(index=name, query={"match_all": {}}, refresh=True)
+    client.bulk(index=name, operations=[{"delete": {"_id": id}} for id in SHELF], refresh=True)
     assert {first, *(document.id for document in rows)} == set(SHELF)
 
 

@@ -48,6 +48,11 @@ def test_what_queries_without_ids_cannot_be(shop: Path) -> None:
         read_task(shop, {"beir": Beir}, {"unjudged": "all"})
 
 
-def test_a_folder_without_documents_is_not_recognised(shop: Path) -> None:
+def test_a_folder_without_documents_is_not_recognised_and_it_is_said_why(shop: Path) -> None:
     (shop / "corpus.jsonl").unlink()
-    assert not Beir.recognises(shop)
+    said = r"queries\.txt has no corpus\.jsonl beside it\. `leser corpus` writes an index's documents there\."
+    with pytest.raises(LeserError, match=said):
+        read_task(shop, {"beir": Beir}, {"unjudged": "all"})
+    (shop / "queries.jsonl").write_text('{"_id": "1", "text": "red sofa"}\n')
+    with pytest.raises(LeserError, match=r"queries\.jsonl has neither qrels nor a corpus\.jsonl beside it"):
+        read_task(shop, {"beir": Beir}, {"unjudged": "all"})
