@@ -11,10 +11,12 @@ from leser.adapter import without_joined
 from leser.backend import Document, Transient
 from leser.errors import LeserError
 from leser_elasticsearch.engine import ElasticsearchEngine, clusters_missing
+from leser_elasticsearch.failures import error_of
 from leser_elasticsearch.mapping import TEXT
 from leser_elasticsearch.options import ElasticsearchOptions
 
 if TYPE_CHECKING:
+    from elastic_transport import ObjectApiResponse
     from elasticsearch import Elasticsearch
 
 PAGE = 500  # documents in one answer
@@ -54,7 +56,7 @@ class ElasticsearchDocuments:
         """The documents of one page, and where the next begins."""
         if place is None:
             place = PageStart(self._opened())
-        answer = self._client.search(
+        answer = self._asked(
             pit={"id": place.point, "keep_alive": KEPT_ALIVE},
             size=PAGE,
             sort=["_shard_doc"],
@@ -69,6 +71,19 @@ class ElasticsearchDocuments:
         rows = answer.body.get("hits", {}).get("hits", ())
         self._point = answer.body.get("pit_id", place.point)
         return [self._document(row) for row in rows], PageStart(self._point, rows[-1]["sort"]) if rows else None
+
+    def _asked(self, **wanted: Any) -> ObjectApiResponse[Any]:
+        from elasticsearch import NotFoundError
+
+        try:
+            return self._client.search(**wanted)
+        except NotFoundError as error:
+            if error_of(error)[0] != "search_context_missing_exception":
+                raise
+            raise LeserError(
+                f"Elasticsearch at {self._options.place} has given up the point in time that '{self._options.index}' was read at: "
+                f"over {KEPT_ALIVE} passed between two pages, or a node was restarted. Give the command again."
+            ) from error
 
     def finish(self) -> None:
         """Close the point in time, which the server would keep for minutes; it closes one that this fails for by itself."""

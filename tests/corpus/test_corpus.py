@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 from leser_memory import MemoryBackend
 
-from leser.adapter import Pages
+from leser.adapter import Pages, without_joined
 from leser.backend import Capability, Document, Transient
 from leser.corpus.fields import choose_fields
 from leser.corpus.writing import write_corpus
@@ -251,6 +251,13 @@ def test_corpus_of_the_kit_is_closed_when_it_is_left() -> None:
     pages.close()
     assert list(pages) == []
     assert closed == [1]
+
+
+def test_a_field_that_only_joins_others_is_left_out() -> None:
+    fields = {"title": "red sofa", "text": "soft", "contents": "red sofa soft"}
+    assert without_joined(fields, ("title", "text")) == {"title": "red sofa", "text": "soft"}
+    assert without_joined({**fields, "contents": "own"}, ("title", "text")) == {**fields, "contents": "own"}
+    assert without_joined({"title": "red sofa"}, ("title",)) == {"title": "red sofa"}
 
 
 def test_lines_are_beir(tmp_path: Path) -> None:

@@ -114,6 +114,16 @@ def test_the_index_is_read_as_it_was(server: Server, client: Elasticsearch, make
     assert {first, *(document.id for document in rows)} == set(SHELF)
 
 
+def test_a_point_in_time_that_is_gone_is_said(server: Server, client: Elasticsearch, make: Make) -> None:
+    backend = shelf(server, make())
+    documents = reading.ElasticsearchDocuments(backend._open(), backend.options)
+    _, start = documents.page(None)
+    assert start is not None
+    client.close_point_in_time(id=start.point)
+    with pytest.raises(LeserError, match=r"has given up the point in time .* Give the command again\."):
+        documents.page(start)
+
+
 def test_an_alias_and_its_filter_and_a_pattern(server: Server, client: Elasticsearch, make: Make) -> None:
     name, other = make(), make(documents={"q1": {"name": "chair"}})
     alias = f"alias-{uuid4().hex}"

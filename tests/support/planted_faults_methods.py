@@ -70,28 +70,28 @@ class CapabilitiesAsText(Planted):
 class Fetches(MemoryBackend):
     """Changes what is fetched."""
 
-    def documents(self, documents: dict[str, Document], ids: Any, fields: Any) -> Any:
+    def changed(self, documents: dict[str, Document], ids: Any, fields: Any) -> Any:
         return documents
 
     def fetch(self, ids: Any, fields: Any) -> Any:
-        return self.documents(super().fetch(ids, fields), ids, fields)
+        return self.changed(super().fetch(ids, fields), ids, fields)
 
 
 @fault("test_fetch", "fetch", "list")
 class DocumentsInAList(Fetches):
-    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+    def changed(self, documents: Any, ids: Any, fields: Any) -> Any:
         return list(documents.values())
 
 
 @fault("test_fetch", "fetch", "no document has")
 class UnknownIdsFilledIn(Fetches):
-    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+    def changed(self, documents: Any, ids: Any, fields: Any) -> Any:
         return {id: documents.get(id, Document(id)) for id in ids}
 
 
 @fault("test_fetch", "fetch", "KeyError")
 class UnknownIdsRaise(Fetches):
-    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+    def changed(self, documents: Any, ids: Any, fields: Any) -> Any:
         return {id: documents[id] for id in ids}
 
 
@@ -103,32 +103,32 @@ class EveryFieldAlways(Fetches):
 
 @fault("test_fetch", "fetch", "None")
 class UnknownFieldsAreNone(Fetches):
-    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+    def changed(self, documents: Any, ids: Any, fields: Any) -> Any:
         return {id: replace(d, fields={f: d.fields.get(f) for f in fields}) for id, d in documents.items()}
 
 
 @fault("test_fetch_all")
 class NumbersAsNumbers(Fetches):
-    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+    def changed(self, documents: Any, ids: Any, fields: Any) -> Any:
         number = {"price": float}
         return {i: Document(i, {f: number.get(f, str)(t) for f, t in d.fields.items()}) for i, d in documents.items()}
 
 
 @fault("test_fetch_all")
 class TextsCutOff(Fetches):
-    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+    def changed(self, documents: Any, ids: Any, fields: Any) -> Any:
         return {i: Document(i, {f: t[:1000] for f, t in d.fields.items()}) for i, d in documents.items()}
 
 
 @fault("test_fetch", "fetch", "under")
 class AnothersId(Fetches):
-    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+    def changed(self, documents: Any, ids: Any, fields: Any) -> Any:
         return {id: Document(id.upper(), d.fields) for id, d in documents.items()}
 
 
 @fault("test_fetch_all")
 class OneDocumentLost(Fetches):
-    def documents(self, documents: Any, ids: Any, fields: Any) -> Any:
+    def changed(self, documents: Any, ids: Any, fields: Any) -> Any:
         return {id: d for id, d in documents.items() if id != "d06"}
 
 

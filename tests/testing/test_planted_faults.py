@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import planted_faults_clauses  # noqa: F401 - each lists its faults
+import planted_faults_documents  # noqa: F401
 import planted_faults_filters  # noqa: F401
 import planted_faults_methods  # noqa: F401
 import planted_faults_texts  # noqa: F401
