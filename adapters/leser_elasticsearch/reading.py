@@ -81,8 +81,8 @@ class ElasticsearchDocuments:
             if error_of(error)[0] != "search_context_missing_exception":
                 raise
             raise LeserError(
-                f"Elasticsearch at {self._options.place} has given up the point in time that '{self._options.index}' was read at: "
-                f"over {KEPT_ALIVE} passed between two pages, or a node was restarted. Give the command again."
+                f"Elasticsearch at {self._options.place} has given up the point in time at which '{self._options.index}' was "
+                f"read: over {KEPT_ALIVE} passed between two pages, or a node was restarted. Give the command again."
             ) from error
 
     def finish(self) -> None:
