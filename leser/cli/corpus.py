@@ -27,7 +27,12 @@ _FILE = click.Path(path_type=Path)
 @backend_name
 @assignments
 @plugin_files
-@click.option("--title", multiple=True, metavar="FIELD", help="The field that is the title; default: title, name, ...")
+@click.option(
+    "--title",
+    multiple=True,
+    metavar="FIELD",
+    help="The field that is the title, or one of several; default: title, name, ...",
+)
 @click.option(
     "--text",
     multiple=True,
