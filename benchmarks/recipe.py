@@ -74,6 +74,8 @@ class Arm:
         return int(self.share * whole) // (self.queries * self.group)
 
 
+TWO_HALVES: Mapping[str, Any] = {"epochs_per_batch": 2, "mini_batches": 2}
+BELOW: Mapping[str, Any] = {"gated_below": 0.02}
 ARMS: Mapping[str, Arm] = {
     "32 x 16, whole": Arm(32, 16, 1.0),
     "32 x 16, leave-one-out, whole": Arm(32, 16, 1.0, {"credit": "leave-one-out", "credit_share": 0.5}),
@@ -102,6 +104,11 @@ ARMS: Mapping[str, Arm] = {
         128, 4, options={"epochs_per_batch": 2, "mini_batches": 4, "warmup_steps": 2}
     ),
     "64 x 8, two updates of two halves, half": Arm(64, 8, 0.5, {"epochs_per_batch": 2, "mini_batches": 2}),
+    "32 x 16, gated below, whole": Arm(32, 16, 1.0, BELOW),
+    "64 x 8, two updates of two halves, gated below": Arm(64, 8, options={**TWO_HALVES, **BELOW}),
+    "64 x 8, two updates of two halves, gated below, half": Arm(64, 8, 0.5, {**TWO_HALVES, **BELOW}),
+    "64 x 8, two updates of two halves, gated below by .1": Arm(64, 8, options={**TWO_HALVES, "gated_below": 0.1}),
+    "64 x 8, two updates of two halves, temperature .7": Arm(64, 8, options={**TWO_HALVES, "temperature": 0.7}),
     "64 x 8, two updates, half": Arm(64, 8, 0.5, {"epochs_per_batch": 2}),
     "32 x 8, two updates": Arm(32, 8, options={"epochs_per_batch": 2}),
     "32 x 8, four updates": Arm(32, 8, options={"epochs_per_batch": 4}),

@@ -68,6 +68,24 @@ def group_advantages(
     return Advantages(np.where(usable & ~zero_variance[:, None], advantages, 0.0), active, zero_variance)
 
 
+def below_readable(rewards: Array, gated: Mask, usable: Mask, margin: float | None) -> Array:
+    """Rewards (B, G) or components of them (B, G, K) in which what is `gated` counts as its group's worst readable one - margin.
+
+    A group without a usable readable completion keeps its rewards, and all do where `margin` is None.
+    """
+    if margin is None:
+        return rewards
+    apart = (..., *[None] * (rewards.ndim - gated.ndim))
+    worst = worst_readable(rewards, gated[apart], usable[apart])
+    return np.where(gated[apart] & np.isfinite(worst), worst - margin, rewards)
+
+
+def worst_readable(rewards: Array, gated: Mask, usable: Mask) -> Array:
+    """The least reward of a group that is usable and not gated, (B, G, ...) -> (B, 1, ...); infinite where there is none."""
+    worst: Array = np.where(usable & ~gated, rewards, np.inf).min(axis=1, keepdims=True)
+    return worst
+
+
 def zero_variance_groups(rewards: Array, usable: Mask, tolerance: float) -> Mask:
     """Groups (B,) whose usable rewards (B, G) span at most `tolerance`; a range, unlike a deviation, is exact."""
     low = np.where(usable, rewards, np.inf).min(axis=1)

@@ -7,6 +7,8 @@ slot: this term, another one, or the end. A search costs far less than a sampled
   against what was there already. r(terms before j) depends on earlier choices only, so it is a valid baseline, and so is the
   mean of R_j over the other completions that reached slot j: the gradient is that of the reward, on average, with less noise.
   What a gated completion loses is paid by the slot that broke it, because the prefix before it could still be read.
+  With `gated_below` it counts as less than every readable prefix too, by the same margin: else the slot that broke it would
+  earn something where the prefix was worse than what the group's others said.
 - leave-one-out: a slot's worth is r - r(without its term), less the group's mean in the slot. A term's worth there depends on
   terms that come later, so the gradient is biased: of two terms with one meaning neither is paid.
 """
@@ -14,13 +16,14 @@ slot: this term, another one, or the end. A search costs far less than a sampled
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leser.environment import Attempt
 from leser.expansion import MARKER, Code
-from leser.grpo.advantage import divisor, with_term_credit, zero_variance_groups
+from leser.grpo.advantage import divisor, with_term_credit, worst_readable, zero_variance_groups
 from leser.grpo.slots import slot_of_token, written_terms
 from leser.policy.generate import Sample
 from leser.reward import Outcome
@@ -34,6 +37,26 @@ if TYPE_CHECKING:
 __all__ = ["slot_of_token", "term_credit"]
 Array = np.ndarray[Any, Any]
 READABLE = (Code.OK, Code.NONE, Code.NOTHING_FOUND)
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """`worst` (B * G,) holds the worst readable reward of each one's group; what is gated counts `margin` less; None: its reward."""
+
+    worst: Array
+    margin: float | None
+
+    def counted(self, index: int, rewards: Sequence[float], gated: Sequence[bool]) -> list[float]:
+        """Rewards of a completion's prefixes, shortest first, with those of gated ones below every readable one before them."""
+        least, found = float(self.worst[index]), list(rewards)
+        if self.margin is None or np.isinf(least):
+            return found
+        for place, (reward, shut) in enumerate(zip(rewards, gated, strict=True)):
+            if shut:
+                found[place] = least - self.margin
+            else:
+                least = min(least, reward)  # NaN, a search that failed, leaves it as it is
+        return found
 
 
 def term_credit(
@@ -58,10 +81,12 @@ def term_credit(
     divisors = divisor(totals, usable, options.scale)
     alive = np.repeat(~zero_variance_groups(totals, usable, options.zero_variance_range), size)
     chosen = [i for i in range(len(flat)) if alive[i] and not scores.excluded[i]]
+    worst = worst_readable(totals, scores.gated.reshape(shape), usable)
+    gates = Gates(np.repeat(worst[:, 0], size), options.gated_below)
     if options.credit == "prefix":
-        worth = _returns(sampler, split, flat, outcomes, scores, chosen)
+        worth = _returns(sampler, split, flat, outcomes, scores, chosen, gates)
     else:
-        worth = _worths(sampler, split, outcomes, scores, chosen)
+        worth = _worths(sampler, split, outcomes, scores, chosen, gates)
     for row in range(len(samples)):
         members = {i: worth[i] for i in range(row * size, (row + 1) * size) if i in worth}
         prefix = options.credit == "prefix"
@@ -81,6 +106,7 @@ def _returns(
     outcomes: Sequence[Outcome],
     scores: Scores,
     chosen: Sequence[int],
+    gates: Gates,
 ) -> dict[int, list[float]]:
     """For each completion chosen, r - r(terms before the slot) by slot, the end's last; NaN where a search failed."""
     said = {index: _prefixes(sampler, flat[index], outcomes[index]) for index in chosen}
@@ -91,12 +117,17 @@ def _returns(
     attempts = [Attempt(query, number, text) for number, ((_, text), query) in enumerate(asked.items())]
     if not attempts:
         return {}
-    totals = sampler.environment.score(sampler.environment.judge(attempts, split)).total  # NaN where the search failed
-    before = dict(zip(asked, totals.tolist(), strict=True))
+    judged = sampler.environment.score(sampler.environment.judge(attempts, split))  # NaN where the search failed
+    known = dict(zip(asked, zip(judged.total.tolist(), judged.gated.tolist(), strict=True), strict=True))
     returns: dict[int, list[float]] = {}
     for index, prefixes in said.items():
-        query, total = outcomes[index].query, float(scores.total[index])
-        returns[index] = [total - before[query.id, prefix] for prefix in prefixes]
+        query = outcomes[index].query
+        grown = [
+            *(known[query.id, prefix] for prefix in prefixes),
+            (float(scores.total[index]), bool(scores.gated[index])),
+        ]
+        *before, total = gates.counted(index, [reward for reward, _ in grown], [shut for _, shut in grown])
+        returns[index] = [total - reward for reward in before]
         if outcomes[index].code in READABLE or flat[index].finished:
             returns[index].append(0.0)  # nothing follows the end
     return returns
@@ -114,7 +145,7 @@ def _prefixes(sampler: Sampler, sample: Sample, outcome: Outcome) -> list[str]:
 
 
 def _worths(
-    sampler: Sampler, split: Split, outcomes: Sequence[Outcome], scores: Scores, chosen: Sequence[int]
+    sampler: Sampler, split: Split, outcomes: Sequence[Outcome], scores: Scores, chosen: Sequence[int], gates: Gates
 ) -> dict[int, list[float]]:
     """For each completion chosen that was searched, what its reward loses without each term, then 0 for the end."""
     worth: dict[int, list[float]] = {}
@@ -130,11 +161,9 @@ def _worths(
             asked.append(index)
             attempts.append(Attempt(outcome.query, len(attempts), sampler.environment.say(rest)))
     if attempts:
-        without = sampler.environment.score(
-            sampler.environment.judge(attempts, split)
-        ).total  # NaN where the search failed
-        for index, total in zip(asked, without, strict=True):
-            worth[index].append(float(scores.total[index] - total))
+        without = sampler.environment.score(sampler.environment.judge(attempts, split))  # NaN where the search failed
+        for index, total, shut in zip(asked, without.total.tolist(), without.gated.tolist(), strict=True):
+            worth[index].append(float(scores.total[index] - gates.counted(index, [total], [shut])[0]))
     return {index: [*terms, 0.0] for index, terms in worth.items()}
 
 

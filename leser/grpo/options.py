@@ -48,6 +48,12 @@ class GrpoOptions(Options):
         description="a completion cut at the length limit is gated like any other that cannot be read, or masked: it enters "
         "neither baseline, loss nor token count",
     )
+    gated_below: float | None = Field(
+        None,
+        gt=0,
+        description="a gated completion counts in advantages and credit as this much less than the worst readable one of its "
+        "group, so that gates do not drown what differs among readable ones; none: its reward counts",
+    )
     overlong_penalty: float = Field(
         0.0,
         ge=0,
@@ -148,6 +154,11 @@ class GrpoOptions(Options):
             raise ValueError(f"credit={self.credit} compares total rewards: it needs combine=sum")
         if self.refill and self.zero_variance_groups != "drop":
             raise ValueError("refill replaces zero-variance groups: it needs zero_variance_groups=drop")
+        if self.gated_below is not None and self.gated_below <= self.zero_variance_range:
+            raise ValueError(
+                f"gated_below={self.gated_below:g} is not above zero_variance_range={self.zero_variance_range:g}: a gated "
+                "completion would teach nothing beside equal ones. Set it higher"
+            )
         if self.stop_kl is not None and self.epochs_per_batch * self.mini_batches == 1:
             raise ValueError(
                 "stop_kl ends the updates from one batch: it needs epochs_per_batch or mini_batches above 1"

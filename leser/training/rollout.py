@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from leser.environment import Attempt
 from leser.expansion import Code
-from leser.grpo.advantage import Advantages, group_advantages, overlong_penalty
+from leser.grpo.advantage import Advantages, below_readable, group_advantages, overlong_penalty
 from leser.grpo.options import GrpoOptions
 from leser.grpo.queries import refill_of
 from leser.processes import ALONE, Processes
@@ -163,20 +163,32 @@ def advantages_of(found: Rollout, sampler: Sampler, options: GrpoOptions) -> Adv
         cut = overlong_penalty(found.lengths, sampler.max_new_tokens, options)
         parts = np.concatenate([parts, -cut[:, None] / options.overlong_penalty], axis=1)
         weights = (*weights, options.overlong_penalty)
+    better = np.where(np.array(weights) < 0, -1.0, 1.0)  # the direction in which each component is worth more
     return group_advantages(
         totals(found, sampler, options).reshape(shape),
         excluded=excluded(found, options).reshape(shape),
-        components=parts.reshape(*shape, -1),
+        components=_gates_lowered(parts * better, found, options).reshape(*shape, -1) * better,
         weights=weights,
         options=options,
     )
 
 
 def totals(found: Rollout, sampler: Sampler, options: GrpoOptions) -> Array:
-    """What each completion earned (B * G,), less the penalty for its length."""
-    if not options.overlong_penalty:
-        return found.scores.total
-    return found.scores.total - overlong_penalty(found.lengths, sampler.max_new_tokens, options)
+    """What each completion counts as (B * G,): its reward less the penalty for its length; a gated one as `gated_below` says."""
+    total = found.scores.total
+    if options.overlong_penalty:
+        total = total - overlong_penalty(found.lengths, sampler.max_new_tokens, options)
+    return _gates_lowered(total, found, options)
+
+
+def _gates_lowered(values: Array, found: Rollout, options: GrpoOptions) -> Array:
+    """Totals (B * G,) or components (B * G, K) with those of gated completions as `grpo.gated_below` says; NaN counts 0 there."""
+    if options.gated_below is None:
+        return values
+    shape, usable = found.shape, ~excluded(found, options).reshape(found.shape)
+    grouped = np.nan_to_num(values.reshape(*shape, *values.shape[1:]))
+    lowered = below_readable(grouped, found.scores.gated.reshape(shape), usable, options.gated_below)
+    return np.where(np.isnan(values), values, lowered.reshape(values.shape))
 
 
 def excluded(found: Rollout, options: GrpoOptions) -> npt.NDArray[np.bool_]:
