@@ -18,7 +18,7 @@ import json
 import math
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,7 @@ from leser.policy.loading import load_policy
 from leser.run.runner import run
 from leser.sampler import Sampler
 from leser.session import Session, open_session
-from leser.task import Query
+from leser.task import Query, Split
 from leser.training.grpo import Schedule, grpo_step, rewards_by_query
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -225,7 +225,11 @@ def _queries(session: Session, arm: Arm, seed: int, step: int, spreads: Mapping[
 
 def held_out(sampler: Sampler, session: Session) -> dict[str, float]:
     """Mean reward of greedy answers to dev and test together, apart too, and what the answers look like."""
-    splits = (session.task.dev, session.task.test)
+    return measured(sampler, (session.task.dev, session.task.test))
+
+
+def measured(sampler: Sampler, splits: Sequence[Split]) -> dict[str, float]:
+    """Mean reward of greedy answers to these splits together, apart too, and what the answers look like."""
     answers = [sampler.answer(split) for split in splits]
     counts = [len(a.served) for a in answers]
     outcomes = [o for a in answers for o in a.outcomes]

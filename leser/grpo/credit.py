@@ -41,7 +41,10 @@ READABLE = (Code.OK, Code.NONE, Code.NOTHING_FOUND)
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """`worst` (B * G,) holds the worst readable reward of each one's group; what is gated counts `margin` less; None: its reward."""
+    """What gated completions count as: `margin` less than `worst` (B * G,), the worst readable reward of each one's group.
+
+    Without a margin, or where nothing in the group can be read, their rewards count.
+    """
 
     worst: Array
     margin: float | None
