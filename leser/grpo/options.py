@@ -52,7 +52,8 @@ class GrpoOptions(Options):
         None,
         gt=0,
         description="a gated completion counts in advantages and credit as this much less than the worst readable one of its "
-        "group, so that gates do not drown what differs among readable ones; none: its reward counts",
+        "group, so that gates do not drown what differs among readable ones; none: its reward counts; measured: .02 gave +.003 "
+        "[-.007, .014] held out on six seeds, and nothing on films",
     )
     overlong_penalty: float = Field(
         0.0,
