@@ -15,6 +15,7 @@ from leser.evaluation.evaluate import evaluate
 from leser.evaluation.measures import Measurer
 from leser.evaluation.outside import compute
 from leser.evaluation.systems import SystemRun
+from leser.plugins import load_plugins
 from leser.reward import Outcome, Reward, RewardSpec, parse_spec
 from leser.task import Query, Split
 
@@ -154,6 +155,14 @@ def test_a_reward_is_tried_as_a_measure_too() -> None:
     with pytest.raises(LeserError, match=r"The reward 'odd' \(test_measures_trial\.Odd\) raised IndexError"):
         Measurer(split(), ["odd"], {"odd": Odd}).try_out()
     Measurer(split(), ["coverage@10"], {"coverage": Coverage}).try_out()
+
+
+def test_a_measure_that_compares_with_the_original_has_a_value_where_nothing_is_judged() -> None:
+    unjudged = Split("dev", (Query("1", "red sofa"),), {})
+    rewards = load_plugins().all("reward")
+    assert Measurer(unjudged, ["kept(all=true)@10"], rewards).try_out()
+    assert not Measurer(unjudged, ["kept@10"], rewards).try_out()
+    assert not Measurer(unjudged, ["RR@10"], rewards).try_out()
 
 
 def test_how_deep_the_measures_look() -> None:
