@@ -163,8 +163,8 @@ class Measurer:
                 self._check(bare[name], found.failure)
         # made documents would be sent to the judge that fills holes
         tried = [reward for name, reward in self._rewards.items() if name not in self.filled]
-        found = runs[1]  # every query has a hit there, so that what compares with the original has a value
-        values = [self._rewarded(reward, run, found) for reward in tried for run in runs]
+        original = runs[1]  # every query has a hit there, so that what compares with the original has a value
+        values = [self._rewarded(reward, run, original) for reward in tried for run in runs]
         return any(values) or not self.split.queries or bool(self._standard and self._relevant)
 
     def _check(self, name: str, failure: str) -> None:

@@ -96,7 +96,9 @@ class Monitor:
             )
         if not measurer.try_out():
             rewarded = {reward.spec.family for reward in self._environment.rewards.rewards}
-            other = next((text for family, text in _UNJUDGED.items() if family not in rewarded), "agreement@10")
+            other = next(
+                (text for family, text in _UNJUDGED.items() if family not in rewarded), "encoder(model=OTHER)@10"
+            )
             self._warn(
                 f"training.monitor.measure: {name} has no value on dev, where no query has a relevant document, so nothing but "
                 "the training reward watches dev. Name a measure that needs no judgments and that the reward does not hold, such "

@@ -76,9 +76,10 @@ def measures_shown(session: Session) -> tuple[str, ...]:
 def _chosen(session: Session) -> Primary:
     measures, dev = session.config.evaluation.measures, session.task.dev
     first = measures[0]
-    judged = any(grade > 0 for grades in dev.qrels.values() for grade in grades.values())
+    splits = (dev, session.task.test)
+    judged = any(grade > 0 for split in splits for grades in split.qrels.values() for grade in grades.values())
     if not judged and (other := next((name for name in measures if _has_values(session, name)), None)):
-        why = "no dev query has a relevant document: the first of evaluation.measures that needs no judgments"
+        why = "no dev or test query has a relevant document: the first of evaluation.measures that needs no judgments"
         return Primary(other, why)
     forms = forms_of(first, session.registry.all("reward"), judge=False)
     if forms is None:

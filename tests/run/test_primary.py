@@ -91,7 +91,8 @@ def test_a_judge_that_the_judgments_cannot_teach_is_said_to_fill_nothing(session
 
 
 def test_where_nothing_is_judged_a_measure_that_needs_no_judgments_is_chosen(tmp_path: Path) -> None:
-    write(tmp_path / "shop", shop({"qrels/dev.tsv": f"{HEADER}q4\td5\t0\nq5\td3\t0\n"}))
+    unjudged = {"qrels/dev.tsv": f"{HEADER}q4\td5\t0\nq5\td3\t0\n", "qrels/test.tsv": f"{HEADER}q6\td5\t0\nq7\td3\t0\n"}
+    write(tmp_path / "shop", shop(unjudged))
     values = {
         "task": {"name": str(tmp_path / "shop"), "unjudged": "all"},
         "backend": {"name": "memory"},
@@ -103,7 +104,19 @@ def test_where_nothing_is_judged_a_measure_that_needs_no_judgments_is_chosen(tmp
             with_(opened, measures=("nDCG@10", "kept@10", "kept(all=true)@10")), RunFolder(tmp_path / "run")
         )
         assert primary_of(settled) == "kept(all=true)@10"
-        assert said.startswith("Primary measure: kept(all=true)@10 (no dev query has a relevant document")
+        assert said.startswith("Primary measure: kept(all=true)@10 (no dev or test query has a relevant document")
         left, said = settle_primary(with_(opened, measures=("nDCG@10", "RR@10")), RunFolder(tmp_path / "run"))
         assert primary_of(left) == "nDCG@10"
         assert "that needs no judgments" not in said
+
+
+def test_judgments_of_test_alone_count(tmp_path: Path) -> None:
+    write(tmp_path / "shop", shop({"qrels/dev.tsv": f"{HEADER}q4\td5\t0\nq5\td3\t0\n"}))
+    task = {"name": str(tmp_path / "shop"), "unjudged": "all"}
+    values = {"task": task, "backend": {"name": "memory"}, "rewards": {"weights": ["kept(all=true)@10"]}}
+    registry = load_plugins()
+    with open_session(complete(config_of(values), registry), registry) as opened:
+        settled, _ = settle_primary(
+            with_(opened, measures=("nDCG@10", "kept(all=true)@10")), RunFolder(tmp_path / "run")
+        )
+        assert primary_of(settled) == "nDCG@10"
