@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from leser.characters import well_formed
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` so that a reader, or a run killed meanwhile, sees the old file or the new one, never a part."""
-    partial = path.with_name(path.name + ".part")
-    with partial.open("w", encoding="utf-8") as file:
+    with replacing(path) as file:
         file.write(well_formed(text))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+
+
+@contextmanager
+def replacing(path: Path, *, packed: bool = False) -> Iterator[TextIO]:
+    """A file to write, `packed` by gzip if wanted, which takes the place of `path` when the block ends well."""
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        with partial.open("wb") as raw:
+            zipped = gzip.GzipFile(path.stem, "wb", fileobj=raw, mtime=0) if packed else None
+            with io.TextIOWrapper(zipped or raw, encoding="utf-8", newline="") as file:
+                yield file
+                file.flush()
+                if zipped is not None:
+                    zipped.close()
+                raw.flush()
+                os.fsync(raw.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_folder(target: Path, fill: Any) -> None:

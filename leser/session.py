@@ -29,7 +29,7 @@ from leser.reward import Reward
 from leser.rules import build_book
 from leser.scoring import RewardSet
 from leser.similarity import comparing
-from leser.task import Task
+from leser.task import Task, has_relevant
 
 MOST_MISSING = 0.5
 """Share of judged documents the index may lack before training on it is refused."""
@@ -246,7 +246,7 @@ def describe(session: Session) -> Sequence[str]:
     """Lines that tell the user what a run would work on."""
     task = session.task
     counts = ", ".join(f"{s.name} {len(s.queries)}" for s in task.splits)
-    relevant = [any(g > 0 for g in s.qrels.get(q.id, {}).values()) for s in task.splits for q in s.queries]
+    relevant = [has_relevant(s.qrels, q) for s in task.splits for q in s.queries]
     lines = [f"Task {task.name}: queries{' with a relevant document' if all(relevant) else ''}: {counts}.", *task.notes]
     lines += [f"{key}: {value}" for key, value in session.facts.items() if value != ""]
     lines.append(f"Reward: {session.environment.rewards.formula}.")

@@ -55,6 +55,11 @@ Qrels = Mapping[str, Mapping[str, int]]
 """Judgments: query id to document id to grade."""
 
 
+def has_relevant(qrels: Qrels, query: Query) -> bool:
+    """Whether a document was judged relevant to the query: a grade above 0."""
+    return any(grade > 0 for grade in qrels.get(query.id, {}).values())
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """One part of a task: queries that have a relevant document, their judgments, and apart from them those that have none.

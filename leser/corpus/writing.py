@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from leser.backend import Backend, Document
 from leser.corpus.fields import ChosenFields, choose_fields
@@ -20,6 +16,7 @@ from leser.engine.checked import CheckedBackend
 from leser.engine.options import SearchOptions
 from leser.engine.reading import check_gives_documents, read_documents
 from leser.errors import LeserError
+from leser.files import replacing
 
 LOOKED_AT = 1000
 """Documents whose fields are looked at before the first is written."""
@@ -79,7 +76,7 @@ def write_corpus(
         fields = choose_fields(first, title or given.get("title", ()), text or given.get("text", ()))
         lines = _Lines(FieldAliases({**given, **fields.aliases}))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(path) as file:
+        with replacing(path, packed=path.suffix == ".gz") as file:
             for number, document in enumerate(chain(first, rows), 1):
                 file.write(lines.of(document))
                 if progress and number % LOOKED_AT == 0:
@@ -164,22 +161,3 @@ def _row(id: str, fields: Mapping[str, str]) -> dict[str, Any]:
     others = {name: text for name, text in fields.items() if name not in first and name not in ("_id", "metadata")}
     own = {"metadata": {"metadata": fields["metadata"]}} if "metadata" in fields else {}
     return {"_id": id, **first, **others, **own}
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """A file to write that takes the place of `path` when the block ends well, and is removed when it does not."""
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        with partial.open("wb") as raw:
-            packed = gzip.GzipFile(path.stem, "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else None
-            with io.TextIOWrapper(packed or raw, encoding="utf-8", newline="") as file:
-                yield file
-                file.flush()
-                if packed is not None:
-                    packed.close()
-                raw.flush()
-                os.fsync(raw.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

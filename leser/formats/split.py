@@ -20,7 +20,7 @@ from leser.errors import LeserError
 from leser.formats.files import GRADE_LIMIT
 from leser.letters import without_accents, words_of
 from leser.printable import printable
-from leser.task import Qrels, Query, Split, Task
+from leser.task import Qrels, Query, Split, Task, has_relevant
 
 PARTS = ("train", "dev", "test")
 SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
@@ -83,8 +83,8 @@ def assemble(
 def split_of(name: str, queries: Iterable[Query], qrels: Qrels) -> Split:
     """A split whose queries have a relevant document (a grade above 0); the others are kept apart as `no_result`."""
     listed = list(queries)
-    relevant = [query for query in listed if _has_relevant(qrels, query)]
-    rest = [query for query in listed if not _has_relevant(qrels, query)]
+    relevant = [query for query in listed if has_relevant(qrels, query)]
+    rest = [query for query in listed if not has_relevant(qrels, query)]
     return Split(name, tuple(relevant), qrels, tuple(rest))
 
 
@@ -185,7 +185,7 @@ def divide(queries: Sequence[Query], qrels: Qrels, shares: Mapping[str, float], 
     random.Random(seed).shuffle(groups)
     parts: dict[str, set[str]] = {part: set() for part in shares}
     for wanted in (True, False):
-        dealt = [group for group in groups if any(_has_relevant(qrels, query) for query in group) is wanted]
+        dealt = [group for group in groups if any(has_relevant(qrels, query) for query in group) is wanted]
         total = sum(map(len, dealt))
         lacks = {part: total * share / sum(shares.values()) for part, share in shares.items()}
         empty = set(shares)
@@ -220,7 +220,3 @@ def near_duplicates(queries: Sequence[Query]) -> list[list[Query]]:
 
 def _plain(text: str) -> str:
     return without_accents(text.casefold()).translate(_NOT_READ)
-
-
-def _has_relevant(qrels: Qrels, query: Query) -> bool:
-    return any(grade > 0 for grade in qrels.get(query.id, {}).values())

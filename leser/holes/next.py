@@ -22,7 +22,7 @@ from leser.formats.quepid import Quepid
 from leser.holes.expected import ExpectedGrades
 from leser.reward import Outcome, Reward
 from leser.reward_calls import ask_reward
-from leser.task import Query, Split, Task
+from leser.task import Query, Split, Task, has_relevant
 
 FILE = "judge-next.csv"
 COUNT = 20
@@ -114,7 +114,7 @@ def _rated(split: Split, rated: Mapping[str, Mapping[str, int]], path: Path) -> 
                     f"{path} rates document {document} for the query '{query.text}' {grade}, and the task has grade {old}. "
                     "Keep one of them."
                 )
-    relevant = {query.id for query in asked if any(grade > 0 for grade in qrels.get(query.id, {}).values())}
+    relevant = {query.id for query in asked if has_relevant(qrels, query)}
     # a query moves where it became answerable; the others keep their order
     kept, left = (tuple(q for q in asked if (q.id in relevant) is wanted) for wanted in (True, False))
     return replace(split, queries=kept, qrels=qrels, no_result=left)

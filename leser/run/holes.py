@@ -14,6 +14,7 @@ from leser.holes.treatment import Forms, depth_of_holes, forms_of
 from leser.reward import parse_spec
 from leser.reward_calls import make_reward
 from leser.run.primary import forms_shown, primary_of
+from leser.task import has_relevant
 
 if TYPE_CHECKING:
     from leser.evaluation.systems import SystemRun
@@ -29,7 +30,7 @@ def holes_content(
     `leave_out` is told what could not be computed.
     """
     shown, expected = forms_shown(session), session.environment.expected
-    relevant = sum(any(g > 0 for g in split.qrels.get(query.id, {}).values()) for query in split.queries)
+    relevant = sum(has_relevant(split.qrels, query) for query in split.queries)
     content: dict[str, Any] = {"primary": primary_of(session), "judged_queries": relevant}
     forms = shown or (None if relevant else _first_forms(session))
     if forms is None:

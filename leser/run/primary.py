@@ -13,6 +13,7 @@ from leser.holes.expected import lacking_in
 from leser.holes.judge import usual_judge
 from leser.holes.primary import Primary, choose, contrast_of, judged_share, names_with_forms, settled_by
 from leser.holes.treatment import Forms, Treatment, depth_of_holes, forms_of, split_name
+from leser.task import has_relevant
 from leser.textfile import read_text
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def measures_shown(session: Session) -> tuple[str, ...]:
 def _chosen(session: Session) -> Primary:
     measures, dev = session.config.evaluation.measures, session.task.dev
     first = measures[0]
-    splits = (dev, session.task.test)
-    judged = any(grade > 0 for split in splits for grades in split.qrels.values() for grade in grades.values())
+    judged = any(has_relevant(split.qrels, query) for split in (dev, session.task.test) for query in split.queries)
     if not judged and (other := next((name for name in measures if _has_values(session, name)), None)):
         why = "no dev or test query has a relevant document: the first of evaluation.measures that needs no judgments"
         return Primary(other, why)

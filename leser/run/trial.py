@@ -20,7 +20,7 @@ from leser.expansion import Code, Expansion
 from leser.policy.passages import passage_writer
 from leser.printable import printable
 from leser.session import context_of
-from leser.task import Query, Split
+from leser.task import Query, Split, has_relevant
 from leser.text import words
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def try_rewards_and_rules(session: Session) -> None:
 
 def _check_unjudged(environment: Environment, split: Split) -> None:
     """Raise LeserError where no reward has a value for the split's queries without a relevant document."""
-    unjudged = [q for q in split.queries if not any(grade > 0 for grade in split.qrels.get(q.id, {}).values())]
+    unjudged = [q for q in split.queries if not has_relevant(split.qrels, q)]
     attempts = [Attempt(query, group, environment.say()) for group, query in enumerate(unjudged[:TRIED_QUERIES])]
     searched = [outcome for outcome in environment.judge(attempts, split) if outcome.code is not Code.ENGINE_ERROR]
     if searched and environment.score(searched).excluded.all():

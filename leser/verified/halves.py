@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from leser.environment import Attempt, Environment
 from leser.errors import LeserError
-from leser.task import Qrels, Query, Split
+from leser.task import Qrels, Query, Split, has_relevant
 
 _ASKED = 8
 
@@ -39,7 +39,7 @@ def check_confirming(environment: Environment, queries: Sequence[Query], split: 
     The queries' own rankings are scored with the judgments of `split` and without, few at a time, until something differs.
     """
     scored = False
-    judged = [query for query in queries if any(grade > 0 for grade in split.qrels.get(query.id, {}).values())]
+    judged = [query for query in queries if has_relevant(split.qrels, query)]
     for first in range(0, len(judged), _ASKED):
         part = judged[first : first + _ASKED]
         attempts = [Attempt(query, number, environment.say()) for number, query in enumerate(part)]

@@ -10,6 +10,13 @@ from elasticsearch import Elasticsearch
 from servers.server import Server
 
 
+@pytest.fixture(scope="module", params=["8", "9"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each of the supported major versions in turn."""
+    found: Server = request.getfixturevalue(f"elasticsearch_{request.param}")
+    return found
+
+
 @pytest.fixture(scope="module")
 def index(elasticsearch_8: Server) -> str:
     return made(elasticsearch_8)

@@ -37,12 +37,6 @@ PROPERTIES: dict[str, Any] = {
 Make = Callable[..., str]
 
 
-@pytest.fixture(scope="module", params=["8", "9"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(f"elasticsearch_{request.param}")
-    return found
-
-
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[Elasticsearch]:
     with Elasticsearch(server.url) as client:

@@ -32,12 +32,6 @@ PROPERTIES: dict[str, Any] = {
 Make = Callable[..., str]
 
 
-@pytest.fixture(scope="module", params=["8", "9"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(f"elasticsearch_{request.param}")
-    return found
-
-
 @pytest.fixture(scope="module")
 def make(server: Server) -> Iterator[Make]:
     """Makes an index with these mappings and settings."""
